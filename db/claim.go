@@ -1,0 +1,261 @@
+package db
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Route stands for the rows that name the same account, or the same sender domain and no account.
+type Route struct {
+	Hash    uint32
+	Account string `db:"account"`      // of some row of the route
+	From    string `db:"from_address"` // of the same row
+}
+
+// Priorities are all of them, the most urgent first.
+var Priorities = []int{1, 2, 3, 4, 5}
+
+// Claim says which rows to take.
+type Claim struct {
+	Instance   Instance
+	Routes     []uint32
+	Priorities []int
+	Lanes      []uint32 // 0 and lanes whose pause is over
+	Limit      int      // most rows: the free senders
+	Octets     int64    // most octets of bodies together; the first row goes in any case
+	MaxSize    int64    // bodies and headers over this stay unread: Row.Size tells
+	Domain     string   // of a fresh Message-ID
+	Paused     []uint32 // recipient domains (Row.Domain) that wait in a lane: not taken
+	Hints      []uint64 // rows that a SortAside found behind those of paused domains
+	LowFirst   bool     // below priority 1 the longest waiting first, so that low priorities do not starve
+}
+
+// Row is one taken row, with what the sender wrote.
+type Row struct {
+	Lease
+	Recipients, Cc, Bcc string
+	From, ReplyTo       string
+	Subject             string
+	Text, HTML          string
+	Headers             string
+	Account, Reference  string
+	Priority            int
+	Claims, Attempts    int
+	Lane                uint32
+	Domain              uint32 // hash of the first recipient's domain
+	MessageID           string
+	CreatedAt           time.Time
+	Size                int64 // octets of bodies and headers
+	Expired             bool  // expires_at is over
+	Known               []Recipient
+}
+
+// Claimed is what a claim took and what it passed over.
+type Claimed struct {
+	Rows   []Row
+	Paused bool // rows of paused domains stand in the way: SortAside puts them into their lanes
+}
+
+type candidate struct {
+	ID          uint64    `db:"id"`
+	Priority    int       `db:"priority"`
+	AvailableAt time.Time `db:"available_at"`
+	Domain      uint32    `db:"rdom"`
+	Size        int64     `db:"size"`
+}
+
+// Claim takes up to Limit due rows and commits that before it returns: state sending, claims + 1, a fresh token, the
+// lease. It returns only rows that are its own, with their bodies. Its cost does not grow with the rows that wait.
+func (s *Store) Claim(ctx context.Context, c Claim) (Claimed, error) {
+	var out Claimed
+	found, err := s.candidates(ctx, c)
+	if err != nil {
+		return out, fmt.Errorf("claim in %s: %w", s.database, err)
+	}
+	ids, domains := make([]uint64, 0, c.Limit), map[uint64]uint32{}
+	octets := int64(0)
+	for _, f := range found {
+		if slices.Contains(c.Paused, f.Domain) {
+			out.Paused = true
+			continue
+		}
+		size := f.Size
+		if size > c.MaxSize {
+			size = 0
+		}
+		if _, twice := domains[f.ID]; twice {
+			continue
+		}
+		if len(ids) == c.Limit || len(ids) > 0 && octets+size > c.Octets {
+			break
+		}
+		octets += size
+		ids = append(ids, f.ID)
+		domains[f.ID] = f.Domain
+	}
+	if len(ids) == 0 {
+		return out, nil
+	}
+	token := c.Instance.token()
+	if err := s.take(ctx, ids, token, c.Domain); err != nil {
+		return out, fmt.Errorf("claim in %s: %w", s.database, err)
+	}
+	if out.Rows, err = s.claimed(ctx, ids, token, c.MaxSize); err != nil {
+		return out, fmt.Errorf("read claimed rows in %s: %w", s.database, err)
+	}
+	for i := range out.Rows {
+		out.Rows[i].Domain = domains[out.Rows[i].ID]
+	}
+	// In the order of the candidates: most urgent first.
+	slices.SortFunc(out.Rows, func(a, b Row) int { return cmp.Compare(slices.Index(ids, a.ID), slices.Index(ids, b.ID)) })
+	return out, nil
+}
+
+// candidates reads the heads of all wanted queues and merges them.
+func (s *Store) candidates(ctx context.Context, c Claim) ([]candidate, error) {
+	var parts []string
+	var args []any
+	for _, lane := range c.Lanes {
+		for _, route := range c.Routes {
+			for _, priority := range c.Priorities {
+				parts = append(parts, strings.TrimSpace(s.sql["candidates"]))
+				args = append(args, lane, route, priority, c.Limit)
+			}
+		}
+	}
+	if len(parts) == 0 {
+		return nil, nil
+	}
+	found, err := selectAll[candidate](ctx, s.pool.db, union(parts), args...)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.Hints) > 0 {
+		more, err := selectAll[candidate](ctx, s.pool.db, s.sql.list("hinted", len(c.Hints)), idArgs(c.Hints)...)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, more...)
+	}
+	slices.SortFunc(found, func(a, b candidate) int {
+		rank := cmp.Compare(a.Priority, b.Priority)
+		if c.LowFirst && a.Priority > 1 && b.Priority > 1 {
+			rank = 0
+		}
+		return cmp.Or(rank, a.AvailableAt.Compare(b.AvailableAt), cmp.Compare(a.ID, b.ID))
+	})
+	return found, nil
+}
+
+// union joins selects that have an ORDER BY of their own.
+func union(parts []string) string {
+	if len(parts) == 1 {
+		return parts[0]
+	}
+	return "(" + strings.Join(parts, ") UNION ALL (") + ")"
+}
+
+// take commits the lease. A lost connection leaves it open whether the rows were taken: the read that follows tells.
+func (s *Store) take(ctx context.Context, ids []uint64, token, domain string) error {
+	args := append([]any{token, int(LeaseTime / time.Second), token, domain}, idArgs(ids)...)
+	err := retry(ctx, func() error {
+		_, err := s.pool.db.ExecContext(ctx, s.sql.list("claim", len(ids)), args...)
+		return err
+	})
+	if err != nil && Kind(err) != KindLost {
+		return err
+	}
+	return nil
+}
+
+type claimedRow struct {
+	ID         uint64         `db:"id"`
+	Recipients string         `db:"recipients"`
+	Cc         sql.NullString `db:"cc"`
+	Bcc        sql.NullString `db:"bcc"`
+	From       sql.NullString `db:"from_address"`
+	ReplyTo    sql.NullString `db:"reply_to"`
+	Subject    sql.NullString `db:"subject"`
+	Text       sql.NullString `db:"body_text"`
+	HTML       sql.NullString `db:"body_html"`
+	Headers    sql.NullString `db:"headers"`
+	Priority   int            `db:"priority"`
+	Account    sql.NullString `db:"account"`
+	Reference  sql.NullString `db:"reference"`
+	Claims     int            `db:"claims"`
+	Attempts   int            `db:"attempts"`
+	Lane       uint32         `db:"lane"`
+	MessageID  string         `db:"message_id"`
+	CreatedAt  time.Time      `db:"created_at"`
+	Size       int64          `db:"size"`
+	Expired    sql.NullBool   `db:"expired"`
+}
+
+func (r claimedRow) row(token string) Row {
+	return Row{
+		Lease: Lease{r.ID, token}, Recipients: r.Recipients, Cc: r.Cc.String, Bcc: r.Bcc.String, From: r.From.String,
+		ReplyTo: r.ReplyTo.String, Subject: r.Subject.String, Text: r.Text.String, HTML: r.HTML.String, Headers: r.Headers.String,
+		Account: r.Account.String, Reference: r.Reference.String, Priority: r.Priority, Claims: r.Claims, Attempts: r.Attempts,
+		Lane: r.Lane, MessageID: r.MessageID, CreatedAt: r.CreatedAt, Size: r.Size, Expired: r.Expired.Bool,
+	}
+}
+
+func (s *Store) claimed(ctx context.Context, ids []uint64, token string, maxSize int64) ([]Row, error) {
+	args := append([]any{maxSize, maxSize, maxSize}, idArgs(ids)...)
+	found, err := selectAll[claimedRow](ctx, s.pool.db, s.sql.list("claimed", len(ids)), append(args, token)...)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]Row, len(found))
+	var again []uint64
+	for i, f := range found {
+		rows[i] = f.row(token)
+		if f.Attempts > 0 || f.Claims > 1 {
+			again = append(again, f.ID)
+		}
+	}
+	if len(again) == 0 {
+		return rows, nil
+	}
+	known, err := s.recipients(ctx, again)
+	if err != nil {
+		return nil, err
+	}
+	for i := range rows {
+		rows[i].Known = known[rows[i].ID]
+	}
+	return rows, nil
+}
+
+// Routes lists the routes of the rows that wait in a lane, at most limit of them, those after a given one first come.
+// It hops along the claim index: its cost grows with the routes, not with the rows.
+func (s *Store) Routes(ctx context.Context, lane uint32, after int64, limit int) ([]Route, error) {
+	var routes []Route
+	for len(routes) < limit {
+		var next uint32
+		err := s.pool.db.GetContext(ctx, &next, s.sql["next-route"], lane, after)
+		if errors.Is(err, sql.ErrNoRows) {
+			return routes, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("list routes of %s: %w", s.database, err)
+		}
+		r := Route{}
+		err = s.pool.db.GetContext(ctx, &r, s.sql["route-sample"], lane, next)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return nil, fmt.Errorf("read a route of %s: %w", s.database, err)
+		}
+		if err == nil {
+			r.Hash = next
+			routes = append(routes, r)
+		}
+		after = int64(next)
+	}
+	return routes, nil
+}

@@ -1,0 +1,133 @@
+package dbtest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/user"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/go-sql-driver/mysql"
+
+	"outboxd/db"
+)
+
+var (
+	shared struct {
+		sync.Mutex
+		server *Server
+	}
+	number atomic.Int64
+)
+
+// Main runs the tests of a package and ends the shared server afterwards: func TestMain(m *testing.M) { dbtest.Main(m) }
+func Main(m *testing.M) {
+	code := m.Run()
+	if shared.server != nil {
+		if err := shared.server.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}
+	os.Exit(code)
+}
+
+// Database is a fresh schema with all tables, dropped when the test ends.
+type Database struct {
+	Server db.Server
+	Name   string
+	Pool   *db.Pool
+	Store  *db.Store
+}
+
+// New makes a schema on the shared server, with the tables of a company, of the buckets and of the control database.
+func New(t testing.TB) *Database {
+	t.Helper()
+	return On(t, login(t))
+}
+
+// On is New on a given server.
+func On(t testing.TB, server db.Server) *Database {
+	t.Helper()
+	d := &Database{Server: server, Name: fmt.Sprintf("outboxd_%d_%d", os.Getpid(), number.Add(1))}
+	pool, err := db.Open(d.Server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Pool = pool
+	ctx := context.Background()
+	if err := pool.Exec(ctx, "CREATE DATABASE "+d.Name); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := pool.Exec(ctx, "DROP DATABASE "+d.Name); err != nil {
+			t.Error(err)
+		}
+		if err := pool.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if _, err := pool.Migrate(ctx, d.Name, db.CompanyPart, db.BucketPart, db.ControlPart); err != nil {
+		t.Fatal(err)
+	}
+	if d.Store, err = pool.Store(d.Name); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// Exec runs a statement as a DBA would; {db} stands for the schema's name.
+func (d *Database) Exec(t testing.TB, statement string, args ...any) {
+	t.Helper()
+	if err := d.Pool.Exec(context.Background(), strings.ReplaceAll(statement, "{db}", d.Name), args...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Read runs a query for one value, as text; NULL is "NULL".
+func (d *Database) Read(t testing.TB, query string, args ...any) string {
+	t.Helper()
+	v, err := d.Pool.ReadText(context.Background(), strings.ReplaceAll(query, "{db}", d.Name), args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// login returns the way to the shared server, started when it is first needed.
+func login(t testing.TB) db.Server {
+	t.Helper()
+	if dsn := os.Getenv("OUTBOXD_TEST_DSN"); dsn != "" {
+		c, err := mysql.ParseDSN(dsn)
+		if err != nil {
+			t.Fatalf("OUTBOXD_TEST_DSN: %v", err)
+		}
+		host, port, _ := strings.Cut(c.Addr, ":")
+		n, err := strconv.Atoi(port)
+		if err != nil {
+			t.Fatalf("OUTBOXD_TEST_DSN: port %q", port)
+		}
+		return db.Server{Host: host, Port: n, Username: c.User, Password: c.Passwd}
+	}
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.server == nil {
+		s, err := Start(Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		shared.server = s
+	}
+	return shared.server.Server
+}
+
+func userName() string {
+	u, err := user.Current()
+	if err != nil {
+		return strconv.Itoa(os.Getuid())
+	}
+	return u.Username
+}

@@ -1,0 +1,175 @@
+// Package dbtest gives tests a real MariaDB: one server a test process, one fresh schema a test.
+//
+// The server is the mariadbd of the machine, started on a folder of its own with its data on disk, reached by a socket
+// and a port of 127.0.0.1, and ended with the process. With OUTBOXD_TEST_DSN set (user:password@tcp(host:port)/) the
+// tests run against that server instead. A missing mariadbd fails the test and says what to install.
+package dbtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"outboxd/db"
+)
+
+// Server is a running MariaDB.
+type Server struct {
+	db.Server        // how to reach it as root, by TCP
+	Socket    string // its socket
+	dir       string
+	durable   bool
+	cmd       *exec.Cmd
+	ended     chan struct{}
+}
+
+// Options say how to start a server.
+type Options struct {
+	Durable bool     // fsync on every commit, as in production
+	Flags   []string // further flags of mariadbd
+}
+
+const startTimeout = 60 * time.Second
+
+// Start makes a data folder and starts a server on it. Stop ends it and removes the folder.
+func Start(o Options) (*Server, error) {
+	daemon, install, err := programs()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "outboxd-db-")
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{dir: dir, Socket: filepath.Join(dir, "s"), durable: o.Durable}
+	out, err := exec.Command(install, "--no-defaults", "--datadir="+s.data(), "--auth-root-authentication-method=normal",
+		"--skip-test-db", "--user="+userName()).CombinedOutput()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("mariadb-install-db: %w\n%s", err, out), os.RemoveAll(dir))
+	}
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	s.Server = db.Server{Host: "127.0.0.1", Port: port, Username: "root"}
+	if err := s.launch(daemon, o.Flags); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return s, nil
+}
+
+func (s *Server) data() string { return filepath.Join(s.dir, "data") }
+
+func (s *Server) launch(daemon string, flags []string) error {
+	flush := "2"
+	if s.durable {
+		flush = "1"
+	}
+	logFile, err := os.Create(filepath.Join(s.dir, "log"))
+	if err != nil {
+		return err
+	}
+	defer logFile.Close()
+	args := append([]string{"--no-defaults", "--datadir=" + s.data(), "--socket=" + s.Socket, "--port=" + strconv.Itoa(s.Port),
+		"--bind-address=127.0.0.1", "--user=" + userName(), "--innodb-flush-log-at-trx-commit=" + flush, "--skip-log-bin", "--skip-name-resolve",
+		"--innodb-buffer-pool-size=512M", "--innodb-log-file-size=256M", "--max-connections=200", "--pid-file=" + filepath.Join(s.dir, "pid")}, flags...)
+	s.cmd = exec.Command(daemon, args...)
+	s.cmd.Stdout, s.cmd.Stderr = logFile, logFile
+	endWithParent(s.cmd)
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	s.ended = make(chan struct{})
+	go func(cmd *exec.Cmd, ended chan struct{}) {
+		_ = cmd.Wait() // how it ended shows in the log
+		close(ended)
+	}(s.cmd, s.ended)
+	return s.await()
+}
+
+// await returns when the server answers.
+func (s *Server) await() error {
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "unix", s.Socket)
+		if err == nil {
+			return conn.Close()
+		}
+		select {
+		case <-tick.C:
+		case <-s.ended:
+			log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
+			return fmt.Errorf("mariadbd ended while starting:\n%s", log)
+		case <-ctx.Done():
+			return fmt.Errorf("mariadbd did not answer in %s", startTimeout)
+		}
+	}
+}
+
+// Kill ends the server at once, as a power cut would.
+func (s *Server) Kill() error {
+	if err := s.cmd.Process.Kill(); err != nil {
+		return err
+	}
+	<-s.ended
+	return nil
+}
+
+// Restart starts a killed server on its old data and port.
+func (s *Server) Restart() error {
+	daemon, _, err := programs()
+	if err != nil {
+		return err
+	}
+	return s.launch(daemon, nil)
+}
+
+// Stop kills the server and removes its data.
+func (s *Server) Stop() error {
+	select {
+	case <-s.ended:
+	default:
+		if err := s.Kill(); err != nil {
+			return err
+		}
+	}
+	return os.RemoveAll(s.dir)
+}
+
+// programs finds mariadbd and mariadb-install-db.
+func programs() (daemon, install string, err error) {
+	find := func(name string) string {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+		for _, dir := range []string{"/usr/sbin", "/usr/local/sbin", "/usr/local/bin", "/opt/homebrew/bin", "/usr/libexec"} {
+			if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
+				return path
+			}
+		}
+		return ""
+	}
+	daemon, install = find("mariadbd"), find("mariadb-install-db")
+	if daemon == "" || install == "" {
+		return "", "", errors.New("mariadbd and mariadb-install-db are needed for this test: apt-get install mariadb-server-core (macOS: brew install mariadb), or set OUTBOXD_TEST_DSN")
+	}
+	return daemon, install, nil
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}

@@ -1,0 +1,65 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+// ErrorKind says what to do about a database error.
+type ErrorKind uint8
+
+// The kinds of database errors.
+const (
+	KindOther    ErrorKind = iota // no rule: report it
+	KindConflict                  // a deadlock, a lock wait, a failed certification: rolled back, try again at once
+	KindLost                      // the server is away, starting, full of connections or not in its cluster: wait
+	KindReadOnly                  // the server takes no writes: wait, on new connections
+	KindSetup                     // a wrong password, a missing database, table, column or right: a person's matter
+	KindData                      // the statement's own values are refused
+)
+
+var kindByNumber = map[uint16]ErrorKind{
+	1213: KindConflict, 1205: KindConflict, 3572: KindConflict, 1020: KindConflict,
+	1040: KindLost, 1047: KindLost, 1053: KindLost, 1203: KindLost, 1226: KindLost, 1927: KindLost, 1021: KindLost, 1114: KindLost, 3: KindLost,
+	1290: KindReadOnly, 1792: KindReadOnly, 1836: KindReadOnly,
+	1044: KindSetup, 1045: KindSetup, 1049: KindSetup, 1054: KindSetup, 1142: KindSetup, 1143: KindSetup, 1146: KindSetup, 1370: KindSetup, 1665: KindSetup, 1698: KindSetup,
+	1153: KindData, 1366: KindData, 1406: KindData, 1062: KindData, 3819: KindData, 4025: KindData,
+}
+
+// Kind sorts a database error. Numbers are those of the MySQL and MariaDB error reference.
+func Kind(err error) ErrorKind {
+	var my *mysql.MySQLError
+	var netErr net.Error
+	switch {
+	case err == nil:
+		return KindOther
+	case errors.As(err, &my):
+		return kindByNumber[my.Number]
+	case errors.Is(err, driver.ErrBadConn), errors.Is(err, mysql.ErrInvalidConn), errors.Is(err, sql.ErrConnDone),
+		errors.Is(err, context.DeadlineExceeded), errors.As(err, &netErr):
+		return KindLost
+	}
+	return KindOther
+}
+
+// Waits tells whether the error heals when the server is back: nobody's row is to blame for it.
+func Waits(err error) bool {
+	switch Kind(err) {
+	case KindConflict, KindLost, KindReadOnly:
+		return true
+	}
+	return false
+}
+
+// LeaseLostError says that a row was no longer held by the token it was taken with.
+type LeaseLostError struct{ Lease Lease }
+
+func (e *LeaseLostError) Error() string {
+	return fmt.Sprintf("lease of row %d lost (%s)", e.Lease.ID, e.Lease.Token)
+}

@@ -1,0 +1,127 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Lane is a set of rows that wait together, such as those to a recipient domain that throttles.
+type Lane struct {
+	ID        uint32     `db:"id"`
+	Name      string     `db:"name"`
+	WaitUntil *time.Time `db:"wait_until"`
+	Open      bool       `db:"open"` // the pause is over
+	Failures  int        `db:"failures"`
+	Reason    string     `db:"reason"`
+}
+
+// Lanes lists all lanes; there are as many as domains that have throttled and still have rows waiting.
+func (s *Store) Lanes(ctx context.Context) ([]Lane, error) {
+	lanes, err := selectAll[Lane](ctx, s.pool.db, s.sql["lanes"])
+	if err != nil {
+		return nil, fmt.Errorf("read lanes of %s: %w", s.database, err)
+	}
+	return lanes, nil
+}
+
+// PauseLane makes the rows of the lane wait; the lane is made when it is new.
+func (s *Store) PauseLane(ctx context.Context, name string, wait time.Duration, reason string) (Lane, error) {
+	err := retry(ctx, func() error {
+		_, err := s.pool.db.ExecContext(ctx, s.sql["lane-pause"], name, micros(wait), cut(reason, maxReply))
+		return err
+	})
+	if err != nil {
+		return Lane{}, fmt.Errorf("pause lane %s of %s: %w", name, s.database, err)
+	}
+	lanes, err := s.Lanes(ctx)
+	if err != nil {
+		return Lane{}, err
+	}
+	for _, l := range lanes {
+		if l.Name == name {
+			return l, nil
+		}
+	}
+	return Lane{}, fmt.Errorf("pause lane %s of %s: it is gone", name, s.database)
+}
+
+// HealLane forgets the lane's troubles: a mail went through.
+func (s *Store) HealLane(ctx context.Context, id uint32) error {
+	return s.exec(ctx, "heal lane", s.sql["lane-heal"], id)
+}
+
+// DropLane removes the lane when no row waits in it any more.
+func (s *Store) DropLane(ctx context.Context, id uint32) error {
+	var used int
+	err := s.pool.db.GetContext(ctx, &used, s.sql["lane-used"], id)
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("look into lane %d of %s: %w", id, s.database, err)
+	}
+	return s.exec(ctx, "drop lane", s.sql["lane-drop"], id)
+}
+
+func (s *Store) exec(ctx context.Context, what, statement string, args ...any) error {
+	return wrap(retry(ctx, func() error {
+		_, err := s.pool.db.ExecContext(ctx, statement, args...)
+		return err
+	}), what+" in "+s.database)
+}
+
+// Queue is one line of waiting rows: those of a route with a priority.
+type Queue struct {
+	Route    uint32
+	Priority int
+}
+
+const (
+	scanBatch  = 20000
+	asideBatch = 1000
+)
+
+// SortAside puts the rows of paused domains into their lanes: once, and for all rows of the queue. It looks along the
+// index faster than it writes, and reports rows that may go as soon as it sees them, so that nobody waits behind the
+// others meanwhile. paused maps Row.Domain to the lane.
+func (s *Store) SortAside(ctx context.Context, q Queue, paused map[uint32]uint32, found func(ids []uint64)) error {
+	at, id := time.Unix(1, 0).UTC(), uint64(0)
+	waiting := map[uint32][]uint64{} // by lane
+	for more := true; more || len(waiting) > 0; {
+		entries, err := selectAll[struct {
+			ID     uint64    `db:"id"`
+			At     time.Time `db:"available_at"`
+			Domain uint32    `db:"rdom"`
+		}](ctx, s.pool.db, s.sql["aside-scan"], q.Route, q.Priority, at, at, id, scanBatch)
+		if err != nil {
+			return fmt.Errorf("look along a queue of %s: %w", s.database, err)
+		}
+		var free []uint64
+		for _, e := range entries {
+			at, id = e.At, e.ID
+			if lane, wait := paused[e.Domain]; wait {
+				waiting[lane] = append(waiting[lane], e.ID)
+			} else {
+				free = append(free, e.ID)
+			}
+		}
+		if len(free) > 0 {
+			found(free)
+		}
+		more = len(entries) == scanBatch
+		for lane, ids := range waiting {
+			n := min(asideBatch, len(ids))
+			args := append([]any{lane}, idArgs(ids[:n])...)
+			if err := s.exec(ctx, "sort aside", s.sql.list("aside-write", n), args...); err != nil {
+				return err
+			}
+			if waiting[lane] = ids[n:]; n == len(ids) {
+				delete(waiting, lane)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,122 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jmoiron/sqlx"
+)
+
+// RecipientState is what became of one recipient of a row that has several.
+type RecipientState string
+
+// The states of a recipient.
+const (
+	RecipientOpen      RecipientState = "open"      // waits for its next try
+	RecipientSending   RecipientState = "sending"   // accepted at RCPT, under a mark
+	RecipientAccepted  RecipientState = "accepted"  // the server took the message for it
+	RecipientFailed    RecipientState = "failed"    // refused for good
+	RecipientUncertain RecipientState = "uncertain" // the dot may have gone for it
+)
+
+// Recipient is one envelope recipient of a row that has several, as outbox_recipient keeps it.
+type Recipient struct {
+	Position  int            `db:"position" json:"position"`
+	Kind      string         `db:"kind" json:"kind"` // to, cc or bcc
+	Address   string         `db:"address" json:"address"`
+	State     RecipientState `db:"state" json:"state"`
+	Token     string         `db:"lease_token" json:"lease_token,omitempty"`
+	Code      int            `db:"smtp_code" json:"smtp_code,omitempty"`
+	Enhanced  string         `db:"smtp_enhanced" json:"smtp_enhanced,omitempty"`
+	LastError string         `db:"last_error" json:"last_error,omitempty"`
+}
+
+// Mark says that DATA was written for a row: the body may follow once the mark is committed.
+type Mark struct {
+	Lease
+	Account    string
+	Daemon     string
+	Recipients []Recipient // of a row with several: all of them, those of this transaction as RecipientSending
+}
+
+// Mark commits the attempt row, together with those of other sessions that ask at the same time. It returns nil only when
+// the row is proven to be marked and still held by the lease; a *LeaseLostError when it is not held any more.
+func (s *Store) Mark(ctx context.Context, m Mark) error { return s.marks.do(ctx, m) }
+
+func (s *Store) runMarks(ctx context.Context, marks []Mark) []error {
+	leases := make([]Lease, len(marks))
+	for i, m := range marks {
+		leases[i] = m.Lease
+	}
+	marked := map[Lease]bool{}
+	err := s.pool.tx(ctx, func(tx *sqlx.Tx) error { return s.writeMarks(ctx, tx, marks, leases, marked) })
+	var unknown *commitUnknownError
+	if errors.As(err, &unknown) {
+		clear(marked)
+		err = s.readMarks(ctx, s.pool.db, leases, marked)
+	}
+	errs := make([]error, len(marks))
+	for i, l := range leases {
+		switch {
+		case err != nil:
+			errs[i] = fmt.Errorf("mark row %d of %s: %w", l.ID, s.database, err)
+		case !marked[l]:
+			errs[i] = &LeaseLostError{l}
+		}
+	}
+	return errs
+}
+
+func (s *Store) writeMarks(ctx context.Context, tx *sqlx.Tx, marks []Mark, leases []Lease, marked map[Lease]bool) error {
+	clear(marked)
+	// One account and daemon a statement; sessions of different accounts in one group are rare enough to loop.
+	for _, account := range accountsOf(marks) {
+		var own []Lease
+		for _, m := range marks {
+			if m.Account == account {
+				own = append(own, m.Lease)
+			}
+		}
+		args := append([]any{account, marks[0].Daemon}, leaseArgs(own)...)
+		if _, err := tx.ExecContext(ctx, s.sql.list("mark", len(own)), args...); err != nil {
+			return err
+		}
+	}
+	var recipients []recipientRow
+	for _, m := range marks {
+		for _, r := range m.Recipients {
+			recipients = append(recipients, recipientRow{m.ID, r})
+		}
+	}
+	if err := s.writeRecipients(ctx, tx, recipients); err != nil {
+		return err
+	}
+	return s.readMarks(ctx, tx, leases, marked)
+}
+
+func (s *Store) readMarks(ctx context.Context, q sqlx.QueryerContext, leases []Lease, marked map[Lease]bool) error {
+	var found []struct {
+		ID    uint64 `db:"id"`
+		Token string `db:"lease_token"`
+	}
+	if err := sqlx.SelectContext(ctx, q, &found, s.sql.list("marked", len(leases)), leaseArgs(leases)...); err != nil {
+		return err
+	}
+	for _, f := range found {
+		marked[Lease{f.ID, f.Token}] = true
+	}
+	return nil
+}
+
+func accountsOf(marks []Mark) []string {
+	var names []string
+	seen := map[string]bool{}
+	for _, m := range marks {
+		if !seen[m.Account] {
+			seen[m.Account] = true
+			names = append(names, m.Account)
+		}
+	}
+	return names
+}

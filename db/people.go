@@ -1,0 +1,288 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+)
+
+// Filter says which rows to list. Zero values do not filter.
+type Filter struct {
+	Recipient string    `json:"recipient,omitempty"` // a bare address, of any recipient of the row
+	Reference string    `json:"reference,omitempty"`
+	State     State     `json:"state,omitempty"`
+	Held      bool      `json:"held,omitempty"`   // only held rows
+	Since     time.Time `json:"since,omitzero"`   // created at or after
+	Until     time.Time `json:"until,omitzero"`   // created before
+	Before    uint64    `json:"before,omitempty"` // numbers below this one: the next page
+	Limit     int       `json:"limit,omitempty"`  // 0 means 50, at most 1000
+}
+
+// Summary is a row in a listing.
+type Summary struct {
+	ID          uint64     `db:"id" json:"id"`
+	Recipients  string     `db:"recipients" json:"recipients"`
+	Subject     string     `db:"subject" json:"subject"`
+	State       State      `db:"state" json:"state"`
+	Held        bool       `db:"held" json:"held"`
+	Priority    int        `db:"priority" json:"priority"`
+	Attempts    int        `db:"attempts" json:"attempts"`
+	Reference   string     `db:"reference" json:"reference,omitempty"`
+	SentVia     string     `db:"sent_via" json:"sent_via,omitempty"`
+	SentAt      *time.Time `db:"sent_at" json:"sent_at,omitempty"`
+	AvailableAt time.Time  `db:"available_at" json:"available_at"`
+	CreatedAt   time.Time  `db:"created_at" json:"created_at"`
+	LastError   string     `db:"last_error" json:"last_error,omitempty"`
+}
+
+// troubleNumber is outbox.trouble for the states that have one: an index leads to them.
+var troubleNumber = map[State]int{Uncertain: 1, Failed: 2, Partial: 3, Expired: 4}
+
+const (
+	troubleHeld  = 5
+	defaultLimit = 50
+	maxLimit     = 1000
+)
+
+// Find lists rows, the newest first.
+func (s *Store) Find(ctx context.Context, f Filter) ([]Summary, error) {
+	var where []string
+	var args []any
+	add := func(condition string, values ...any) {
+		where = append(where, condition)
+		args = append(args, values...)
+	}
+	if f.Recipient != "" {
+		ids, err := s.withRecipient(ctx, f.Recipient)
+		if err != nil {
+			return nil, err
+		}
+		condition := "rcpt = ?"
+		values := []any{strings.ToLower(f.Recipient)}
+		if len(ids) > 0 {
+			condition = "(rcpt = ? OR id IN (" + repeat("?", len(ids)) + "))"
+			values = append(values, idArgs(ids)...)
+		}
+		add(condition, values...)
+	}
+	if f.Reference != "" {
+		add("reference = ?", f.Reference)
+	}
+	switch n := troubleNumber[f.State]; {
+	case n > 0:
+		add("trouble = ?", n)
+	case f.State != "":
+		add("state = ?", f.State)
+	}
+	if f.Held {
+		add("trouble = ?", troubleHeld)
+	}
+	if !f.Since.IsZero() {
+		add("created_at >= ?", f.Since.UTC())
+	}
+	if !f.Until.IsZero() {
+		add("created_at < ?", f.Until.UTC())
+	}
+	if f.Before > 0 {
+		add("id < ?", f.Before)
+	}
+	statement := s.sql["find-head"]
+	if len(where) > 0 {
+		statement += "WHERE " + strings.Join(where, " AND ")
+	}
+	if f.Limit <= 0 {
+		f.Limit = defaultLimit
+	}
+	rows, err := selectAll[Summary](ctx, s.pool.db, statement+" ORDER BY id DESC LIMIT ?", append(args, min(f.Limit, maxLimit))...)
+	return rows, wrap(err, "list rows of "+s.database)
+}
+
+// withRecipient finds rows by a recipient that is not their first.
+func (s *Store) withRecipient(ctx context.Context, address string) ([]uint64, error) {
+	ids, err := selectAll[uint64](ctx, s.pool.db, s.sql["find-recipient"], address, maxLimit)
+	return ids, wrap(err, "find a recipient in "+s.database)
+}
+
+// Tried is one attempt of a row.
+type Tried struct {
+	Token      string     `db:"lease_token" json:"lease_token"`
+	MarkedAt   *time.Time `db:"marked_at" json:"marked_at,omitempty"`
+	FinishedAt *time.Time `db:"finished_at" json:"finished_at,omitempty"`
+	Account    string     `db:"account" json:"account"`
+	Daemon     string     `db:"daemon" json:"daemon"`
+	Step       string     `db:"step" json:"step,omitempty"`
+	Verdict    string     `db:"verdict" json:"verdict,omitempty"`
+	Code       int        `db:"smtp_code" json:"smtp_code,omitempty"`
+	Enhanced   string     `db:"smtp_enhanced" json:"smtp_enhanced,omitempty"`
+	Reply      string     `db:"reply" json:"reply,omitempty"`
+}
+
+// Detail is all that the store knows about a row, but for its bodies.
+type Detail struct {
+	ID          uint64     `db:"id" json:"id"`
+	Recipients  string     `db:"recipients" json:"recipients"`
+	Cc          string     `db:"cc" json:"cc,omitempty"`
+	Bcc         string     `db:"bcc" json:"bcc,omitempty"`
+	From        string     `db:"from_address" json:"from_address,omitempty"`
+	Subject     string     `db:"subject" json:"subject"`
+	State       State      `db:"state" json:"state"`
+	Held        bool       `db:"held" json:"held"`
+	Priority    int        `db:"priority" json:"priority"`
+	Claims      int        `db:"claims" json:"claims"`
+	Attempts    int        `db:"attempts" json:"attempts"`
+	Reference   string     `db:"reference" json:"reference,omitempty"`
+	Account     string     `db:"account" json:"account,omitempty"`
+	DedupeKey   string     `db:"dedupe_key" json:"dedupe_key,omitempty"`
+	MessageID   string     `db:"message_id" json:"message_id,omitempty"`
+	SentVia     string     `db:"sent_via" json:"sent_via,omitempty"`
+	SentAt      *time.Time `db:"sent_at" json:"sent_at,omitempty"`
+	SendAfter   *time.Time `db:"send_after" json:"send_after,omitempty"`
+	ExpiresAt   *time.Time `db:"expires_at" json:"expires_at,omitempty"`
+	AvailableAt time.Time  `db:"available_at" json:"available_at"`
+	LeaseUntil  *time.Time `db:"lease_until" json:"lease_until,omitempty"`
+	Token       string     `db:"lease_token" json:"lease_token,omitempty"`
+	Code        int        `db:"smtp_code" json:"smtp_code,omitempty"`
+	Enhanced    string     `db:"smtp_enhanced" json:"smtp_enhanced,omitempty"`
+	LastError   string     `db:"last_error" json:"last_error,omitempty"`
+	Size        int64      `db:"size" json:"size"`
+	CreatedAt   time.Time  `db:"created_at" json:"created_at"`
+	UpdatedAt   time.Time  `db:"updated_at" json:"updated_at"`
+	Route       uint32     `db:"route" json:"-"`
+	Lane        string     `db:"lane" json:"lane,omitempty"`
+	LaneUntil   *time.Time `db:"lane_until" json:"lane_until,omitempty"`
+	LaneReason  string     `db:"lane_reason" json:"lane_reason,omitempty"`
+	Clock       time.Time  `db:"clock" json:"clock"` // the database's time
+
+	Each  []Recipient `json:"each,omitempty"` // of a row with several recipients that has been tried
+	Tries []Tried     `json:"tries,omitempty"`
+}
+
+// NoRowError says that there is no row with this number.
+type NoRowError struct {
+	Database string
+	ID       uint64
+}
+
+func (e *NoRowError) Error() string {
+	return fmt.Sprintf("no row %d in %s (deleted, or another company's)", e.ID, e.Database)
+}
+
+// Show reads one row with its recipients and tries. A missing one is a *NoRowError.
+func (s *Store) Show(ctx context.Context, id uint64) (Detail, error) {
+	var d Detail
+	err := retry(ctx, func() error { return s.pool.db.GetContext(ctx, &d, s.sql["show"], id) })
+	if errors.Is(err, sql.ErrNoRows) {
+		return d, &NoRowError{s.database, id}
+	}
+	if err != nil {
+		return d, fmt.Errorf("read row %d of %s: %w", id, s.database, err)
+	}
+	known, err := s.recipients(ctx, []uint64{id})
+	if err != nil {
+		return d, fmt.Errorf("read recipients of row %d of %s: %w", id, s.database, err)
+	}
+	d.Each = known[id]
+	d.Tries, err = selectAll[Tried](ctx, s.pool.db, s.sql["attempts"], id)
+	return d, wrap(err, fmt.Sprintf("read attempts of row %d of %s", id, s.database))
+}
+
+// Ahead counts the due rows of the same route that go before the row, at most limit.
+func (s *Store) Ahead(ctx context.Context, d Detail, limit int) (int, error) {
+	sum := 0
+	for p := 1; p <= d.Priority && sum < limit; p++ {
+		before := d.Clock
+		if p == d.Priority {
+			before = d.AvailableAt
+		}
+		var n int
+		if err := s.pool.db.GetContext(ctx, &n, s.sql["ahead"], d.Route, p, before, limit-sum); err != nil {
+			return 0, fmt.Errorf("count rows of %s: %w", s.database, err)
+		}
+		sum += n
+	}
+	return sum, nil
+}
+
+// StateError says that a row's state does not allow what was asked.
+type StateError struct {
+	ID    uint64
+	State State
+	Held  bool
+	Hint  string
+}
+
+func (e *StateError) Error() string {
+	state := string(e.State)
+	if e.Held {
+		state += ", held"
+	}
+	return fmt.Sprintf("row %d is %s: %s", e.ID, state, e.Hint)
+}
+
+// Retry queues a row again, to go at once: one that has ended unsent, or one that waits for its next try.
+func (s *Store) Retry(ctx context.Context, id uint64) error {
+	return s.change(ctx, id, "only a row that waits or ended unsent can be retried, and not after its expires_at",
+		edit{"retry", []any{id}}, edit{"retry-recipients", []any{id}})
+}
+
+// SettleByHand ends an uncertain row as sent or failed: a person has found out.
+func (s *Store) SettleByHand(ctx context.Context, id uint64, to State, reason string) error {
+	each := RecipientAccepted
+	if to != Sent {
+		to, each = Failed, RecipientFailed
+	}
+	return s.change(ctx, id, "only an uncertain row can be settled",
+		edit{"settle-by-hand", []any{to, cut(reason, maxError), to == Sent, id}}, edit{"settle-recipients", []any{each, cut(reason, maxError), id}})
+}
+
+// Hold keeps a queued row back until Release.
+func (s *Store) Hold(ctx context.Context, id uint64, reason string) error {
+	return s.change(ctx, id, "only a queued row can be held", edit{"hold", []any{cut(reason, maxError), id}})
+}
+
+// Release lets a held row go.
+func (s *Store) Release(ctx context.Context, id uint64) error {
+	return s.change(ctx, id, "only a held row can be released", edit{"release", []any{id}})
+}
+
+// Cancel ends a queued row, held or not.
+func (s *Store) Cancel(ctx context.Context, id uint64, reason string) error {
+	return s.change(ctx, id, "only a queued row can be cancelled", edit{"cancel", []any{cut(reason, maxError), id}})
+}
+
+type edit struct {
+	statement string
+	args      []any
+}
+
+// change runs the edits in one transaction. The first is guarded: when it touches nothing the row's state is the error.
+func (s *Store) change(ctx context.Context, id uint64, hint string, edits ...edit) error {
+	err := s.pool.tx(ctx, func(tx *sqlx.Tx) error {
+		rows, err := s.lock(ctx, tx, []uint64{id})
+		if err != nil {
+			return err
+		}
+		row, there := rows[id]
+		if !there {
+			return &NoRowError{s.database, id}
+		}
+		for i, e := range edits {
+			r, err := tx.ExecContext(ctx, s.sql[e.statement], e.args...)
+			if err != nil {
+				return err
+			}
+			if n, err := r.RowsAffected(); err != nil {
+				return err
+			} else if n == 0 && i == 0 {
+				return &StateError{id, row.State, row.Held, hint}
+			}
+		}
+		return nil
+	})
+	return wrap(err, fmt.Sprintf("change row %d of %s", id, s.database))
+}

@@ -1,0 +1,209 @@
+package db
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/jmoiron/sqlx"
+)
+
+// Server is how to reach one database server as one user.
+type Server struct {
+	Host     string
+	Port     int
+	Socket   string // used instead of Host and Port when set
+	Username string
+	Password string
+	TLS      bool   // verified TLS; never falls back to clear text
+	CA       string // PEM file with the roots to trust; "" means the system's
+}
+
+const (
+	dialTimeout = 5 * time.Second
+	ioTimeout   = 30 * time.Second
+	maxOpen     = 12
+	// maxPacket only bounds what the driver sends; the server has a limit of its own.
+	maxPacket = 1 << 30
+)
+
+// Pool is the connections to one server as one user, shared by all companies that are served this way.
+type Pool struct {
+	db      *sqlx.DB
+	queries queries
+}
+
+// Open prepares a pool; it connects at the first statement. Sessions are UTC, READ COMMITTED and strict.
+func Open(s Server) (*Pool, error) {
+	c := mysql.NewConfig()
+	c.User, c.Passwd = s.Username, s.Password
+	c.Net, c.Addr = "tcp", net.JoinHostPort(s.Host, strconv.Itoa(s.Port))
+	if s.Socket != "" {
+		c.Net, c.Addr = "unix", s.Socket
+	}
+	c.ParseTime, c.Loc = true, time.UTC
+	c.InterpolateParams, c.ClientFoundRows = true, true
+	c.Timeout, c.ReadTimeout, c.WriteTimeout = dialTimeout, ioTimeout, ioTimeout
+	c.MaxAllowedPacket = maxPacket
+	c.Collation = "utf8mb4_general_ci"
+	c.Logger = silent{}
+	c.Params = map[string]string{
+		"time_zone": "'+00:00'",
+		"sql_mode":  "'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO'",
+	}
+	if s.TLS {
+		t, err := tlsConfig(s.Host, s.CA)
+		if err != nil {
+			return nil, err
+		}
+		c.TLS = t
+	}
+	connector, err := mysql.NewConnector(c)
+	if err != nil {
+		return nil, fmt.Errorf("database connection of %s: %w", s.Username, err)
+	}
+	q, err := loadQueries(queryFiles)
+	if err != nil {
+		return nil, err
+	}
+	return newPool(connector, q), nil
+}
+
+func tlsConfig(host, ca string) (*tls.Config, error) {
+	t := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
+	if ca == "" {
+		return t, nil
+	}
+	pem, err := os.ReadFile(ca)
+	if err != nil {
+		return nil, fmt.Errorf("read ca: %w", err)
+	}
+	t.RootCAs = x509.NewCertPool()
+	if !t.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("ca %s: no PEM certificate in it", ca)
+	}
+	return t, nil
+}
+
+// Ping tells whether the server answers and lets the user in.
+func (p *Pool) Ping(ctx context.Context) error { return p.db.PingContext(ctx) }
+
+// Close ends all connections.
+func (p *Pool) Close() error { return p.db.Close() }
+
+// Exec runs a statement of the caller's own, for tools and tests.
+func (p *Pool) Exec(ctx context.Context, statement string, args ...any) error {
+	_, err := p.db.ExecContext(ctx, statement, args...)
+	return err
+}
+
+// ReadText runs a query for one value and returns it as text, NULL as "NULL"; for tools and tests.
+func (p *Pool) ReadText(ctx context.Context, query string, args ...any) (string, error) {
+	v := sql.NullString{String: "NULL"}
+	if err := p.db.GetContext(ctx, &v, query, args...); err != nil {
+		return "", err
+	}
+	if !v.Valid {
+		return "NULL", nil
+	}
+	return v.String, nil
+}
+
+// Version returns the server's own name for its version.
+func (p *Pool) Version(ctx context.Context) (string, error) {
+	var v string
+	err := p.db.GetContext(ctx, &v, "SELECT VERSION()")
+	return v, err
+}
+
+// silent keeps the driver from writing to stderr: its errors all come back as values.
+type silent struct{}
+
+func (silent) Print(...any) {}
+
+const conflictTries = 8
+
+// retry runs f again while it loses against another transaction. f must be a whole transaction or a single statement.
+func retry(ctx context.Context, f func() error) error {
+	for try := 1; ; try++ {
+		err := f()
+		if Kind(err) != KindConflict || try == conflictTries {
+			return err
+		}
+		pause := time.NewTimer(time.Duration(rand.Int64N(int64(try) * int64(10*time.Millisecond))))
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return errors.Join(err, ctx.Err())
+		}
+	}
+}
+
+// commitUnknownError says that COMMIT was sent and its reply never came.
+type commitUnknownError struct{ err error }
+
+func (e *commitUnknownError) Error() string { return "commit unknown: " + e.err.Error() }
+func (e *commitUnknownError) Unwrap() error { return e.err }
+
+// tx runs f in a transaction and tries again on conflicts. A COMMIT whose reply was lost is a *commitUnknownError:
+// the caller reads back what became of it. A conflict at COMMIT (a failed certification) is a definite rollback.
+func (p *Pool) tx(ctx context.Context, f func(tx *sqlx.Tx) error) error {
+	return retry(ctx, func() error {
+		tx, err := p.db.BeginTxx(ctx, nil)
+		if err != nil {
+			return fmt.Errorf("begin: %w", err)
+		}
+		if err := f(tx); err != nil {
+			// The first error is the one to tell; a rollback that fails ends the connection and so rolls back.
+			_ = tx.Rollback()
+			return err
+		}
+		err = tx.Commit()
+		if err == nil {
+			return nil
+		}
+		if Kind(err) == KindConflict {
+			return err
+		}
+		return &commitUnknownError{err}
+	})
+}
+
+// newPool bounds the connections: they grow with servers and users, not with companies.
+func newPool(connector driver.Connector, q queries) *Pool {
+	d := sql.OpenDB(readCommitted{connector})
+	d.SetMaxOpenConns(maxOpen)
+	d.SetMaxIdleConns(maxOpen)
+	d.SetConnMaxLifetime(4 * time.Minute)
+	return &Pool{db: sqlx.NewDb(d, "mysql"), queries: q}
+}
+
+// readCommitted sets the isolation level of each new session by the one statement that every server knows: the name of
+// the variable differs between MariaDB and MySQL.
+type readCommitted struct{ driver.Connector }
+
+func (c readCommitted) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	exec, ok := conn.(driver.ExecerContext)
+	if !ok {
+		return nil, errors.Join(fmt.Errorf("driver connection %T runs no statements", conn), conn.Close())
+	}
+	if _, err := exec.ExecContext(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", nil); err != nil {
+		return nil, errors.Join(fmt.Errorf("set isolation level: %w", err), conn.Close())
+	}
+	return conn, nil
+}

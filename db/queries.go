@@ -1,0 +1,95 @@
+package db
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"strings"
+)
+
+//go:embed queries/*.sql
+var queryFiles embed.FS
+
+// queries holds the named statements of the files in queries/, read once and never changed.
+type queries map[string]string
+
+var nameLine = regexp.MustCompile(`^-- name: ([a-z-]+)$`)
+
+// loadQueries reads every named statement. Comment lines belong to the reader of the file and are left out.
+func loadQueries(files fs.FS) (queries, error) {
+	q := queries{}
+	names, err := fs.Glob(files, "queries/*.sql")
+	if err != nil {
+		return nil, fmt.Errorf("list query files: %w", err)
+	}
+	for _, file := range names {
+		text, err := fs.ReadFile(files, file)
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", file, err)
+		}
+		if err := q.parse(string(text)); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+	}
+	return q, nil
+}
+
+func (q queries) parse(text string) error {
+	name := ""
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\r\n")
+		if m := nameLine.FindStringSubmatch(line); m != nil {
+			name = m[1]
+			if _, twice := q[name]; twice {
+				return fmt.Errorf("statement %q stands twice", name)
+			}
+			q[name] = ""
+			continue
+		}
+		if strings.HasPrefix(line, "--") || strings.TrimSpace(line) == "" {
+			continue
+		}
+		if name == "" {
+			return fmt.Errorf("statement without a name: %s", line)
+		}
+		q[name] += line + "\n"
+	}
+	return nil
+}
+
+// statements are the named queries of one database, with the database's quoted name filled in.
+type statements map[string]string
+
+func (q queries) of(database string) statements {
+	s := make(statements, len(q))
+	for name, text := range q {
+		s[name] = strings.ReplaceAll(text, "{db}", database)
+	}
+	return s
+}
+
+// list returns the statement called name with {ids} and {pairs} made into n placeholders and n pairs of placeholders.
+func (s statements) list(name string, n int) string {
+	text := strings.Replace(s[name], "{ids}", repeat("?", n), 1)
+	return strings.Replace(text, "{pairs}", repeat("(?, ?)", n), 1)
+}
+
+func repeat(item string, n int) string {
+	return strings.TrimSuffix(strings.Repeat(item+", ", n), ", ")
+}
+
+var identifier = regexp.MustCompile(`^[A-Za-z0-9_$-]{1,64}$`)
+
+// quote returns the quoted name of a database. Names with other characters than A-Z a-z 0-9 _ $ - are refused.
+func quote(database string) (string, error) {
+	if !identifier.MatchString(database) {
+		return "", fmt.Errorf("database name %q: only letters, digits, _, $ and - are allowed", database)
+	}
+	return "`" + database + "`", nil
+}
+
+// rows returns the statement called name with {rows} made into n rows of the given placeholders.
+func (s statements) rows(name string, n int, row string) string {
+	return strings.Replace(s[name], "{rows}", repeat(row, n), 1)
+}

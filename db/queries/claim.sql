@@ -1,0 +1,46 @@
+-- name: candidates
+-- One of these for each priority, route and lane, joined by UNION ALL: each reads a few index entries and locks nothing.
+SELECT id, priority, available_at, rdom, size FROM {db}.outbox
+WHERE qlane = ? AND route = ? AND priority = ? AND available_at <= UTC_TIMESTAMP(6)
+ORDER BY available_at, id LIMIT ?
+
+-- name: hinted
+-- Candidates that a look behind rows of paused domains has found.
+SELECT id, priority, available_at, rdom, size FROM {db}.outbox
+WHERE id IN ({ids}) AND qlane = 0 AND available_at <= UTC_TIMESTAMP(6)
+
+-- name: next-route
+-- Hops from one route to the next along the claim index.
+SELECT route FROM {db}.outbox WHERE qlane = ? AND route > ? ORDER BY route LIMIT 1
+
+-- name: route-sample
+-- Any row of a route tells what the route stands for.
+SELECT COALESCE(account, '') AS account, COALESCE(from_address, '') AS from_address
+FROM {db}.outbox WHERE qlane = ? AND route = ? LIMIT 1
+
+-- name: next-available
+-- When the first row of a queue is or becomes due.
+SELECT available_at FROM {db}.outbox WHERE qlane = ? AND route = ? AND priority = ? ORDER BY available_at LIMIT 1
+
+-- name: claim
+-- Guarded by state: of two daemons with the same candidates each row goes to one.
+-- Values: token, lease in seconds, token, domain, ids.
+UPDATE {db}.outbox
+SET state = 'sending', claims = claims + 1, lease_token = ?,
+    lease_until = TIMESTAMPADD(SECOND, ?, UTC_TIMESTAMP(6)),
+    message_id = COALESCE(message_id, CONCAT('<', ?, '.', id, '@', ?, '>'))
+WHERE id IN ({ids}) AND state = 'queued' AND held = 0
+
+-- name: claimed
+-- What a token took; also tells what became of a COMMIT whose reply was lost. What is too large stays unread.
+-- Values: largest size three times, ids, token.
+SELECT id, recipients, cc, bcc, from_address, reply_to, subject,
+       IF(size <= ?, body_text, NULL) AS body_text, IF(size <= ?, body_html, NULL) AS body_html, IF(size <= ?, headers, NULL) AS headers,
+       priority, account, reference, claims, attempts, lane, message_id, created_at, size,
+       expires_at <= UTC_TIMESTAMP(6) AS expired
+FROM {db}.outbox WHERE id IN ({ids}) AND lease_token = ? AND state = 'sending'
+
+-- name: heartbeat
+-- Values: lease in seconds, ids, pairs of id and token.
+UPDATE {db}.outbox SET lease_until = TIMESTAMPADD(SECOND, ?, UTC_TIMESTAMP(6))
+WHERE id IN ({ids}) AND (id, lease_token) IN ({pairs}) AND state = 'sending'

@@ -1,0 +1,29 @@
+-- name: lanes
+SELECT id, name, wait_until, wait_until IS NULL OR wait_until <= UTC_TIMESTAMP(6) AS open, failures, COALESCE(reason, '') AS reason
+FROM {db}.outbox_lane ORDER BY id
+
+-- name: lane-pause
+-- Values: name, pause in µs, reason.
+INSERT INTO {db}.outbox_lane (name, wait_until, failures, reason)
+VALUES (?, TIMESTAMPADD(MICROSECOND, ?, UTC_TIMESTAMP(6)), 1, ?)
+ON DUPLICATE KEY UPDATE wait_until = VALUES(wait_until), failures = failures + 1, reason = VALUES(reason)
+
+-- name: lane-heal
+UPDATE {db}.outbox_lane SET wait_until = NULL, failures = 0, reason = NULL WHERE id = ?
+
+-- name: lane-used
+SELECT 1 FROM {db}.outbox WHERE qlane = ? LIMIT 1
+
+-- name: lane-drop
+DELETE FROM {db}.outbox_lane WHERE id = ? AND failures = 0
+
+-- name: aside-scan
+-- A look along one queue from a cursor. Values: route, priority, time, time, id, limit.
+SELECT id, available_at, rdom FROM {db}.outbox
+WHERE qlane = 0 AND route = ? AND priority = ? AND available_at <= UTC_TIMESTAMP(6)
+  AND (available_at > ? OR (available_at = ? AND id > ?))
+ORDER BY available_at, id LIMIT ?
+
+-- name: aside-write
+-- Guarded by qlane: a row that was taken meanwhile stays as it is. Values: lane, ids.
+UPDATE {db}.outbox SET lane = ? WHERE id IN ({ids}) AND qlane = 0

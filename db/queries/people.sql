@@ -1,0 +1,81 @@
+-- name: find-head
+SELECT id, recipients, COALESCE(subject, '') AS subject, state, held, priority, attempts, COALESCE(reference, '') AS reference,
+       COALESCE(sent_via, '') AS sent_via, sent_at, available_at, created_at, COALESCE(last_error, '') AS last_error
+FROM {db}.outbox
+
+-- name: find-recipient
+SELECT outbox_id FROM {db}.outbox_recipient WHERE address = ? ORDER BY outbox_id DESC LIMIT ?
+
+-- name: show
+SELECT o.id, o.recipients, COALESCE(o.cc, '') AS cc, COALESCE(o.bcc, '') AS bcc, COALESCE(o.from_address, '') AS from_address,
+       COALESCE(o.subject, '') AS subject, o.state, o.held, o.priority, o.claims, o.attempts, COALESCE(o.reference, '') AS reference,
+       COALESCE(o.account, '') AS account, COALESCE(o.dedupe_key, '') AS dedupe_key, COALESCE(o.message_id, '') AS message_id,
+       COALESCE(o.sent_via, '') AS sent_via, o.sent_at, o.send_after, o.expires_at, o.available_at, o.lease_until,
+       COALESCE(o.lease_token, '') AS lease_token, COALESCE(o.smtp_code, 0) AS smtp_code, COALESCE(o.smtp_enhanced, '') AS smtp_enhanced,
+       COALESCE(o.last_error, '') AS last_error, o.size, o.created_at, o.updated_at, o.route,
+       COALESCE(l.name, '') AS lane, l.wait_until AS lane_until, COALESCE(l.reason, '') AS lane_reason,
+       UTC_TIMESTAMP(6) AS clock
+FROM {db}.outbox o LEFT JOIN {db}.outbox_lane l ON l.id = o.lane WHERE o.id = ?
+
+-- name: attempts
+SELECT lease_token, marked_at, finished_at, account, daemon, COALESCE(step, '') AS step, COALESCE(verdict, '') AS verdict,
+       COALESCE(smtp_code, 0) AS smtp_code, COALESCE(smtp_enhanced, '') AS smtp_enhanced, COALESCE(reply, '') AS reply
+FROM {db}.outbox_attempt WHERE outbox_id = ? ORDER BY COALESCE(marked_at, finished_at)
+
+-- name: ahead
+-- Due rows of one queue that go before a time, up to a limit. Values: route, priority, time, limit.
+SELECT COUNT(*) FROM (SELECT 1 FROM {db}.outbox
+  WHERE qlane = 0 AND route = ? AND priority = ? AND available_at <= UTC_TIMESTAMP(6) AND available_at < ? LIMIT ?) a
+
+-- name: retry
+-- The counters begin anew: a person has decided.
+UPDATE {db}.outbox SET state = 'queued', held = 0, lane = 0, claims = 0, attempts = 0, available_at = UTC_TIMESTAMP(6), last_error = NULL
+WHERE id = ? AND state IN ('queued', 'failed', 'partial', 'uncertain', 'expired', 'cancelled')
+  AND (expires_at IS NULL OR expires_at > UTC_TIMESTAMP(6))
+
+-- name: retry-recipients
+UPDATE {db}.outbox_recipient SET state = 'open', last_error = NULL, smtp_code = NULL, smtp_enhanced = NULL
+WHERE outbox_id = ? AND state IN ('failed', 'uncertain')
+
+-- name: settle-by-hand
+-- Values: state, error, whether sent, id.
+UPDATE {db}.outbox SET state = ?, last_error = ?, sent_at = IF(?, COALESCE(sent_at, UTC_TIMESTAMP(6)), sent_at)
+WHERE id = ? AND state = 'uncertain'
+
+-- name: settle-recipients
+-- Values: state, error, id.
+UPDATE {db}.outbox_recipient SET state = ?, last_error = ? WHERE outbox_id = ? AND state = 'uncertain'
+
+-- name: hold
+UPDATE {db}.outbox SET held = 1, last_error = ? WHERE id = ? AND state = 'queued' AND held = 0
+
+-- name: release
+UPDATE {db}.outbox SET held = 0, claims = attempts, last_error = NULL WHERE id = ? AND state = 'queued' AND held = 1
+
+-- name: cancel
+UPDATE {db}.outbox SET state = 'cancelled', last_error = ? WHERE id = ? AND state = 'queued'
+
+-- name: count-waiting
+SELECT COUNT(*) FROM (SELECT 1 FROM {db}.outbox WHERE qlane < 4294967295 LIMIT ?) c
+
+-- name: count-sending
+SELECT COUNT(*) FROM (SELECT 1 FROM {db}.outbox WHERE qlane = 4294967295 LIMIT ?) c
+
+-- name: count-trouble
+SELECT COUNT(*) FROM (SELECT 1 FROM {db}.outbox WHERE trouble = ? LIMIT ?) c
+
+-- name: count-due
+-- Values: route, priority, limit.
+SELECT COUNT(*) FROM (SELECT 1 FROM {db}.outbox WHERE qlane = 0 AND route = ? AND priority = ? AND available_at <= UTC_TIMESTAMP(6) LIMIT ?) c
+
+-- name: sent-lately
+-- Values: seconds, limit.
+SELECT COALESCE(sent_via, '') AS account, COUNT(*) AS mails
+FROM (SELECT sent_via FROM {db}.outbox WHERE sent_at > TIMESTAMPADD(SECOND, -?, UTC_TIMESTAMP(6)) LIMIT ?) s GROUP BY sent_via
+
+-- name: audit-add
+INSERT INTO {db}.outbox_audit (actor, action, target, reason, detail) VALUES (?, ?, ?, ?, ?)
+
+-- name: audit-list
+SELECT id, at, actor, action, target, COALESCE(reason, '') AS reason, COALESCE(detail, '') AS detail
+FROM {db}.outbox_audit WHERE id < ? ORDER BY id DESC LIMIT ?

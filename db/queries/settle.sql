@@ -1,0 +1,61 @@
+-- name: mark
+-- The proof that DATA was sent, and the fence: no row for a lease that was lost.
+-- Values: account, daemon, ids, pairs of id and token.
+INSERT INTO {db}.outbox_attempt (outbox_id, lease_token, marked_at, account, daemon)
+SELECT id, lease_token, UTC_TIMESTAMP(6), ?, ? FROM {db}.outbox
+WHERE id IN ({ids}) AND (id, lease_token) IN ({pairs}) AND state = 'sending'
+LOCK IN SHARE MODE
+
+-- name: marked
+SELECT outbox_id AS id, lease_token FROM {db}.outbox_attempt
+WHERE outbox_id IN ({ids}) AND (outbox_id, lease_token) IN ({pairs}) AND marked_at IS NOT NULL
+
+-- name: recipients
+SELECT outbox_id, position, kind, address, state, COALESCE(lease_token, '') AS lease_token,
+       COALESCE(smtp_code, 0) AS smtp_code, COALESCE(smtp_enhanced, '') AS smtp_enhanced, COALESCE(last_error, '') AS last_error
+FROM {db}.outbox_recipient WHERE outbox_id IN ({ids}) ORDER BY outbox_id, position
+
+-- name: recipient-write
+-- One row of values a recipient.
+INSERT INTO {db}.outbox_recipient (outbox_id, position, kind, address, state, lease_token, smtp_code, smtp_enhanced, last_error)
+VALUES {rows}
+ON DUPLICATE KEY UPDATE state = VALUES(state), lease_token = VALUES(lease_token), smtp_code = VALUES(smtp_code),
+  smtp_enhanced = VALUES(smtp_enhanced), last_error = VALUES(last_error)
+
+-- name: lock
+-- In the order of the primary key, so that two settlers never wait for each other.
+SELECT id, COALESCE(lease_token, '') AS lease_token, state, held, claims, attempts
+FROM {db}.outbox WHERE id IN ({ids}) ORDER BY id FOR UPDATE
+
+-- name: settle
+-- Values: state, held, lane, attempts added, claims taken off, whether to wait, wait in µs, account, whether sent,
+-- code, enhanced, error, ids, pairs.
+UPDATE {db}.outbox
+SET state = ?, held = ?, lane = ?, lease_until = NULL, attempts = attempts + ?, claims = claims - ?,
+    available_at = IF(?, TIMESTAMPADD(MICROSECOND, ?, UTC_TIMESTAMP(6)), available_at),
+    sent_via = COALESCE(?, sent_via), sent_at = IF(?, COALESCE(sent_at, UTC_TIMESTAMP(6)), sent_at),
+    smtp_code = ?, smtp_enhanced = ?, last_error = ?
+WHERE id IN ({ids}) AND (id, lease_token) IN ({pairs}) AND state IN ('sending', 'uncertain')
+
+-- name: attempt-write
+-- One row of values an attempt.
+INSERT INTO {db}.outbox_attempt (outbox_id, lease_token, finished_at, account, daemon, step, verdict, smtp_code, smtp_enhanced, reply)
+VALUES {rows}
+ON DUPLICATE KEY UPDATE finished_at = VALUES(finished_at), step = VALUES(step), verdict = VALUES(verdict),
+  smtp_code = VALUES(smtp_code), smtp_enhanced = VALUES(smtp_enhanced), reply = VALUES(reply)
+
+-- name: left-behind
+-- Rows whose lease is over, or that an earlier life of this daemon held. Values: head of the token, limit.
+SELECT id FROM {db}.outbox
+WHERE qlane = 4294967295 AND (lease_until < UTC_TIMESTAMP(6) OR lease_token LIKE ?)
+ORDER BY id LIMIT ?
+
+-- name: expire-scan
+-- Values: time, time, id, limit.
+SELECT id, expires_at FROM {db}.outbox
+WHERE expires_at <= UTC_TIMESTAMP(6) AND (expires_at > ? OR (expires_at = ? AND id > ?))
+ORDER BY expires_at, id LIMIT ?
+
+-- name: expire
+UPDATE {db}.outbox SET state = 'expired', last_error = 'expires_at passed before the mail could be sent'
+WHERE id IN ({ids}) AND state = 'queued' AND expires_at <= UTC_TIMESTAMP(6)

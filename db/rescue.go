@@ -1,0 +1,222 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+)
+
+// Rescue says how to return what an expired lease, or an earlier life of this daemon, left behind.
+type Rescue struct {
+	Own    string // Instance.ID whose rows are taken back whatever their lease says; "" for none
+	Resend bool   // a marked row is queued again (on_uncertain: resend) instead of becoming uncertain
+}
+
+// Rescued counts what a rescue did.
+type Rescued struct {
+	Queued    []uint64 // never marked: the dot was not sent
+	Uncertain []uint64 // marked: the dot may have been sent
+	Held      []uint64 // taken maxCrashes times without a verdict: perhaps it is the row that ends the daemon
+}
+
+// Any tells whether there was anything to rescue.
+func (r Rescued) Any() bool { return len(r.Queued)+len(r.Uncertain)+len(r.Held) > 0 }
+
+const (
+	rescueBatch = 500
+	maxCrashes  = 5
+
+	errNotKnown  = "the daemon or its database stopped while the mail was being sent; whether the server has it is not known. Ask the recipient or the server's log, then: outboxd queue settle (it arrived) or outboxd queue retry (it did not)"
+	errTookOften = "taken several times and never finished, so it is held; look at the row, then: outboxd queue release"
+)
+
+// Rescue returns up to 500 rows. It looks for the mark while it holds the row's lock, so that a sender that was paused
+// either has marked already or finds its lease gone.
+func (s *Store) Rescue(ctx context.Context, r Rescue) (Rescued, error) {
+	own := "-" // matches no token
+	if r.Own != "" {
+		own = r.Own + "-%"
+	}
+	ids, err := selectAll[uint64](ctx, s.pool.db, s.sql["left-behind"], own, rescueBatch)
+	if err != nil {
+		return Rescued{}, fmt.Errorf("look for expired leases in %s: %w", s.database, err)
+	}
+	if len(ids) == 0 {
+		return Rescued{}, nil
+	}
+	var out Rescued
+	err = s.pool.tx(ctx, func(tx *sqlx.Tx) (err error) {
+		out, err = s.rescueIn(ctx, tx, ids, r)
+		return err
+	})
+	var unknown *commitUnknownError
+	if errors.As(err, &unknown) {
+		// Whatever was committed is settled, the rest is still left behind: the next look goes on.
+		return Rescued{}, nil
+	}
+	if err != nil {
+		return Rescued{}, fmt.Errorf("rescue rows of %s: %w", s.database, err)
+	}
+	return out, nil
+}
+
+func (s *Store) rescueIn(ctx context.Context, tx *sqlx.Tx, ids []uint64, r Rescue) (Rescued, error) {
+	var out Rescued
+	rows, err := s.lock(ctx, tx, ids)
+	if err != nil {
+		return out, err
+	}
+	// Still expired? A heartbeat may have come between the look and the lock.
+	own := "-"
+	if r.Own != "" {
+		own = r.Own + "-%"
+	}
+	still, err := selectAll[uint64](ctx, tx, s.sql["left-behind"], own, rescueBatch)
+	if err != nil {
+		return out, err
+	}
+	var leases []Lease
+	for _, id := range still {
+		if row, locked := rows[id]; locked && row.State == Sending {
+			leases = append(leases, Lease{id, row.Token})
+		}
+	}
+	if len(leases) == 0 {
+		return out, nil
+	}
+	marked := map[Lease]bool{}
+	if err := s.readMarks(ctx, tx, leases, marked); err != nil {
+		return out, err
+	}
+	known, err := s.recipientsIn(ctx, tx, ids)
+	if err != nil {
+		return out, err
+	}
+	var batch []Settlement
+	for _, l := range leases {
+		t := Settlement{Lease: l}
+		row := rows[l.ID]
+		switch {
+		case marked[l]:
+			t = afterMark(l, known[l.ID], r.Resend)
+		case row.Claims-row.Attempts >= maxCrashes:
+			t.Change = Change{State: Queued, Held: true, LastError: errTookOften}
+		default:
+			t.Change = Change{State: Queued}
+		}
+		switch {
+		case t.State == Uncertain:
+			out.Uncertain = append(out.Uncertain, l.ID)
+		case t.Held:
+			out.Held = append(out.Held, l.ID)
+		default:
+			out.Queued = append(out.Queued, l.ID)
+		}
+		batch = append(batch, t)
+	}
+	return out, s.apply(ctx, tx, batch)
+}
+
+// afterMark is the settlement of a row whose mark was found and whose outcome was not.
+func afterMark(l Lease, recipients []Recipient, resend bool) Settlement {
+	t := Settlement{Lease: l, Change: Change{State: Uncertain, Verdict: true, LastError: errNotKnown}}
+	for _, r := range recipients {
+		if r.State == RecipientSending && r.Token == l.Token {
+			r.State, r.LastError = RecipientUncertain, errNotKnown
+			if resend {
+				r.State, r.LastError = RecipientOpen, ""
+			}
+			t.Recipients = append(t.Recipients, r)
+		}
+	}
+	if resend {
+		t.State, t.LastError = Queued, ""
+		return t
+	}
+	t.State = Together(merge(recipients, t.Recipients), Uncertain)
+	if t.State == Queued {
+		t.LastError = ""
+	}
+	return t
+}
+
+// merge returns the recipients with the changed ones in their new state.
+func merge(all, changed []Recipient) []Recipient {
+	out := append([]Recipient(nil), all...)
+	for _, c := range changed {
+		for i := range out {
+			if out[i].Position == c.Position {
+				out[i] = c
+			}
+		}
+	}
+	return out
+}
+
+// Together is the state of a row with these recipients: any open is queued, else any uncertain is uncertain, else sent,
+// failed or partial. Without recipients it is the state that one would have: alone.
+func Together(recipients []Recipient, alone State) State {
+	count := map[RecipientState]int{}
+	for _, r := range recipients {
+		count[r.State]++
+	}
+	switch n := len(recipients); {
+	case n == 0:
+		return alone
+	case count[RecipientOpen] > 0:
+		return Queued
+	case count[RecipientUncertain]+count[RecipientSending] > 0:
+		return Uncertain
+	case count[RecipientAccepted] == n:
+		return Sent
+	case count[RecipientFailed] == n:
+		return Failed
+	}
+	return Partial
+}
+
+// ExpireCursor is where Expire goes on. The zero value begins at the beginning.
+type ExpireCursor struct {
+	At time.Time
+	ID uint64
+}
+
+const expireBatch = 1000
+
+// Expire ends waiting rows whose expires_at is over, looking at most at 1000 index entries. It returns where to go on,
+// and whether it came to the end.
+func (s *Store) Expire(ctx context.Context, c ExpireCursor) (next ExpireCursor, expired int64, done bool, err error) {
+	if c.At.IsZero() {
+		c.At = time.Unix(1, 0).UTC() // the first TIMESTAMP there is
+	}
+	found, err := selectAll[struct {
+		ID uint64    `db:"id"`
+		At time.Time `db:"expires_at"`
+	}](ctx, s.pool.db, s.sql["expire-scan"], c.At, c.At, c.ID, expireBatch)
+	if err != nil {
+		return c, 0, false, fmt.Errorf("look for expired rows in %s: %w", s.database, err)
+	}
+	if len(found) == 0 {
+		return c, 0, true, nil
+	}
+	ids := make([]uint64, len(found))
+	for i, f := range found {
+		ids[i] = f.ID
+	}
+	err = retry(ctx, func() error {
+		r, err := s.pool.db.ExecContext(ctx, s.sql.list("expire", len(ids)), idArgs(ids)...)
+		if err != nil {
+			return err
+		}
+		expired, err = r.RowsAffected()
+		return err
+	})
+	if err != nil {
+		return c, 0, false, fmt.Errorf("expire rows of %s: %w", s.database, err)
+	}
+	last := found[len(found)-1]
+	return ExpireCursor{last.At, last.ID}, expired, len(found) < expireBatch, nil
+}

@@ -1,0 +1,224 @@
+package db
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jmoiron/sqlx"
+)
+
+// State is where a row stands. docs/states.md draws the ways between them.
+type State string
+
+// The states of a row.
+const (
+	Queued     State = "queued"
+	Sending    State = "sending"
+	Sent       State = "sent"
+	Partial    State = "partial"
+	Failed     State = "failed"
+	Skipped    State = "skipped"
+	Suppressed State = "suppressed"
+	Cancelled  State = "cancelled"
+	Expired    State = "expired"
+	Uncertain  State = "uncertain"
+)
+
+// Change is what a settlement writes into a row. Rows with the same Change are settled by one statement.
+type Change struct {
+	State     State
+	Held      bool
+	Lane      uint32
+	Verdict   bool          // the taking ended with a verdict: attempts + 1
+	GivenBack bool          // the taking never was a try: claims - 1
+	Wait      time.Duration // of a queued row: the next try is not before now + Wait; 0 leaves available_at
+	Account   string        // by which it was tried; "" when by none
+	Sent      bool          // a server accepted it for at least one recipient
+	Code      int
+	Enhanced  string
+	LastError string
+}
+
+// Attempt is what became of one try, for outbox_attempt.
+type Attempt struct {
+	Account  string
+	Daemon   string
+	Step     string
+	Verdict  string
+	Code     int
+	Enhanced string
+	Reply    string
+}
+
+// Settlement is the outcome of one taking of one row.
+type Settlement struct {
+	Lease
+	Change
+	Attempt    *Attempt    // nil when nothing was tried
+	Recipients []Recipient // of a row with several: those whose state is now known
+}
+
+const (
+	maxError = 4000 // characters of last_error
+	maxReply = 600  // characters of outbox_attempt.reply
+)
+
+// Settle writes the outcome into row, recipients and attempt in one transaction, together with those of other sessions.
+// It may be called again with the same settlement: what is written already stays. A *LeaseLostError says that the row
+// belongs to somebody else by now; nothing was written then. An uncertain row of this lease gets the truth.
+func (s *Store) Settle(ctx context.Context, t Settlement) error { return s.settles.do(ctx, t) }
+
+func (s *Store) runSettles(ctx context.Context, batch []Settlement) []error {
+	errs, err := s.settleAll(ctx, batch)
+	if err == nil {
+		return errs
+	}
+	errs = make([]error, len(batch))
+	if len(batch) == 1 || Waits(err) {
+		for i := range errs {
+			errs[i] = fmt.Errorf("settle row %d of %s: %w", batch[i].ID, s.database, err)
+		}
+		return errs
+	}
+	// One outcome that the server refuses must not keep back those of the others.
+	for i := range batch {
+		errs[i] = s.runSettles(ctx, batch[i:i+1])[0]
+	}
+	return errs
+}
+
+func (s *Store) settleAll(ctx context.Context, batch []Settlement) ([]error, error) {
+	var errs []error
+	run := func() error {
+		return s.pool.tx(ctx, func(tx *sqlx.Tx) (err error) {
+			errs, err = s.settleIn(ctx, tx, batch)
+			return err
+		})
+	}
+	err := run()
+	var unknown *commitUnknownError
+	if errors.As(err, &unknown) {
+		// Read back by doing it again: what was committed is found done.
+		err = run()
+	}
+	return errs, err
+}
+
+type lockedRow struct {
+	ID       uint64 `db:"id"`
+	Token    string `db:"lease_token"`
+	State    State  `db:"state"`
+	Held     bool   `db:"held"`
+	Claims   int    `db:"claims"`
+	Attempts int    `db:"attempts"`
+}
+
+func (s *Store) lock(ctx context.Context, tx *sqlx.Tx, ids []uint64) (map[uint64]lockedRow, error) {
+	var rows []lockedRow
+	if err := tx.SelectContext(ctx, &rows, s.sql.list("lock", len(ids)), idArgs(ids)...); err != nil {
+		return nil, err
+	}
+	by := make(map[uint64]lockedRow, len(rows))
+	for _, r := range rows {
+		by[r.ID] = r
+	}
+	return by, nil
+}
+
+// settleIn looks at each row under a lock and applies what its lease still allows.
+func (s *Store) settleIn(ctx context.Context, tx *sqlx.Tx, batch []Settlement) ([]error, error) {
+	ids := make([]uint64, len(batch))
+	for i, t := range batch {
+		ids[i] = t.ID
+	}
+	rows, err := s.lock(ctx, tx, ids)
+	if err != nil {
+		return nil, err
+	}
+	errs := make([]error, len(batch))
+	var valid []Settlement
+	for i, t := range batch {
+		row, there := rows[t.ID]
+		switch {
+		case there && row.Token == t.Token && (row.State == Sending || row.State == Uncertain && t.State != Uncertain):
+			if row.State == Uncertain {
+				t.Verdict = false // counted when it became uncertain
+			}
+			valid = append(valid, t)
+		case there && row.Token == t.Token:
+			// Settled by this token before: done.
+		default:
+			errs[i] = &LeaseLostError{t.Lease}
+		}
+	}
+	return errs, s.apply(ctx, tx, valid)
+}
+
+// apply writes settlements whose rows are locked. Rows with the same change go together.
+func (s *Store) apply(ctx context.Context, tx *sqlx.Tx, batch []Settlement) error {
+	same := map[Change][]Lease{}
+	var order []Change
+	var attempts, recipients = []Settlement{}, []recipientRow{}
+	for _, t := range batch {
+		t.LastError = cut(t.LastError, maxError)
+		if len(same[t.Change]) == 0 {
+			order = append(order, t.Change)
+		}
+		same[t.Change] = append(same[t.Change], t.Lease)
+		if t.Attempt != nil {
+			attempts = append(attempts, t)
+		}
+		for _, r := range t.Recipients {
+			recipients = append(recipients, recipientRow{t.ID, r})
+		}
+	}
+	for _, c := range order {
+		leases := same[c]
+		args := []any{c.State, c.Held, c.Lane, b2i(c.Verdict), b2i(c.GivenBack), c.Wait > 0, micros(c.Wait), null(c.Account), c.Sent,
+			null(c.Code), null(c.Enhanced), null(c.LastError)}
+		if _, err := tx.ExecContext(ctx, s.sql.list("settle", len(leases)), append(args, leaseArgs(leases)...)...); err != nil {
+			return err
+		}
+	}
+	if err := s.writeAttempts(ctx, tx, attempts); err != nil {
+		return err
+	}
+	return s.writeRecipients(ctx, tx, recipients)
+}
+
+func (s *Store) writeAttempts(ctx context.Context, tx *sqlx.Tx, batch []Settlement) error {
+	// In the order of the key, as the row locks were taken.
+	slices.SortFunc(batch, func(a, b Settlement) int { return cmp.Compare(a.ID, b.ID) })
+	for chunk := range chunks(batch, 200) {
+		var args []any
+		for _, t := range chunk {
+			a := t.Attempt
+			args = append(args, t.ID, t.Token, a.Account, a.Daemon, a.Step, a.Verdict, null(a.Code), null(a.Enhanced), null(cut(a.Reply, maxReply)))
+		}
+		statement := s.sql.rows("attempt-write", len(chunk), "(?, ?, UTC_TIMESTAMP(6), ?, ?, ?, ?, ?, ?, ?)")
+		if _, err := tx.ExecContext(ctx, statement, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// cut shortens a text to n characters.
+func cut(text string, n int) string {
+	if utf8.RuneCountInString(text) <= n {
+		return text
+	}
+	return string([]rune(text)[:n-1]) + "…"
+}

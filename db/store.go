@@ -1,0 +1,126 @@
+package db
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+)
+
+// Store is the outbox of one company.
+type Store struct {
+	pool     *Pool
+	database string
+	sql      statements
+	marks    group[Mark]
+	settles  group[Settlement]
+}
+
+// Store returns the outbox in the named database. The name is checked; the database is not looked at.
+func (p *Pool) Store(database string) (*Store, error) {
+	quoted, err := quote(database)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{pool: p, database: database, sql: p.queries.of(quoted)}
+	s.marks = group[Mark]{most: groupSize, run: s.runMarks}
+	s.settles = group[Settlement]{most: groupSize, run: s.runSettles}
+	return s, nil
+}
+
+// groupSize bounds a group of marks or settlements, so that no transaction is long.
+const groupSize = 500
+
+// Database returns the unquoted name of the company's database.
+func (s *Store) Database() string { return s.database }
+
+// Lease names one taking of one row: the token is fresh for every claim and stays in the row as proof.
+type Lease struct {
+	ID    uint64
+	Token string
+}
+
+// Instance is who holds leases: the same for a daemon that restarts in the same place, so that it takes its own rows
+// back at once, and different for any other.
+type Instance struct {
+	ID   string // eight hexadecimal digits, the head of each token
+	Host string // the computer's name, for people
+}
+
+// token returns a fresh token: the instance, then 64 random bits.
+func (i Instance) token() string {
+	var b [8]byte
+	rand.Read(b[:]) // never fails: see crypto/rand
+	return i.ID + "-" + hex.EncodeToString(b[:])
+}
+
+// LeaseTime is how long a claim is valid without a heartbeat. A daemon beats six times as often.
+const (
+	LeaseTime      = 60 * time.Second
+	HeartbeatEvery = 10 * time.Second
+)
+
+// micros is a duration as TIMESTAMPADD takes it.
+func micros(d time.Duration) int64 { return d.Microseconds() }
+
+// Heartbeat prolongs the leases by LeaseTime. Leases that were lost meanwhile are left alone: the mark finds out.
+func (s *Store) Heartbeat(ctx context.Context, leases []Lease) error {
+	for chunk := range chunks(leases, 500) {
+		args := append([]any{int(LeaseTime / time.Second)}, leaseArgs(chunk)...)
+		err := retry(ctx, func() error {
+			_, err := s.pool.db.ExecContext(ctx, s.sql.list("heartbeat", len(chunk)), args...)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("heartbeat in %s: %w", s.database, err)
+		}
+	}
+	return nil
+}
+
+// leaseArgs are the values of {ids} followed by those of {pairs}. The ids alone let the server find the rows by primary
+// key; the pairs guard each against its own token.
+func leaseArgs(leases []Lease) []any {
+	args := make([]any, 0, 3*len(leases))
+	for _, l := range leases {
+		args = append(args, l.ID)
+	}
+	for _, l := range leases {
+		args = append(args, l.ID, l.Token)
+	}
+	return args
+}
+
+func idArgs(ids []uint64) []any {
+	args := make([]any, len(ids))
+	for i, id := range ids {
+		args[i] = id
+	}
+	return args
+}
+
+// chunks yields the items in runs of at most n.
+func chunks[T any](items []T, n int) func(yield func([]T) bool) {
+	return func(yield func([]T) bool) {
+		for len(items) > 0 {
+			k := min(n, len(items))
+			if !yield(items[:k]) {
+				return
+			}
+			items = items[k:]
+		}
+	}
+}
+
+// selectAll reads rows by a named statement, again after a conflict.
+func selectAll[T any](ctx context.Context, q sqlx.QueryerContext, statement string, args ...any) ([]T, error) {
+	var rows []T
+	err := retry(ctx, func() error {
+		rows = nil
+		return sqlx.SelectContext(ctx, q, &rows, statement, args...)
+	})
+	return rows, err
+}
