@@ -1,0 +1,200 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"outboxd/db"
+	"outboxd/jobs/jobfile"
+)
+
+// World is what a jobs.yaml leads to: the databases, with their secrets read. Nothing is connected before it is used.
+type World struct {
+	File      *jobfile.File
+	Companies []*Place
+	Control   *db.Store // audit
+	buckets   *db.Buckets
+	pools     map[db.Server]*db.Pool
+}
+
+// Place is one company's database.
+type Place struct {
+	Company *jobfile.Company
+	Store   *db.Store
+	Pool    *db.Pool
+	Own     *db.Buckets // for its jobs, and for accounts that serve this company alone
+}
+
+// Open reads the databases' secrets. All that cannot be read are reported together.
+func Open(file *jobfile.File) (*World, error) {
+	w := &World{File: file, pools: map[db.Server]*db.Pool{}}
+	var errs []error
+	pool, err := w.pool(file.Server(file.Control.Server), controlLogin(file))
+	if err == nil {
+		w.Control, err = pool.Store(file.Control.Database)
+	}
+	if err == nil {
+		w.buckets, err = pool.Buckets(file.Control.Database, nil)
+	}
+	if err != nil {
+		errs = append(errs, fmt.Errorf("control database: %w", err))
+	}
+	for _, c := range file.Companies {
+		p, err := w.place(c)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("company %s: %w", c.Name, err))
+			continue
+		}
+		w.Companies = append(w.Companies, p)
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(append(errs, w.Close())...)
+	}
+	return w, nil
+}
+
+// controlLogin is the user of the control database: that of the only company where the two are one, else the server's.
+func controlLogin(file *jobfile.File) *jobfile.Login {
+	for _, c := range file.Companies {
+		if c.Server == file.Control.Server && c.Database == file.Control.Database {
+			return c.Login
+		}
+	}
+	return nil
+}
+
+func (w *World) place(c *jobfile.Company) (*Place, error) {
+	pool, err := w.pool(w.File.Server(c.Server), c.Login)
+	if err != nil {
+		return nil, err
+	}
+	p := &Place{Company: c, Pool: pool}
+	if p.Store, err = pool.Store(c.Database); err != nil {
+		return nil, err
+	}
+	p.Own, err = pool.Buckets(c.Database, nil)
+	return p, err
+}
+
+// pool returns the connections to a server as a user, shared by all who use the same.
+func (w *World) pool(s *jobfile.Server, login *jobfile.Login) (*db.Pool, error) {
+	username, secret := s.Username, s.Password
+	if login != nil {
+		username, secret = login.Username, login.Password
+	}
+	password := ""
+	if !secret.IsZero() {
+		var err error
+		if password, err = secret.Read(); err != nil {
+			return nil, err
+		}
+	}
+	key := db.Server{Host: s.Host, Port: s.Port, Socket: s.Socket, Username: username, Password: password,
+		TLS: s.Encryption == jobfile.TLS, CA: s.CA}
+	if p := w.pools[key]; p != nil {
+		return p, nil
+	}
+	p, err := db.Open(key)
+	if err != nil {
+		return nil, err
+	}
+	w.pools[key] = p
+	return p, nil
+}
+
+// Place returns the named company's database, or nil.
+func (w *World) Place(company string) *Place {
+	if i := slices.IndexFunc(w.Companies, func(p *Place) bool { return p.Company.Name == company }); i >= 0 {
+		return w.Companies[i]
+	}
+	return nil
+}
+
+// bucketsOf tells where an account's bucket is: with the company when it serves only one, so that it needs nobody else's
+// database; else in the control database.
+func (w *World) bucketsOf(a *jobfile.Account) *db.Buckets {
+	users := map[string]bool{}
+	for _, other := range w.File.Accounts {
+		if other.Identity() != a.Identity() {
+			continue
+		}
+		for _, c := range w.File.Companies {
+			if other.Serves(c.Name) {
+				users[c.Name] = true
+			}
+		}
+		if len(other.Companies) == 0 && len(w.File.LeftOut) > 0 {
+			users[""] = true // a company that is left out may come back
+		}
+	}
+	if len(users) == 1 {
+		for name := range users {
+			if p := w.Place(name); p != nil {
+				return p.Own
+			}
+		}
+	}
+	return w.buckets
+}
+
+// Migrate makes or updates the tables of every company and of the control database. All are tried.
+func (w *World) Migrate(ctx context.Context, report func(database string, applied int)) error {
+	var errs []error
+	for _, t := range w.Schemas() {
+		n, err := t.Pool.Migrate(ctx, t.Database, t.Parts...)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		report(t.Database, n)
+	}
+	return errors.Join(errs...)
+}
+
+// Schema is what one database has to hold.
+type Schema struct {
+	For      string // "company acme", or "control"
+	Database string
+	Username string // as whom outboxd runs there
+	Pool     *db.Pool
+	Parts    []db.Part
+}
+
+// Schemas lists the databases with the tables that each needs. A company's database may be the control database too.
+func (w *World) Schemas() []Schema {
+	var all []Schema
+	for _, p := range w.Companies {
+		all = append(all, Schema{"company " + p.Company.Name, p.Company.Database, w.user(p.Company.Server, p.Company.Login), p.Pool,
+			[]db.Part{db.CompanyPart, db.BucketPart}})
+	}
+	control := w.File.Control
+	for i, p := range w.Companies {
+		if p.Company.Server == control.Server && p.Company.Database == control.Database {
+			all[i].Parts = append(all[i].Parts, db.ControlPart)
+			return all
+		}
+	}
+	pool, err := w.pool(w.File.Server(control.Server), nil)
+	if err != nil {
+		return all // Open has read this secret already
+	}
+	return append(all, Schema{"control", control.Database, w.user(control.Server, nil), pool, []db.Part{db.BucketPart, db.ControlPart}})
+}
+
+func (w *World) user(server string, login *jobfile.Login) string {
+	if login != nil {
+		return login.Username
+	}
+	return w.File.Server(server).Username
+}
+
+// Close ends all connections.
+func (w *World) Close() error {
+	var errs []error
+	for _, p := range w.pools {
+		errs = append(errs, p.Close())
+	}
+	return errors.Join(errs...)
+}
