@@ -1,6 +1,6 @@
 module outboxd
 
-go 1.26
+go 1.26.0
 
 require (
 	github.com/emersion/go-message v0.18.2

@@ -24,7 +24,7 @@ const day = 24 * time.Hour
 type Bucket struct {
 	Name          string // account:user@host or job:company/job
 	Windows       []Window
-	MaxRecipients int // most recipients a mail counts for, at least 1
+	MaxRecipients int // most recipients a mail has, at least 1; the limit holds only for such mails
 }
 
 // tolerance is how much early a take may come (tau) and how long after it DATA may be written (hold). With both in the
@@ -99,7 +99,7 @@ func (p *Pool) Buckets(database string, mono func() time.Duration) (*Buckets, er
 // Take is the answer of the buckets.
 type Take struct {
 	OK   bool
-	Wait time.Duration // when not OK: until the earliest next try; when OK: until the next take could succeed
+	Wait map[string]time.Duration // by bucket: until its next take can succeed
 	undo []undo
 }
 
@@ -171,7 +171,9 @@ func (b *Buckets) create(ctx context.Context, buckets []Bucket) error {
 			return fmt.Errorf("make bucket %s in %s: %w", k.Name, b.database, err)
 		}
 		b.mu.Lock()
-		b.seen[k.Name] = reading{}
+		if _, known := b.seen[k.Name]; !known {
+			b.seen[k.Name] = reading{}
+		}
 		b.mu.Unlock()
 	}
 	return nil
@@ -194,7 +196,7 @@ func (b *Buckets) takeIn(ctx context.Context, tx *sqlx.Tx, buckets []Bucket, rec
 	if err := tx.GetContext(ctx, &server, b.sql["bucket-clock"]); err != nil {
 		return Take{}, err
 	}
-	out := Take{OK: true}
+	out := Take{OK: true, Wait: map[string]time.Duration{}}
 	now := make([]int64, len(rows))
 	for i := range rows {
 		now[i] = b.clock(&rows[i], server)
@@ -202,15 +204,15 @@ func (b *Buckets) takeIn(ctx context.Context, tx *sqlx.Tx, buckets []Bucket, rec
 		if err != nil {
 			return Take{}, err
 		}
-		out.Wait = max(out.Wait, wait)
+		out.Wait[rows[i].Name] = wait
+		out.OK = out.OK && wait == 0
 	}
-	out.OK = out.Wait == 0
 	for i, row := range rows {
 		after := row.tats
 		if out.OK {
 			k := named(buckets, row.Name)
 			k.advance(&after, now[i], recipients)
-			out.Wait = max(out.Wait, k.wait(after, now[i]))
+			out.Wait[row.Name] = k.wait(after, now[i])
 			out.undo = append(out.undo, undo{row.Name, row.tats, after, now[i] / slotTime.Microseconds(), recipients})
 		}
 		if err := b.write(ctx, tx, row, after); err != nil {
@@ -290,7 +292,7 @@ func (k Bucket) advance(t *tats, now int64, recipients int) {
 		}
 		n := int64(1)
 		if w.Recipients {
-			n = int64(min(max(1, recipients), max(1, k.MaxRecipients)))
+			n = int64(max(1, recipients))
 		}
 		tat := t.of(w)
 		*tat = max(*tat, now) + n*w.interval(k.MaxRecipients).Microseconds()

@@ -60,10 +60,15 @@ type Row struct {
 type Claimed struct {
 	Rows   []Row
 	Paused bool // rows of paused domains stand in the way: SortAside puts them into their lanes
+	Missed bool // there were due rows, and others were faster
 }
+
+// lockedAhead is how many rows at the head of a queue may be locked by somebody else before the rest has to wait.
+const lockedAhead = 32
 
 type candidate struct {
 	ID          uint64    `db:"id"`
+	Route       uint32    `db:"route"` // of a hint
 	Priority    int       `db:"priority"`
 	AvailableAt time.Time `db:"available_at"`
 	Domain      uint32    `db:"rdom"`
@@ -78,6 +83,49 @@ func (s *Store) Claim(ctx context.Context, c Claim) (Claimed, error) {
 	if err != nil {
 		return out, fmt.Errorf("claim in %s: %w", s.database, err)
 	}
+	ids, domains, err := s.choose(ctx, c, found, &out)
+	if err != nil {
+		return out, fmt.Errorf("claim in %s: %w", s.database, err)
+	}
+	if len(ids) == 0 {
+		return out, nil
+	}
+	token := c.Instance.token()
+	if err := s.take(ctx, ids, token, c.Domain); err != nil {
+		return out, fmt.Errorf("claim in %s: %w", s.database, err)
+	}
+	if out.Rows, err = s.claimed(ctx, ids, token, c.MaxSize); err != nil {
+		return out, fmt.Errorf("read claimed rows in %s: %w", s.database, err)
+	}
+	out.Missed = len(out.Rows) == 0
+	for i := range out.Rows {
+		out.Rows[i].Domain = domains[out.Rows[i].ID]
+	}
+	// In the order of the candidates: most urgent first.
+	slices.SortFunc(out.Rows, func(a, b Row) int { return cmp.Compare(slices.Index(ids, a.ID), slices.Index(ids, b.ID)) })
+	return out, nil
+}
+
+// choose picks the rows to take, and anew without those that somebody else has locked.
+func (s *Store) choose(ctx context.Context, c Claim, found []candidate, out *Claimed) ([]uint64, map[uint64]uint32, error) {
+	for {
+		ids, domains := pick(c, found, out)
+		if len(ids) == 0 {
+			return nil, nil, nil
+		}
+		free, err := selectAll[uint64](ctx, s.pool.db, s.sql.list("unlocked", len(ids)), idArgs(ids)...)
+		if err != nil || len(free) == len(ids) {
+			return ids, domains, err
+		}
+		found = slices.DeleteFunc(found, func(f candidate) bool {
+			_, picked := domains[f.ID]
+			return picked && !slices.Contains(free, f.ID)
+		})
+	}
+}
+
+// pick takes candidates in their order while they fit, and leaves out those of paused domains.
+func pick(c Claim, found []candidate, out *Claimed) ([]uint64, map[uint64]uint32) {
 	ids, domains := make([]uint64, 0, c.Limit), map[uint64]uint32{}
 	octets := int64(0)
 	for _, f := range found {
@@ -99,22 +147,14 @@ func (s *Store) Claim(ctx context.Context, c Claim) (Claimed, error) {
 		ids = append(ids, f.ID)
 		domains[f.ID] = f.Domain
 	}
-	if len(ids) == 0 {
-		return out, nil
-	}
-	token := c.Instance.token()
-	if err := s.take(ctx, ids, token, c.Domain); err != nil {
-		return out, fmt.Errorf("claim in %s: %w", s.database, err)
-	}
-	if out.Rows, err = s.claimed(ctx, ids, token, c.MaxSize); err != nil {
-		return out, fmt.Errorf("read claimed rows in %s: %w", s.database, err)
-	}
-	for i := range out.Rows {
-		out.Rows[i].Domain = domains[out.Rows[i].ID]
-	}
-	// In the order of the candidates: most urgent first.
-	slices.SortFunc(out.Rows, func(a, b Row) int { return cmp.Compare(slices.Index(ids, a.ID), slices.Index(ids, b.ID)) })
-	return out, nil
+	return ids, domains
+}
+
+// Due tells whether Claim would find a row now.
+func (s *Store) Due(ctx context.Context, c Claim) (bool, error) {
+	c.Limit = 1
+	found, err := s.candidates(ctx, c)
+	return len(found) > 0, wrap(err, "look for due rows in "+s.database)
 }
 
 // candidates reads the heads of all wanted queues and merges them.
@@ -125,7 +165,7 @@ func (s *Store) candidates(ctx context.Context, c Claim) ([]candidate, error) {
 		for _, route := range c.Routes {
 			for _, priority := range c.Priorities {
 				parts = append(parts, strings.TrimSpace(s.sql["candidates"]))
-				args = append(args, lane, route, priority, c.Limit)
+				args = append(args, lane, route, priority, c.Limit+lockedAhead)
 			}
 		}
 	}
@@ -141,7 +181,11 @@ func (s *Store) candidates(ctx context.Context, c Claim) ([]candidate, error) {
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, more...)
+		for _, m := range more {
+			if slices.Contains(c.Routes, m.Route) && slices.Contains(c.Priorities, m.Priority) {
+				found = append(found, m)
+			}
+		}
 	}
 	slices.SortFunc(found, func(a, b candidate) int {
 		rank := cmp.Compare(a.Priority, b.Priority)

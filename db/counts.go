@@ -88,3 +88,10 @@ func (s *Store) AuditLog(ctx context.Context, before uint64, limit int) ([]Audit
 	log, err := selectAll[Audited](ctx, s.pool.db, s.sql["audit-list"], before, limit)
 	return log, wrap(err, "read audit of "+s.database)
 }
+
+// CountUncertain counts the rows that only a person can settle, up to CountLimit + 1.
+func (s *Store) CountUncertain(ctx context.Context) (int, error) {
+	var n int
+	err := s.pool.db.GetContext(ctx, &n, s.sql["count-trouble"], troubleNumber[Uncertain], CountLimit+1)
+	return n, wrap(err, "count uncertain rows of "+s.database)
+}

@@ -2,10 +2,12 @@ package db
 
 import (
 	"context"
+	"crypto/tls"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 
 	"github.com/go-sql-driver/mysql"
@@ -18,31 +20,37 @@ type ErrorKind uint8
 const (
 	KindOther    ErrorKind = iota // no rule: report it
 	KindConflict                  // a deadlock, a lock wait, a failed certification: rolled back, try again at once
-	KindLost                      // the server is away, starting, full of connections or not in its cluster: wait
+	KindLost                      // the server is away, starting, full, over its time or not in its cluster: wait
 	KindReadOnly                  // the server takes no writes: wait, on new connections
-	KindSetup                     // a wrong password, a missing database, table, column or right: a person's matter
+	KindSetup                     // a wrong password or certificate, a missing database, table, column or right: a person's matter
 	KindData                      // the statement's own values are refused
 )
 
 var kindByNumber = map[uint16]ErrorKind{
-	1213: KindConflict, 1205: KindConflict, 3572: KindConflict, 1020: KindConflict,
+	1213: KindConflict, 1205: KindConflict, 3572: KindConflict, 1020: KindConflict, 3101: KindConflict,
 	1040: KindLost, 1047: KindLost, 1053: KindLost, 1203: KindLost, 1226: KindLost, 1927: KindLost, 1021: KindLost, 1114: KindLost, 3: KindLost,
+	1317: KindLost, 1969: KindLost, 3024: KindLost, 4031: KindLost,
 	1290: KindReadOnly, 1792: KindReadOnly, 1836: KindReadOnly,
 	1044: KindSetup, 1045: KindSetup, 1049: KindSetup, 1054: KindSetup, 1142: KindSetup, 1143: KindSetup, 1146: KindSetup, 1370: KindSetup, 1665: KindSetup, 1698: KindSetup,
+	1129: KindSetup, 1130: KindSetup, 1227: KindSetup, 1356: KindSetup, 1449: KindSetup, 1820: KindSetup, 1862: KindSetup, 3118: KindSetup, 4151: KindSetup,
 	1153: KindData, 1366: KindData, 1406: KindData, 1062: KindData, 3819: KindData, 4025: KindData,
+	1048: KindData, 1264: KindData, 1265: KindData, 1292: KindData, 1300: KindData, 1690: KindData,
 }
 
 // Kind sorts a database error. Numbers are those of the MySQL and MariaDB error reference.
 func Kind(err error) ErrorKind {
 	var my *mysql.MySQLError
 	var netErr net.Error
+	var certificate *tls.CertificateVerificationError
 	switch {
 	case err == nil:
 		return KindOther
 	case errors.As(err, &my):
 		return kindByNumber[my.Number]
+	case errors.As(err, &certificate), errors.Is(err, mysql.ErrNoTLS):
+		return KindSetup
 	case errors.Is(err, driver.ErrBadConn), errors.Is(err, mysql.ErrInvalidConn), errors.Is(err, sql.ErrConnDone),
-		errors.Is(err, context.DeadlineExceeded), errors.As(err, &netErr):
+		errors.Is(err, context.DeadlineExceeded), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &netErr):
 		return KindLost
 	}
 	return KindOther

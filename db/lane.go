@@ -1,10 +1,13 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -18,13 +21,48 @@ type Lane struct {
 	Reason    string     `db:"reason"`
 }
 
-// Lanes lists all lanes; there are as many as domains that have throttled and still have rows waiting.
+// Lanes lists all lanes by ID; there are as many as domains that have throttled and still have rows waiting. A lane that
+// was dropped while a row found its way into it comes as an open one without a name, so that no row is left in it.
 func (s *Store) Lanes(ctx context.Context) ([]Lane, error) {
-	lanes, err := selectAll[Lane](ctx, s.pool.db, s.sql["lanes"])
-	if err != nil {
-		return nil, fmt.Errorf("read lanes of %s: %w", s.database, err)
+	var lost []Lane
+	for {
+		lanes, err := selectAll[Lane](ctx, s.pool.db, s.sql["lanes"])
+		if err != nil {
+			return nil, fmt.Errorf("read lanes of %s: %w", s.database, err)
+		}
+		// One that seemed lost may just have been made.
+		lost = slices.DeleteFunc(lost, func(l Lane) bool {
+			return slices.ContainsFunc(lanes, func(there Lane) bool { return there.ID == l.ID })
+		})
+		lanes = append(lanes, lost...)
+		slices.SortFunc(lanes, func(a, b Lane) int { return cmp.Compare(a.ID, b.ID) })
+		id, err := s.lostLane(ctx, lanes)
+		if err != nil {
+			return nil, fmt.Errorf("look for lost lanes of %s: %w", s.database, err)
+		}
+		if id == 0 {
+			return lanes, nil
+		}
+		lost = append(lost, Lane{ID: id, Open: true})
 	}
-	return lanes, nil
+}
+
+// lostLane finds a lane that rows wait in and that is none of the given ones; 0 when there is none.
+func (s *Store) lostLane(ctx context.Context, lanes []Lane) (uint32, error) {
+	var gaps []string
+	var args []any
+	last := uint32(0)
+	for _, l := range append(lanes, Lane{ID: sendingLane}) {
+		gaps = append(gaps, "qlane > ? AND qlane < ?")
+		args = append(args, last, l.ID)
+		last = l.ID
+	}
+	statement := strings.Replace(s.sql["lost-lane"], "{gaps}", strings.Join(gaps, " OR "), 1)
+	found, err := selectAll[uint32](ctx, s.pool.db, statement, args...)
+	if err != nil || len(found) == 0 {
+		return 0, err
+	}
+	return found[0], nil
 }
 
 // PauseLane makes the rows of the lane wait; the lane is made when it is new.

@@ -45,6 +45,25 @@ type Mark struct {
 func (s *Store) Mark(ctx context.Context, m Mark) error { return s.marks.do(ctx, m) }
 
 func (s *Store) runMarks(ctx context.Context, marks []Mark) []error {
+	errs, err := s.markAll(ctx, marks)
+	if err == nil {
+		return errs
+	}
+	errs = make([]error, len(marks))
+	if len(marks) == 1 || Waits(err) {
+		for i, m := range marks {
+			errs[i] = fmt.Errorf("mark row %d of %s: %w", m.ID, s.database, err)
+		}
+		return errs
+	}
+	// One mark that the server refuses must not stop those of the others.
+	for i := range marks {
+		errs[i] = s.runMarks(ctx, marks[i:i+1])[0]
+	}
+	return errs
+}
+
+func (s *Store) markAll(ctx context.Context, marks []Mark) ([]error, error) {
 	leases := make([]Lease, len(marks))
 	for i, m := range marks {
 		leases[i] = m.Lease
@@ -56,16 +75,16 @@ func (s *Store) runMarks(ctx context.Context, marks []Mark) []error {
 		clear(marked)
 		err = s.readMarks(ctx, s.pool.db, leases, marked)
 	}
+	if err != nil {
+		return nil, err
+	}
 	errs := make([]error, len(marks))
 	for i, l := range leases {
-		switch {
-		case err != nil:
-			errs[i] = fmt.Errorf("mark row %d of %s: %w", l.ID, s.database, err)
-		case !marked[l]:
+		if !marked[l] {
 			errs[i] = &LeaseLostError{l}
 		}
 	}
-	return errs
+	return errs, nil
 }
 
 func (s *Store) writeMarks(ctx context.Context, tx *sqlx.Tx, marks []Mark, leases []Lease, marked map[Lease]bool) error {
@@ -78,21 +97,25 @@ func (s *Store) writeMarks(ctx context.Context, tx *sqlx.Tx, marks []Mark, lease
 				own = append(own, m.Lease)
 			}
 		}
-		args := append([]any{account, marks[0].Daemon}, leaseArgs(own)...)
+		args := append([]any{account, cut(marks[0].Daemon, maxDaemon)}, leaseArgs(own)...)
 		if _, err := tx.ExecContext(ctx, s.sql.list("mark", len(own)), args...); err != nil {
 			return err
 		}
 	}
+	if err := s.readMarks(ctx, tx, leases, marked); err != nil {
+		return err
+	}
+	// Only of rows still held: those of a lost lease belong to whoever has the row now.
 	var recipients []recipientRow
 	for _, m := range marks {
+		if !marked[m.Lease] {
+			continue
+		}
 		for _, r := range m.Recipients {
 			recipients = append(recipients, recipientRow{m.ID, r})
 		}
 	}
-	if err := s.writeRecipients(ctx, tx, recipients); err != nil {
-		return err
-	}
-	return s.readMarks(ctx, tx, leases, marked)
+	return s.writeRecipients(ctx, tx, recipients)
 }
 
 func (s *Store) readMarks(ctx context.Context, q sqlx.QueryerContext, leases []Lease, marked map[Lease]bool) error {

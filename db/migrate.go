@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io/fs"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/jmoiron/sqlx"
@@ -62,7 +64,7 @@ func steps(part Part) ([]step, error) {
 	return all, nil
 }
 
-// statements returns the step's statements without comments, with the database's name filled in.
+// statements returns the step's statements without comments, with the database's quoted name in place of {db}.
 func (s step) statements(quoted string) []string {
 	var code strings.Builder
 	for line := range strings.Lines(s.text) {
@@ -79,6 +81,14 @@ func (s step) statements(quoted string) []string {
 	return all
 }
 
+// metaFile makes the table that done writes into; it comes before any part.
+const metaFile = "schema/meta.sql"
+
+func meta() (step, error) {
+	text, err := fs.ReadFile(schemaFiles, metaFile)
+	return step{text: string(text)}, err
+}
+
 // done notes that a step was applied; going back is not possible.
 const done = `INSERT INTO {db}.outbox_meta (name, value) VALUES ('{part}', '{number}') ON DUPLICATE KEY UPDATE value = IF(CAST(value AS UNSIGNED) < {number}, '{number}', value)`
 
@@ -92,7 +102,12 @@ func Schema(database string, parts ...Part) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	first, err := meta()
+	if err != nil {
+		return "", err
+	}
 	var b strings.Builder
+	b.WriteString(strings.ReplaceAll(first.text, "{db}", quoted) + "\n")
 	for _, part := range parts {
 		all, err := steps(part)
 		if err != nil {
@@ -118,15 +133,16 @@ func (p *Pool) Migrate(ctx context.Context, database string, parts ...Part) (app
 		return 0, fmt.Errorf("migrate %s: %w", database, err)
 	}
 	defer conn.Close()
+	lock := lockName(database)
 	var got sql.NullInt64
-	if err := conn.GetContext(ctx, &got, "SELECT GET_LOCK(?, 60)", "outboxd migrate "+database); err != nil {
+	if err := conn.GetContext(ctx, &got, "SELECT GET_LOCK(?, ?)", lock, int(lockWait/time.Second)); err != nil {
 		return 0, fmt.Errorf("migrate %s: take the lock: %w", database, err)
 	}
 	if got.Int64 != 1 {
-		return 0, fmt.Errorf("migrate %s: another migration has been running for a minute", database)
+		return 0, fmt.Errorf("migrate %s: another migration has been running for %s", database, lockWait)
 	}
 	defer func() {
-		_, unlock := conn.ExecContext(context.WithoutCancel(ctx), "SELECT RELEASE_LOCK(?)", "outboxd migrate "+database)
+		_, unlock := conn.ExecContext(context.WithoutCancel(ctx), "SELECT RELEASE_LOCK(?)", lock)
 		err = errors.Join(err, unlock)
 	}()
 	for _, part := range parts {
@@ -139,6 +155,15 @@ func (p *Pool) Migrate(ctx context.Context, database string, parts ...Part) (app
 	return applied, nil
 }
 
+// lockWait is shorter than the connection's ioTimeout, so that the server's answer comes first.
+const lockWait = 20 * time.Second
+
+// lockName names the lock of a database's migration. MySQL allows 64 characters; two long names may share one.
+func lockName(database string) string {
+	name := "outboxd migrate " + database
+	return name[:min(len(name), 64)]
+}
+
 func migratePart(ctx context.Context, conn *sqlx.Conn, quoted string, part Part) (applied int, err error) {
 	have, err := version(ctx, conn, quoted, part)
 	if err != nil {
@@ -148,11 +173,15 @@ func migratePart(ctx context.Context, conn *sqlx.Conn, quoted string, part Part)
 	if err != nil {
 		return 0, err
 	}
+	first, err := meta()
+	if err != nil {
+		return 0, err
+	}
 	for _, s := range all {
 		if s.number <= have {
 			continue
 		}
-		for _, one := range append(s.statements(quoted), s.done(quoted)) {
+		for _, one := range slices.Concat(first.statements(quoted), s.statements(quoted), []string{s.done(quoted)}) {
 			if _, err := conn.ExecContext(ctx, one); err != nil {
 				return applied, fmt.Errorf("step %s %d, %s: %w", part, s.number, strings.SplitN(one, "\n", 2)[0], err)
 			}

@@ -13,7 +13,7 @@ import (
 
 // Filter says which rows to list. Zero values do not filter.
 type Filter struct {
-	Recipient string    `json:"recipient,omitempty"` // a bare address, of any recipient of the row
+	Recipient string    `json:"recipient,omitempty"` // a bare address: a row's first recipient, and any once it was tried
 	Reference string    `json:"reference,omitempty"`
 	State     State     `json:"state,omitempty"`
 	Held      bool      `json:"held,omitempty"`   // only held rows
@@ -45,6 +45,7 @@ var troubleNumber = map[State]int{Uncertain: 1, Failed: 2, Partial: 3, Expired: 
 
 const (
 	troubleHeld  = 5
+	sendingLane  = 1<<32 - 1 // outbox.qlane of rows being sent
 	defaultLimit = 50
 	maxLimit     = 1000
 )
@@ -76,6 +77,8 @@ func (s *Store) Find(ctx context.Context, f Filter) ([]Summary, error) {
 	switch n := troubleNumber[f.State]; {
 	case n > 0:
 		add("trouble = ?", n)
+	case f.State == Sending:
+		add("qlane = ?", sendingLane)
 	case f.State != "":
 		add("state = ?", f.State)
 	}
@@ -230,14 +233,25 @@ func (s *Store) Retry(ctx context.Context, id uint64) error {
 		edit{"retry", []any{id}}, edit{"retry-recipients", []any{id}})
 }
 
-// SettleByHand ends an uncertain row as sent or failed: a person has found out.
+// SettleByHand ends an uncertain row as sent or failed: a person has found out. Of a row with several recipients those
+// that are uncertain get the outcome, and the row ends as all of them together do.
 func (s *Store) SettleByHand(ctx context.Context, id uint64, to State, reason string) error {
 	each := RecipientAccepted
 	if to != Sent {
 		to, each = Failed, RecipientFailed
 	}
+	known, err := s.recipients(ctx, []uint64{id})
+	if err != nil {
+		return fmt.Errorf("read recipients of row %d of %s: %w", id, s.database, err)
+	}
+	all := known[id]
+	for i := range all {
+		if all[i].State == RecipientUncertain {
+			all[i].State = each
+		}
+	}
 	return s.change(ctx, id, "only an uncertain row can be settled",
-		edit{"settle-by-hand", []any{to, cut(reason, maxError), to == Sent, id}}, edit{"settle-recipients", []any{each, cut(reason, maxError), id}})
+		edit{"settle-by-hand", []any{Together(all, to), cut(reason, maxError), to == Sent, id}}, edit{"settle-recipients", []any{each, cut(reason, maxError), id}})
 }
 
 // Hold keeps a queued row back until Release.

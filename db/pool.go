@@ -2,10 +2,12 @@ package db
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"database/sql"
 	"database/sql/driver"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -41,7 +43,12 @@ const (
 type Pool struct {
 	db      *sqlx.DB
 	queries queries
+	key     string
 }
+
+// Key is the same for pools that lead to the same server as the same user with the same password, which it does not
+// tell.
+func (p *Pool) Key() string { return p.key }
 
 // Open prepares a pool; it connects at the first statement. Sessions are UTC, READ COMMITTED and strict.
 func Open(s Server) (*Pool, error) {
@@ -76,7 +83,12 @@ func Open(s Server) (*Pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newPool(connector, q), nil
+	return newPool(connector, q, s.key()), nil
+}
+
+func (s Server) key() string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q", []string{s.Host, strconv.Itoa(s.Port), s.Socket, s.Username, s.Password, strconv.FormatBool(s.TLS), s.CA}))
+	return hex.EncodeToString(sum[:])
 }
 
 func tlsConfig(host, ca string) (*tls.Config, error) {
@@ -181,12 +193,12 @@ func (p *Pool) tx(ctx context.Context, f func(tx *sqlx.Tx) error) error {
 }
 
 // newPool bounds the connections: they grow with servers and users, not with companies.
-func newPool(connector driver.Connector, q queries) *Pool {
+func newPool(connector driver.Connector, q queries, key string) *Pool {
 	d := sql.OpenDB(readCommitted{connector})
 	d.SetMaxOpenConns(maxOpen)
 	d.SetMaxIdleConns(maxOpen)
 	d.SetConnMaxLifetime(4 * time.Minute)
-	return &Pool{db: sqlx.NewDb(d, "mysql"), queries: q}
+	return &Pool{sqlx.NewDb(d, "mysql"), q, key}
 }
 
 // readCommitted sets the isolation level of each new session by the one statement that every server knows: the name of

@@ -33,7 +33,8 @@ func (s *Store) writeRecipients(ctx context.Context, tx *sqlx.Tx, rows []recipie
 	for chunk := range chunks(rows, 200) {
 		var args []any
 		for _, r := range chunk {
-			args = append(args, r.RowID, r.Position, r.Kind, r.Address, r.State, null(r.Token), null(r.Code), null(r.Enhanced), null(r.LastError))
+			args = append(args, r.RowID, r.Position, r.Kind, r.Address, r.State, null(r.Token), null(r.Code),
+				null(cut(r.Enhanced, maxEnhanced)), null(cut(r.LastError, maxError)))
 		}
 		if _, err := tx.ExecContext(ctx, s.sql.rows("recipient-write", len(chunk), "("+repeat("?", 9)+")"), args...); err != nil {
 			return err

@@ -74,8 +74,8 @@ func (s *Store) rescueIn(ctx context.Context, tx *sqlx.Tx, ids []uint64, r Rescu
 	if r.Own != "" {
 		own = r.Own + "-%"
 	}
-	still, err := selectAll[uint64](ctx, tx, s.sql["left-behind"], own, rescueBatch)
-	if err != nil {
+	var still []uint64
+	if err := tx.SelectContext(ctx, &still, s.sql["left-behind"], own, rescueBatch); err != nil {
 		return out, err
 	}
 	var leases []Lease
@@ -136,7 +136,9 @@ func afterMark(l Lease, recipients []Recipient, resend bool) Settlement {
 		t.State, t.LastError = Queued, ""
 		return t
 	}
-	t.State = Together(merge(recipients, t.Recipients), Uncertain)
+	if len(t.Recipients) > 0 {
+		t.State = Together(merge(recipients, t.Recipients), Uncertain)
+	}
 	if t.State == Queued {
 		t.LastError = ""
 	}

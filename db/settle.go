@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -64,8 +65,10 @@ type Settlement struct {
 }
 
 const (
-	maxError = 4000 // characters of last_error
-	maxReply = 600  // characters of outbox_attempt.reply
+	maxError    = 4000 // characters of last_error
+	maxReply    = 600  // characters of outbox_attempt.reply
+	maxEnhanced = 16   // characters of smtp_enhanced
+	maxDaemon   = 64   // characters of outbox_attempt.daemon
 )
 
 // Settle writes the outcome into row, recipients and attempt in one transaction, together with those of other sessions.
@@ -165,7 +168,7 @@ func (s *Store) apply(ctx context.Context, tx *sqlx.Tx, batch []Settlement) erro
 	var order []Change
 	var attempts, recipients = []Settlement{}, []recipientRow{}
 	for _, t := range batch {
-		t.LastError = cut(t.LastError, maxError)
+		t.LastError, t.Enhanced = cut(t.LastError, maxError), cut(t.Enhanced, maxEnhanced)
 		if len(same[t.Change]) == 0 {
 			order = append(order, t.Change)
 		}
@@ -198,7 +201,7 @@ func (s *Store) writeAttempts(ctx context.Context, tx *sqlx.Tx, batch []Settleme
 		var args []any
 		for _, t := range chunk {
 			a := t.Attempt
-			args = append(args, t.ID, t.Token, a.Account, a.Daemon, a.Step, a.Verdict, null(a.Code), null(a.Enhanced), null(cut(a.Reply, maxReply)))
+			args = append(args, t.ID, t.Token, a.Account, cut(a.Daemon, maxDaemon), a.Step, a.Verdict, null(a.Code), null(cut(a.Enhanced, maxEnhanced)), null(cut(a.Reply, maxReply)))
 		}
 		statement := s.sql.rows("attempt-write", len(chunk), "(?, ?, UTC_TIMESTAMP(6), ?, ?, ?, ?, ?, ?, ?)")
 		if _, err := tx.ExecContext(ctx, statement, args...); err != nil {
@@ -215,8 +218,9 @@ func b2i(b bool) int {
 	return 0
 }
 
-// cut shortens a text to n characters.
+// cut shortens a text to n characters and mends what is not UTF-8: the server would refuse it, and with it the outcome.
 func cut(text string, n int) string {
+	text = strings.ToValidUTF8(text, "\uFFFD")
 	if utf8.RuneCountInString(text) <= n {
 		return text
 	}

@@ -165,6 +165,9 @@ func (b *Buckets) Usage(ctx context.Context, k Bucket) (Usage, error) {
 	return u, nil
 }
 
+// Key is the same for buckets in the same place.
+func (b *Buckets) Key() string { return b.pool.Key() + " " + b.database }
+
 // PurgeUsage drops what no window looks at any more.
 func (b *Buckets) PurgeUsage(ctx context.Context, name string, now time.Time) error {
 	return b.exec(ctx, "purge usage of "+name, b.sql["usage-purge"], name, now.Add(-2*day).Unix()/int64(slotTime/time.Second))

@@ -17,6 +17,7 @@ type World struct {
 	Control   *db.Store // audit
 	buckets   *db.Buckets
 	pools     map[db.Server]*db.Pool
+	before    *World // while it is being replaced
 }
 
 // Place is one company's database.
@@ -28,8 +29,13 @@ type Place struct {
 }
 
 // Open reads the databases' secrets. All that cannot be read are reported together.
-func Open(file *jobfile.File) (*World, error) {
-	w := &World{File: file, pools: map[db.Server]*db.Pool{}}
+func Open(file *jobfile.File) (*World, error) { return open(file, nil) }
+
+// next opens another file, on the connections of this one where they lead to the same place.
+func (w *World) next(file *jobfile.File) (*World, error) { return open(file, w) }
+
+func open(file *jobfile.File, before *World) (*World, error) {
+	w := &World{File: file, pools: map[db.Server]*db.Pool{}, before: before}
 	var errs []error
 	pool, err := w.pool(file.Server(file.Control.Server), controlLogin(file))
 	if err == nil {
@@ -50,8 +56,9 @@ func Open(file *jobfile.File) (*World, error) {
 		w.Companies = append(w.Companies, p)
 	}
 	if len(errs) > 0 {
-		return nil, errors.Join(append(errs, w.Close())...)
+		return nil, errors.Join(append(errs, w.closeExcept(before))...)
 	}
+	w.before = nil
 	return w, nil
 }
 
@@ -95,6 +102,10 @@ func (w *World) pool(s *jobfile.Server, login *jobfile.Login) (*db.Pool, error) 
 		TLS: s.Encryption == jobfile.TLS, CA: s.CA}
 	if p := w.pools[key]; p != nil {
 		return p, nil
+	}
+	if w.before != nil && w.before.pools[key] != nil {
+		w.pools[key] = w.before.pools[key]
+		return w.pools[key], nil
 	}
 	p, err := db.Open(key)
 	if err != nil {
@@ -191,10 +202,15 @@ func (w *World) user(server string, login *jobfile.Login) string {
 }
 
 // Close ends all connections.
-func (w *World) Close() error {
+func (w *World) Close() error { return w.closeExcept(nil) }
+
+// closeExcept ends the connections that the other world does not use.
+func (w *World) closeExcept(other *World) error {
 	var errs []error
-	for _, p := range w.pools {
-		errs = append(errs, p.Close())
+	for key, p := range w.pools {
+		if other == nil || other.pools[key] != p {
+			errs = append(errs, p.Close())
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -31,10 +31,11 @@ WHERE name = ? AND hour_mails = ? AND hour_recipients = ? AND minute_mails = ? A
 UPDATE {db}.outbox_usage SET mails = mails - ?, recipients = recipients - ? WHERE name = ? AND slot = ? AND mails >= ? AND recipients >= ?
 
 -- name: bucket-pause
--- Values: name, pause in µs, scope, reason.
+-- Several troubles at the same time count as one. Values: name, pause in µs, scope, reason.
 INSERT INTO {db}.outbox_bucket (name, paused_until, pause_scope, pause_reason, failures)
 VALUES (?, TIMESTAMPADD(MICROSECOND, ?, UTC_TIMESTAMP(6)), ?, ?, 1)
-ON DUPLICATE KEY UPDATE paused_until = VALUES(paused_until), pause_scope = VALUES(pause_scope), pause_reason = VALUES(pause_reason), failures = failures + 1
+ON DUPLICATE KEY UPDATE failures = IF(paused_until > UTC_TIMESTAMP(6), failures, failures + 1),
+  paused_until = VALUES(paused_until), pause_scope = VALUES(pause_scope), pause_reason = VALUES(pause_reason)
 
 -- name: bucket-heal
 UPDATE {db}.outbox_bucket SET paused_until = NULL, pause_scope = NULL, pause_reason = NULL, failures = 0 WHERE name = ? AND failures > 0

@@ -6,7 +6,7 @@ ORDER BY available_at, id LIMIT ?
 
 -- name: hinted
 -- Candidates that a look behind rows of paused domains has found.
-SELECT id, priority, available_at, rdom, size FROM {db}.outbox
+SELECT id, route, priority, available_at, rdom, size FROM {db}.outbox
 WHERE id IN ({ids}) AND qlane = 0 AND available_at <= UTC_TIMESTAMP(6)
 
 -- name: next-route
@@ -21,6 +21,10 @@ FROM {db}.outbox WHERE qlane = ? AND route = ? LIMIT 1
 -- name: next-available
 -- When the first row of a queue is or becomes due.
 SELECT available_at FROM {db}.outbox WHERE qlane = ? AND route = ? AND priority = ? ORDER BY available_at LIMIT 1
+
+-- name: unlocked
+-- Leaves out what somebody has changed and not yet committed: nobody waits for a forgotten transaction.
+SELECT id FROM {db}.outbox WHERE id IN ({ids}) FOR UPDATE SKIP LOCKED
 
 -- name: claim
 -- Guarded by state: of two daemons with the same candidates each row goes to one.

@@ -50,7 +50,8 @@ UPDATE {db}.outbox_recipient SET state = ?, last_error = ? WHERE outbox_id = ? A
 UPDATE {db}.outbox SET held = 1, last_error = ? WHERE id = ? AND state = 'queued' AND held = 0
 
 -- name: release
-UPDATE {db}.outbox SET held = 0, claims = attempts, last_error = NULL WHERE id = ? AND state = 'queued' AND held = 1
+-- Into no lane: the one it waited in may be gone.
+UPDATE {db}.outbox SET held = 0, lane = 0, claims = attempts, last_error = NULL WHERE id = ? AND state = 'queued' AND held <> 0
 
 -- name: cancel
 UPDATE {db}.outbox SET state = 'cancelled', last_error = ? WHERE id = ? AND state = 'queued'

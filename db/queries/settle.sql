@@ -1,14 +1,17 @@
 -- name: mark
--- The proof that DATA was sent, and the fence: no row for a lease that was lost.
--- Values: account, daemon, ids, pairs of id and token.
+-- The proof that DATA was sent, and the fence: no row for a lease that was lost. A second transaction of the same taking
+-- stands under the same mark. Values: account, daemon, ids, pairs of id and token.
 INSERT INTO {db}.outbox_attempt (outbox_id, lease_token, marked_at, account, daemon)
 SELECT id, lease_token, UTC_TIMESTAMP(6), ?, ? FROM {db}.outbox
 WHERE id IN ({ids}) AND (id, lease_token) IN ({pairs}) AND state = 'sending'
 LOCK IN SHARE MODE
+ON DUPLICATE KEY UPDATE marked_at = COALESCE(marked_at, UTC_TIMESTAMP(6))
 
 -- name: marked
-SELECT outbox_id AS id, lease_token FROM {db}.outbox_attempt
-WHERE outbox_id IN ({ids}) AND (outbox_id, lease_token) IN ({pairs}) AND marked_at IS NOT NULL
+-- A mark counts while its lease holds the row: an old one of a lease that was lost since proves nothing.
+SELECT a.outbox_id AS id, a.lease_token
+FROM {db}.outbox_attempt a JOIN {db}.outbox o ON o.id = a.outbox_id AND o.lease_token = a.lease_token
+WHERE a.outbox_id IN ({ids}) AND (a.outbox_id, a.lease_token) IN ({pairs}) AND a.marked_at IS NOT NULL AND o.state = 'sending'
 
 -- name: recipients
 SELECT outbox_id, position, kind, address, state, COALESCE(lease_token, '') AS lease_token,

@@ -1,5 +1,5 @@
 -- The token buckets: in the control database, and in a company's own for the accounts that serve it alone.
--- {db} stands for the database's quoted name. Every statement may run twice.
+-- Every statement may run twice.
 
 CREATE TABLE IF NOT EXISTS {db}.outbox_bucket (
   name          VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL COMMENT 'outboxd, once: account:user@host, or job:company/job',

@@ -1,4 +1,4 @@
--- The tables of one company, in its own database. {db} stands for the database's quoted name.
+-- The tables of one company, in its own database.
 -- Every statement may run twice.
 
 CREATE TABLE IF NOT EXISTS {db}.outbox (
@@ -37,10 +37,10 @@ CREATE TABLE IF NOT EXISTS {db}.outbox (
   size          INT UNSIGNED AS (COALESCE(LENGTH(body_text), 0) + COALESCE(LENGTH(body_html), 0) + COALESCE(LENGTH(headers), 0)) STORED COMMENT 'Computed: octets of bodies and headers, weighed before they are read',
   route         INT UNSIGNED AS (CRC32(LOWER(COALESCE(NULLIF(account, ''), TRIM(SUBSTRING_INDEX(SUBSTRING_INDEX(NULLIF(from_address, ''), '@', -1), '>', 1)), '')))) STORED COMMENT 'Computed: what decides the account',
   rcpt          VARCHAR(320) AS (LEFT(LOWER(CONCAT(
-                  SUBSTRING_INDEX(SUBSTRING_INDEX(SUBSTRING_INDEX(SUBSTRING_INDEX(SUBSTRING_INDEX(REPLACE(recipients, CHAR(10 USING utf8mb4), ' '), '@', 1), ' ', -1), '<', -1), ',', -1), ';', -1), '@',
-                  SUBSTRING_INDEX(SUBSTRING_INDEX(SUBSTRING_INDEX(SUBSTRING_INDEX(SUBSTRING_INDEX(SUBSTRING_INDEX(REPLACE(recipients, CHAR(10 USING utf8mb4), ' '), '@', 2), '@', -1), ' ', 1), '>', 1), ',', 1), ';', 1))), 320)) STORED COMMENT 'Computed: the first recipient''s bare address, for finding the mail',
+                  SUBSTRING_INDEX(SUBSTRING_INDEX(SUBSTRING_INDEX(SUBSTRING_INDEX(SUBSTRING_INDEX(REPLACE(REPLACE(recipients, CHAR(13 USING utf8mb4), ' '), CHAR(10 USING utf8mb4), ' '), '@', 1), ' ', -1), '<', -1), ',', -1), ';', -1), '@',
+                  SUBSTRING_INDEX(SUBSTRING_INDEX(SUBSTRING_INDEX(SUBSTRING_INDEX(SUBSTRING_INDEX(SUBSTRING_INDEX(REPLACE(REPLACE(recipients, CHAR(13 USING utf8mb4), ' '), CHAR(10 USING utf8mb4), ' '), '@', 2), '@', -1), ' ', 1), '>', 1), ',', 1), ';', 1))), 320)) STORED COMMENT 'Computed: the first recipient''s bare address, for finding the mail',
   rdom          INT UNSIGNED AS (CRC32(LOWER(
-                  SUBSTRING_INDEX(SUBSTRING_INDEX(SUBSTRING_INDEX(SUBSTRING_INDEX(SUBSTRING_INDEX(SUBSTRING_INDEX(REPLACE(recipients, CHAR(10 USING utf8mb4), ' '), '@', 2), '@', -1), ' ', 1), '>', 1), ',', 1), ';', 1)))) STORED COMMENT 'Computed: the first recipient''s domain',
+                  SUBSTRING_INDEX(SUBSTRING_INDEX(SUBSTRING_INDEX(SUBSTRING_INDEX(SUBSTRING_INDEX(SUBSTRING_INDEX(REPLACE(REPLACE(recipients, CHAR(13 USING utf8mb4), ' '), CHAR(10 USING utf8mb4), ' '), '@', 2), '@', -1), ' ', 1), '>', 1), ',', 1), ';', 1)))) STORED COMMENT 'Computed: the first recipient''s domain',
   qlane         INT UNSIGNED AS (IF(state = 'queued' AND held = 0, lane, IF(state = 'sending', 4294967295, NULL))) STORED COMMENT 'Computed: the lane of a row that may be taken; the last number while it is being sent',
   trouble       TINYINT UNSIGNED AS (CASE WHEN state = 'uncertain' THEN 1 WHEN state = 'failed' THEN 2 WHEN state = 'partial' THEN 3 WHEN state = 'expired' THEN 4 WHEN state = 'queued' AND held <> 0 THEN 5 END) STORED COMMENT 'Computed: rows a person may want to see',
   PRIMARY KEY (id),
@@ -88,19 +88,13 @@ CREATE TABLE IF NOT EXISTS {db}.outbox_attempt (
 
 CREATE TABLE IF NOT EXISTS {db}.outbox_lane (
   id            INT UNSIGNED NOT NULL AUTO_INCREMENT                   COMMENT 'Set by the table: outbox.lane',
-  name          VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'outboxd, once: what the rows wait for, as in domain:gmail.com',
+  name          VARCHAR(320) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL COMMENT 'outboxd, once: what the rows wait for, as in domain:gmail.com',
   wait_until    TIMESTAMP(6) NULL DEFAULT NULL                         COMMENT 'outboxd, on a refusal: no row of the lane goes before this time',
   failures      INT UNSIGNED NOT NULL DEFAULT 0                        COMMENT 'outboxd: refusals in a row, which make the pause grow; 0 when one went through',
   reason        VARCHAR(600) NULL                                      COMMENT 'outboxd, on a refusal: what the server said',
   PRIMARY KEY (id),
   UNIQUE KEY name (name)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COMMENT='Rows that wait together, with one visible time';
-
-CREATE TABLE IF NOT EXISTS {db}.outbox_meta (
-  name          VARCHAR(63) CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'outboxd migrate: what',
-  value         VARCHAR(255) NOT NULL                                  COMMENT 'outboxd migrate: its value; company, bucket and control are the numbers of the last steps applied',
-  PRIMARY KEY (name)
-) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COMMENT='Facts about these tables';
 
 CREATE OR REPLACE VIEW {db}.outbox_status AS
 SELECT o.id, o.reference, o.recipients, o.subject, o.state, o.held, o.priority,

@@ -1,4 +1,4 @@
--- What belongs to no single company, in the control database. {db} stands for the database's quoted name.
+-- What belongs to no single company, in the control database.
 -- Every statement may run twice.
 
 CREATE TABLE IF NOT EXISTS {db}.outbox_audit (
@@ -11,9 +11,3 @@ CREATE TABLE IF NOT EXISTS {db}.outbox_audit (
   detail        TEXT NULL                                              COMMENT 'outboxd: what changed',
   PRIMARY KEY (id)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COMMENT='Who did what';
-
-CREATE TABLE IF NOT EXISTS {db}.outbox_meta (
-  name          VARCHAR(63) CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'outboxd migrate: what',
-  value         VARCHAR(255) NOT NULL                                  COMMENT 'outboxd migrate: its value; company, bucket and control are the numbers of the last steps applied',
-  PRIMARY KEY (name)
-) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COMMENT='Facts about these tables';

@@ -1,0 +1,75 @@
+package db
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// senderColumns are the columns of outbox that a sender may set. All others are outboxd's or the table's own.
+var senderColumns = []string{"recipients", "cc", "bcc", "from_address", "reply_to", "subject", "body_text", "body_html", "headers",
+	"priority", "send_after", "expires_at", "dedupe_key", "reference", "account"}
+
+// right is what outboxd run does to a table. It creates, alters and drops nothing: migrate does.
+type right struct{ table, verbs string }
+
+var daemonRights = map[Part][]right{
+	CompanyPart: {
+		{"outbox", "SELECT, UPDATE"},
+		{"outbox_recipient", "SELECT, INSERT, UPDATE"},
+		{"outbox_attempt", "SELECT, INSERT, UPDATE"},
+		{"outbox_lane", "SELECT, INSERT, UPDATE, DELETE"},
+	},
+	BucketPart: {
+		{"outbox_bucket", "SELECT, INSERT, UPDATE"},
+		{"outbox_usage", "SELECT, INSERT, UPDATE, DELETE"},
+	},
+	ControlPart: {
+		{"outbox_audit", "SELECT, INSERT"},
+	},
+}
+
+// metaRight is needed wherever there is a part.
+var metaRight = right{"outbox_meta", "SELECT"}
+
+var userName = regexp.MustCompile(`^[A-Za-z0-9_.$-]{1,80}$`)
+
+// SenderUser is the name that Grants gives to a company's inserter.
+func SenderUser(database string) string { return database + "_sender" }
+
+// Grants returns the statements that give a database's two users no more rights than they need, for a DBA to run after
+// Schema: the daemon's user, and for a company the inserter (SenderUser), who sets the sender's columns and reads
+// outbox_status. The CREATE USER lines are comments, as they want passwords and hosts of the DBA's own.
+func Grants(database, daemonUser string, parts ...Part) (string, error) {
+	quoted, err := quote(database)
+	if err != nil {
+		return "", err
+	}
+	if !userName.MatchString(daemonUser) {
+		return "", fmt.Errorf("user name %q: only letters, digits, _, ., $ and - are allowed", daemonUser)
+	}
+	var b strings.Builder
+	for _, part := range parts {
+		if part == CompanyPart {
+			user := createUser(&b, "An inserter: sends mail and reads what became of it, no more.", SenderUser(database))
+			fmt.Fprintf(&b, "GRANT INSERT (%s) ON %s.outbox TO %s;\n", strings.Join(senderColumns, ", "), quoted, user)
+			fmt.Fprintf(&b, "GRANT SELECT ON %s.outbox_status TO %s;\n\n", quoted, user)
+		}
+	}
+	user := createUser(&b, "The user of outboxd run.", daemonUser)
+	rights := []right{metaRight}
+	for _, part := range parts {
+		rights = append(rights, daemonRights[part]...)
+	}
+	for _, r := range rights {
+		fmt.Fprintf(&b, "GRANT %s ON %s.%s TO %s;\n", r.verbs, quoted, r.table, user)
+	}
+	return b.String(), nil
+}
+
+// createUser writes what a person has to complete and returns the user as GRANT names it.
+func createUser(b *strings.Builder, what, name string) string {
+	user := "`" + name + "`@`%`"
+	fmt.Fprintf(b, "-- %s\n-- CREATE USER %s IDENTIFIED BY 'PASSWORD';\n", what, user)
+	return user
+}

@@ -1,0 +1,205 @@
+package jobs
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"outboxd/db"
+	"outboxd/jobs/jobfile"
+	"outboxd/mail"
+	"outboxd/mail/compose"
+	"outboxd/mail/smtpout"
+)
+
+// alerter tells a person by mail: once when trouble starts and once when it is over. It never blocks who reports; what
+// cannot be sent now is tried again for a while, and every alert stands in the log in any case.
+type alerter struct {
+	log  *zap.Logger
+	host string
+
+	mu       sync.Mutex
+	conf     *jobfile.Alerts
+	accounts []*account // the one for alerts first
+	troubles map[string]bool
+	queue    []alert
+	wake     chan struct{}
+}
+
+type alert struct {
+	subject, text string
+	about         string // key of the trouble
+	tries         int
+}
+
+const (
+	maxAlerts     = 100 // waiting to be sent; more are only logged
+	alertTries    = 60
+	alertInterval = time.Minute
+	alertTimeout  = 2 * time.Minute
+)
+
+func newAlerter(log *zap.Logger, host string) *alerter {
+	return &alerter{log: log, host: host, troubles: map[string]bool{}, wake: make(chan struct{}, 1)}
+}
+
+// use sets whom to tell and by which accounts, the preferred one first.
+func (a *alerter) use(conf *jobfile.Alerts, accounts []*account) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.conf, a.accounts = conf, accounts
+}
+
+// start tells of a trouble, unless a person knows of it already.
+func (a *alerter) start(key, subject, text string) {
+	a.mu.Lock()
+	known := a.troubles[key]
+	a.troubles[key] = true
+	a.mu.Unlock()
+	if !known {
+		a.add(alert{subject: subject, text: text, about: key})
+	}
+}
+
+// end tells that a trouble is over, if it was told of.
+func (a *alerter) end(key, subject string) {
+	a.mu.Lock()
+	known := a.troubles[key]
+	delete(a.troubles, key)
+	a.mu.Unlock()
+	if known {
+		a.add(alert{subject: subject, text: subject + ".", about: key})
+	}
+}
+
+func (a *alerter) add(one alert) {
+	a.log.Warn(eventAlert, zap.String("subject", one.subject), zap.String("text", one.text))
+	a.mu.Lock()
+	if a.conf != nil && len(a.queue) < maxAlerts {
+		a.queue = append(a.queue, one)
+	}
+	a.mu.Unlock()
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run sends alerts until stop is done.
+func (a *alerter) run(stop context.Context, pulse *pulse) {
+	defer pulse.end()
+	tick := time.NewTicker(alertInterval)
+	defer tick.Stop()
+	for {
+		pulse.beat()
+		select {
+		case <-a.wake:
+		case <-tick.C:
+		case <-stop.Done():
+			return
+		}
+		a.mu.Lock()
+		waiting := a.queue
+		a.queue = nil
+		a.mu.Unlock()
+		for _, one := range waiting {
+			pulse.beat()
+			a.deliver(stop, one)
+		}
+	}
+}
+
+// deliver tries every account that is well, but not the one that the alert is about; later again when none will do.
+func (a *alerter) deliver(stop context.Context, one alert) {
+	a.mu.Lock()
+	conf, accounts := a.conf, a.accounts
+	a.mu.Unlock()
+	if conf == nil {
+		return
+	}
+	var errs []error
+	for _, acc := range accounts {
+		if acc.pauseLeft() > 0 || acc.alertKey() == one.about && a.isOn(one.about) {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(stop, alertTimeout)
+		err := acc.sendAlert(ctx, conf.To, "outboxd on "+a.host+": "+one.subject, one.text)
+		cancel()
+		if err == nil {
+			a.log.Info(eventAlertSent, zap.String("subject", one.subject), zap.String("account", acc.conf.Name))
+			return
+		}
+		errs = append(errs, fmt.Errorf("account %s: %w", acc.conf.Name, err))
+	}
+	if one.tries++; one.tries >= alertTries {
+		a.log.Error(eventAlertFailed, zap.String("subject", one.subject), zap.Error(errors.Join(errs...)))
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.queue = append(a.queue, one)
+}
+
+func (a *alerter) isOn(key string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.troubles[key]
+}
+
+// sendAlert sends one mail outside of any outbox, within the account's limits.
+func (a *account) sendAlert(ctx context.Context, to []string, subject, text string) error {
+	from, err := mail.ParseAddress(a.conf.From)
+	if err != nil {
+		return err
+	}
+	id, err := compose.NewMessageID(a.domain, rand.Reader)
+	if err != nil {
+		return err
+	}
+	m := compose.Message{From: from, Subject: subject, Text: text, MessageID: id, Date: time.Now()}
+	d := smtpout.Delivery{From: from.Addr()}
+	for _, one := range to {
+		address, err := mail.ParseAddress(one)
+		if err != nil {
+			return err
+		}
+		m.To = append(m.To, address)
+		d.To = append(d.To, address.Addr())
+	}
+	d.UTF8 = m.NeedsUTF8()
+	if d.Message, err = compose.Build(m); err != nil {
+		return err
+	}
+	p, err := a.acquire(ctx, 1)
+	if err != nil {
+		return err
+	}
+	defer p.release()
+	s := p.senders[0]
+	if err := a.ready(ctx, s); err != nil {
+		return err
+	}
+	if a.limited() {
+		take, err := a.buckets.Take(ctx, []db.Bucket{a.bucket}, len(d.To))
+		if err != nil {
+			return err
+		}
+		a.pace.next(time.Now().Add(take.Wait[a.bucket.Name]))
+		if !take.OK {
+			return errLost
+		}
+	}
+	r := s.session.Send(ctx, d)
+	if r.Stopped != nil {
+		return r.Stopped
+	}
+	if r.Message.Verdict != mail.Accepted {
+		return errors.New(r.Message.String())
+	}
+	return nil
+}

@@ -1,0 +1,226 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"hash/crc32"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"outboxd/db"
+	"outboxd/jobs/jobfile"
+)
+
+// runner is one deliver job at work: it looks for due rows and wakes the feeder of each account that has some.
+type runner struct {
+	c      *company
+	job    *jobfile.Deliver
+	bucket db.Bucket // of the job's own rate
+	pace   *pace
+	log    *zap.Logger
+	work   context.Context // ends when mails in flight are to be abandoned
+
+	mu      sync.Mutex
+	feeders map[string]*feeder
+	learned map[uint32][]string // routes whose rows go by more than one account
+	next    int64               // where the next look at the routes begins
+	sorting bool
+	group   sync.WaitGroup // feeders and mails in flight
+}
+
+const (
+	routesAtOnce = 64       // looked at in one poll; the next poll goes on behind them
+	lanesAtOnce  = 8        // reopened lanes looked into in one poll
+	claimOctets  = 64 << 20 // bodies in memory at once, a claim
+	defaultSize  = 50_000_000
+)
+
+func newRunner(c *company, job *jobfile.Deliver, work context.Context) *runner {
+	r := &runner{c: c, job: job, pace: newPace(), work: work, log: c.log.With(zap.String("job", job.Name)),
+		feeders: map[string]*feeder{}, learned: map[uint32][]string{}, next: -1}
+	r.bucket, _ = jobBucket(c.place.Company.Name, job)
+	return r
+}
+
+func (r *runner) limited() bool { return len(r.bucket.Windows) > 0 }
+
+// run polls until stop is done, then waits for the mails in flight.
+func (r *runner) run(stop context.Context) {
+	pulse := r.c.e.pulses.add("deliver " + r.c.name + "/" + r.job.Name)
+	defer pulse.end()
+	tick := time.NewTicker(r.job.Poll)
+	defer tick.Stop()
+	for stop.Err() == nil {
+		pulse.beat()
+		r.c.report(r.poll(stop))
+		select {
+		case <-tick.C:
+		case <-r.c.wake:
+		case <-stop.Done():
+		}
+	}
+	r.group.Wait()
+}
+
+// poll finds out which accounts have rows waiting. Its cost grows with routes and lanes, not with rows.
+func (r *runner) poll(ctx context.Context) error {
+	lanes, err := r.c.refreshLanes(ctx)
+	if err != nil {
+		return err
+	}
+	found, err := r.c.place.Store.Routes(ctx, 0, r.next, routesAtOnce)
+	if err != nil {
+		return err
+	}
+	if r.next = -1; len(found) == routesAtOnce {
+		r.next = int64(found[len(found)-1].Hash)
+	}
+	for _, lane := range lanes.open[:min(len(lanes.open), lanesAtOnce)] {
+		more, err := r.c.place.Store.Routes(ctx, lane.ID, -1, routesAtOnce)
+		if err != nil {
+			return err
+		}
+		if len(more) == 0 {
+			if err := r.c.place.Store.DropLane(ctx, lane.ID); err != nil {
+				return err
+			}
+		}
+		found = append(found, more...)
+	}
+	byAccount, lost := r.assign(found)
+	for name, routes := range byAccount {
+		r.feeder(ctx, name).offer(routes, lanes)
+	}
+	return r.failUnroutable(ctx, lost, lanes)
+}
+
+// assign sorts routes by account; lost are those that no account may send.
+func (r *runner) assign(found []db.Route) (byAccount map[string][]uint32, lost []uint32) {
+	byAccount = map[string][]uint32{}
+	add := func(name string, hash uint32) {
+		if r.takes(name) && !slices.Contains(byAccount[name], hash) {
+			byAccount[name] = append(byAccount[name], hash)
+		}
+	}
+	for _, route := range found {
+		conf, err := r.c.resolver.resolve(route.Account, route.From)
+		var refused *RouteError
+		switch {
+		case errors.As(err, &refused):
+			lost = append(lost, route.Hash)
+		case err == nil && conf.Active:
+			add(conf.Name, route.Hash)
+		}
+		r.mu.Lock()
+		for _, name := range r.learned[route.Hash] {
+			add(name, route.Hash)
+		}
+		r.mu.Unlock()
+	}
+	return byAccount, lost
+}
+
+// takes tells whether the job's rows go by this account, and the account is at work.
+func (r *runner) takes(account string) bool {
+	return r.c.accounts[account] != nil && (len(r.job.Accounts) == 0 || slices.Contains(r.job.Accounts, account))
+}
+
+// learn remembers that a route has rows of another account too: two names with the same hash.
+func (r *runner) learn(row db.Row, account string) {
+	text := strings.ToLower(row.Account)
+	if text == "" {
+		text, _ = senderDomain(row.From) // it could be resolved, so it can be read
+	}
+	hash := crc32.ChecksumIEEE([]byte(text))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !slices.Contains(r.learned[hash], account) {
+		r.learned[hash] = append(r.learned[hash], account)
+	}
+}
+
+func (r *runner) priorities() []int {
+	if len(r.job.Priority) > 0 {
+		return r.job.Priority
+	}
+	return db.Priorities
+}
+
+// failUnroutable ends rows that no account may send: they must not wait for ever, and cost no connection.
+func (r *runner) failUnroutable(ctx context.Context, routes []uint32, lanes *lanes) error {
+	if len(routes) == 0 || !r.c.failsUnroutable(r) {
+		return nil
+	}
+	for ctx.Err() == nil {
+		got, err := r.c.place.Store.Claim(ctx, db.Claim{Instance: r.c.e.instance, Routes: routes, Priorities: db.Priorities,
+			Lanes: []uint32{0}, Limit: 100, Octets: claimOctets, Domain: "outboxd.invalid"})
+		if err != nil || len(got.Rows) == 0 {
+			return err
+		}
+		for _, row := range got.Rows {
+			t := db.Settlement{Lease: row.Lease, Change: db.Change{State: db.Queued, GivenBack: true}}
+			if conf, err := r.c.resolver.resolve(row.Account, row.From); err != nil {
+				t.Change = db.Change{State: db.Failed, Verdict: true, LastError: err.Error()}
+				r.log.Warn(eventFailed, zap.Uint64("id", row.ID), zap.String("reason", err.Error()))
+			} else {
+				r.learn(row, conf.Name)
+				t.Wait = time.Second
+			}
+			r.c.settle(t)
+		}
+	}
+	return ctx.Err()
+}
+
+// sortAside puts rows of paused domains into their lanes, in the background and one queue after the other.
+func (r *runner) sortAside(routes []uint32) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.sorting {
+		return
+	}
+	r.sorting = true
+	r.group.Go(func() {
+		defer func() {
+			r.mu.Lock()
+			r.sorting = false
+			r.mu.Unlock()
+		}()
+		paused := r.c.pausedLanes()
+		for _, route := range routes {
+			for _, priority := range r.priorities() {
+				err := r.c.place.Store.SortAside(r.c.stop, db.Queue{Route: route, Priority: priority}, paused, r.hint)
+				if err != nil {
+					r.c.report(err)
+					return
+				}
+			}
+		}
+	})
+}
+
+// hint hands rows that were found behind those of paused domains to the feeders.
+func (r *runner) hint(ids []uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, f := range r.feeders {
+		f.hint(ids)
+	}
+}
+
+// feeder returns the account's feeder, started when it is new.
+func (r *runner) feeder(stop context.Context, account string) *feeder {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f := r.feeders[account]
+	if f == nil {
+		f = newFeeder(r, r.c.accounts[account])
+		r.feeders[account] = f
+		r.group.Go(func() { f.run(stop) })
+	}
+	return f
+}

@@ -1,0 +1,279 @@
+package jobs
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"outboxd/db"
+	"outboxd/jobs/jobfile"
+)
+
+// Options are what a daemon is told beside its jobs.yaml.
+type Options struct {
+	Log  *zap.Logger // nil logs nothing
+	Name string      // the daemon's stable identity: rows of an earlier life with the same name are taken back at start
+	Host string      // the computer's name, for jobs bound to one; "" asks the system
+}
+
+// Engine runs the jobs of all companies.
+type Engine struct {
+	log      *zap.Logger
+	host     string
+	instance db.Instance
+	pulses   *pulses
+	alerts   *alerter
+	started  time.Time
+
+	kill context.Context // ends when mails in flight are to be abandoned; set by Run
+
+	mu        sync.Mutex
+	running   bool
+	world     *World
+	accounts  map[string]*account
+	companies map[string]*company
+	refused   string // why the last reload was refused
+	old       sync.WaitGroup
+}
+
+// New reads the secrets of a jobs.yaml. Nothing is connected before Run.
+func New(file *jobfile.File, o Options) (*Engine, error) {
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	if o.Host == "" {
+		var err error
+		if o.Host, err = os.Hostname(); err != nil {
+			return nil, fmt.Errorf("ask for the computer's name: %w", err)
+		}
+	}
+	id := sha256.Sum256([]byte(o.Name))
+	e := &Engine{log: o.Log, host: o.Host, instance: db.Instance{ID: hex.EncodeToString(id[:4]), Host: o.Host},
+		pulses: newPulses(), alerts: newAlerter(o.Log, o.Host)}
+	world, err := Open(file)
+	if err != nil {
+		return nil, err
+	}
+	accounts, err := e.openAccounts(world, nil)
+	if err != nil {
+		return nil, errors.Join(err, world.Close())
+	}
+	e.world, e.accounts = world, accounts
+	return e, nil
+}
+
+// openAccounts makes the accounts, or keeps those of before that are the same. All problems are reported together.
+func (e *Engine) openAccounts(w *World, before map[string]*account) (map[string]*account, error) {
+	accounts := map[string]*account{}
+	var errs []error
+	for _, conf := range w.File.Accounts {
+		if !conf.Active {
+			continue
+		}
+		smtp, err := smtpConfig(conf)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		buckets := w.bucketsOf(conf)
+		mark := fingerprint(conf, smtp.Password, buckets.Key())
+		if old := before[conf.Name]; old != nil && old.mark == mark {
+			accounts[conf.Name] = old
+			continue
+		}
+		a := newAccount(conf, smtp, buckets, e.log, e.alerts)
+		a.mark = mark
+		accounts[conf.Name] = a
+	}
+	return accounts, errors.Join(errs...)
+}
+
+// fingerprint tells whether two configurations, with their secrets, are the same.
+func fingerprint(parts ...any) string {
+	h := sha256.New()
+	for _, p := range parts {
+		// Configurations are plain data; what JSON cannot say does not occur in them.
+		if err := json.NewEncoder(h).Encode(p); err != nil {
+			fmt.Fprintf(h, "%v", err)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// Run works until stop is done, then drains: nothing more is taken, mails in flight end, the rest is given back. When
+// kill is done it returns without waiting. It returns nil after a clean drain.
+func (e *Engine) Run(stop, kill context.Context) error {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(stop))
+	defer cancel()
+	e.mu.Lock()
+	e.running, e.started, e.kill = true, time.Now(), kill
+	e.companies = map[string]*company{}
+	e.startCompanies(nil)
+	e.mu.Unlock()
+	e.log.Info(eventStarted, zap.String("host", e.host), zap.String("instance", e.instance.ID), zap.Int("companies", len(e.world.Companies)))
+
+	var helpers sync.WaitGroup
+	helpers.Go(func() { e.alerts.run(ctx, e.pulses.add("alerts")) })
+	helpers.Go(func() { e.keepAccounts(ctx) })
+
+	<-stop.Done()
+	e.log.Info(eventStopping)
+	drained := make(chan struct{})
+	go func() {
+		e.drain()
+		close(drained)
+	}()
+	select {
+	case <-drained:
+	case <-kill.Done():
+		return errors.New("stopped before the mails in flight had ended: their leases run out and the marks decide")
+	}
+	cancel()
+	helpers.Wait()
+	e.log.Info(eventStopped)
+	return e.close()
+}
+
+// drain stops taking and waits until nothing is in flight.
+func (e *Engine) drain() {
+	e.mu.Lock()
+	e.running = false
+	all := make([]*company, 0, len(e.companies))
+	for _, c := range e.companies {
+		c.cancel()
+		all = append(all, c)
+	}
+	e.mu.Unlock()
+	for _, c := range all {
+		<-c.done
+	}
+	e.old.Wait()
+}
+
+func (e *Engine) close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, a := range e.accounts {
+		a.shut()
+	}
+	return e.world.Close()
+}
+
+// startCompanies starts the companies of the current world, but for those in kept. The caller holds the lock.
+func (e *Engine) startCompanies(kept map[string]bool) {
+	for i, p := range e.world.Companies {
+		name := p.Company.Name
+		if kept[name] {
+			continue
+		}
+		c := e.newCompany(p)
+		e.companies[name] = c
+		own := kept == nil
+		// Polls of many companies are spread over the first second.
+		delay := time.Duration(i) * time.Second / time.Duration(len(e.world.Companies))
+		go func() {
+			sleep(c.stop, delay)
+			c.run(e.kill, own)
+		}()
+	}
+	for _, out := range e.world.File.LeftOut {
+		e.log.Error(eventCompanyOut, zap.String("file", out.File), zap.Strings("companies", out.Companies), zap.String("problems", out.Problems.String()))
+		e.alerts.start("left out "+out.File, fmt.Sprintf("companies left out: %s", out.File),
+			fmt.Sprintf("%s has errors, so its companies (%s) are left out and send nothing:\n\n%s\n\nMend the file, then: systemctl reload outboxd", out.File, strings.Join(out.Companies, ", "), out.Problems))
+	}
+	e.alerts.use(e.world.File.Alerts, e.alertAccounts())
+}
+
+func (e *Engine) newCompany(p *Place) *company {
+	c := &company{e: e, name: p.Company.Name, place: p, resolver: newResolver(e.world.File, p.Company), accounts: map[string]*account{},
+		mark: e.companyMark(e.world, e.accounts, p), log: e.log.With(zap.String("company", p.Company.Name)), wake: make(chan struct{}),
+		done: make(chan struct{}), leases: map[db.Lease]bool{}, strikes: map[string]int{}, since: time.Now()}
+	c.stop, c.cancel = context.WithCancel(context.Background())
+	for _, name := range p.Company.Accounts {
+		if a := e.accounts[name]; a != nil {
+			c.accounts[name] = a
+		}
+	}
+	return c
+}
+
+// companyMark is the fingerprint of all that a company's work depends on.
+func (e *Engine) companyMark(w *World, accounts map[string]*account, p *Place) string {
+	parts := []any{p.Company, p.Company.Timezone.String(), p.Pool.Key()}
+	for _, name := range p.Company.Accounts {
+		if a := accounts[name]; a != nil {
+			parts = append(parts, a.mark)
+		} else {
+			parts = append(parts, w.File.Account(name))
+		}
+	}
+	return fingerprint(parts...)
+}
+
+// alertAccounts lists the accounts that may carry alerts, the configured one first; those of single companies never do.
+func (e *Engine) alertAccounts() []*account {
+	conf := e.world.File.Alerts
+	if conf == nil {
+		return nil
+	}
+	var list []*account
+	for _, a := range e.world.File.Accounts {
+		if acc := e.accounts[a.Name]; acc != nil && (len(a.Companies) == 0 || a.Name == conf.Account) {
+			list = append(list, acc)
+		}
+	}
+	slices.SortStableFunc(list, func(x, y *account) int {
+		switch conf.Account {
+		case x.conf.Name:
+			return -1
+		case y.conf.Name:
+			return 1
+		}
+		return 0
+	})
+	return list
+}
+
+// keepAccounts closes sessions that nobody uses.
+func (e *Engine) keepAccounts(ctx context.Context) {
+	pulse := e.pulses.add("accounts")
+	defer pulse.end()
+	for sleep(ctx, idleSession/2) {
+		pulse.beat()
+		e.mu.Lock()
+		all := make([]*account, 0, len(e.accounts))
+		for _, a := range e.accounts {
+			all = append(all, a)
+		}
+		e.mu.Unlock()
+		for _, a := range all {
+			a.closeIdle()
+		}
+	}
+}
+
+// isHost tells whether name means this computer: its name, with or without the domain.
+func (e *Engine) isHost(name string) bool {
+	short, _, _ := strings.Cut(e.host, ".")
+	return strings.EqualFold(name, e.host) || strings.EqualFold(name, short)
+}
+
+// Alive lists the loops that have made no progress for longer than most: for the watchdog.
+func (e *Engine) Alive(most time.Duration) []string { return e.pulses.stuck(most) }
+
+// Desk answers and acts for people, always by the current file.
+func (e *Engine) Desk() *Desk {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return NewDesk(e.world, e.Live)
+}

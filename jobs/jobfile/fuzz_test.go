@@ -1,0 +1,113 @@
+package jobfile
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode"
+)
+
+// FuzzDecode gives any bytes to everything behind Load but the reading of files. Nothing may panic, every problem has a
+// place and stands in one line, and a file without errors is complete.
+func FuzzDecode(f *testing.F) {
+	for _, pattern := range []string{"testdata/good/*.yaml", "testdata/bad/*.yaml", "testdata/bad/*/jobs.yaml", "../../jobs.yaml"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			f.Fatalf("%s: %v, %v", pattern, files, err)
+		}
+		for _, file := range files {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(data)
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		main := newSource("jobs.yaml")
+		var file mainFile
+		root := main.parse(data)
+		if root == nil {
+			if len(main.problems) == 0 {
+				t.Fatal("no document and no problem")
+			}
+			checkProblems(t, main.problems)
+			return
+		}
+		(&decoder{source: main}).document(root, &file)
+		c := &checker{main: main, mainFile: &file, companies: entriesOf(main, file.Companies)}
+		c.all()
+		loaded, problems := c.assemble("jobs.yaml", nil)
+		checkProblems(t, problems)
+		if loaded == nil {
+			return
+		}
+		if loaded.Control == nil && len(loaded.Companies) > 0 || len(loaded.Accounts) == 0 || len(loaded.Servers) == 0 {
+			t.Fatalf("incomplete: %+v", loaded)
+		}
+		for _, company := range loaded.Companies {
+			if company.Timezone == nil || len(company.Accounts) == 0 || !databaseForm.MatchString(company.Database) || loaded.Server(company.Server) == nil {
+				t.Fatalf("company %+v", company)
+			}
+		}
+		for _, a := range loaded.Accounts {
+			if a.Port == 0 || a.Host == "" || a.Rate == (Rate{}) || a.Username == "" != a.Password.IsZero() {
+				t.Fatalf("account %+v", a)
+			}
+		}
+	})
+}
+
+// FuzzAddress checks that what passes for an address is safe in an envelope and a header.
+func FuzzAddress(f *testing.F) {
+	for _, s := range []string{"a@b.example", "A B <a.b@c.example>", `"a b"@c.example`, "g: a@b.example;", "=?utf-8?q?a=0d=0ab?= <a@b.example>", "ú@ú.example", "a@[::1]"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		name, addr, err := parseAddress(s)
+		if err != nil {
+			return
+		}
+		if strings.ContainsFunc(name, unicode.IsControl) || strings.ContainsFunc(addr, unicode.IsControl) || strings.ContainsAny(addr, " <>\"()[],;:\\") || strings.Count(addr, "@") != 1 {
+			t.Errorf("%q: %q, %q", s, name, addr)
+		}
+		if _, again, err := parseAddress(addr); err != nil || again != addr {
+			t.Errorf("%q: %q is read again as %q, %v", s, addr, again, err)
+		}
+	})
+}
+
+func checkProblems(t *testing.T, problems Problems) {
+	t.Helper()
+	for _, p := range problems {
+		line := p.String()
+		if p.Line < 1 || p.Column < 1 || p.Message == "" || strings.ContainsFunc(line, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			t.Fatalf("%+v: %q", p, line)
+		}
+	}
+}
+
+// TestP9_NoProblemShowsASecret puts a secret under every key named password of the example, in every shape.
+func TestP9_NoProblemShowsASecret(t *testing.T) {
+	data, err := os.ReadFile("../../jobs.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shapes := []string{
+		"hunter2", "'hunter2'", "\"hunter2\"", "[hunter2]", "{hunter2: x}", "{hunter2}", "{file: [hunter2]}", "{file: {hunter2: hunter2}}", "{flie: hunter2}", "{file: hunter2, env: hunter2}",
+		"{env: hunter2 x}", "{credential: /hunter2}", "{file: ' hunter2'}", "{file: \"hunter2\\n\"}", "&hunter2 x", "*hunter2", "!hunter2 x", "!!hunter2 {file: x}", "!hunter2% x", "{file: &hunter2 x}", "{file: *hunter2}",
+		"{<<: hunter2}", "{hunter2: 1, hunter2: 2}", "{? [hunter2] : 1}", "hunter2: x", "@hunter2", "%hunter2", "`hunter2", "{hunter2", "[hunter2", "'hunter2", "{password: hunter2}", "{file: !hunter2 x}", "| hunter2", "\"\\hunter2\"",
+	}
+	for _, shape := range shapes {
+		for i := range strings.Count(string(data), "password: {") {
+			parts := strings.SplitAfterN(string(data), "password: {", i+2)
+			_, rest, _ := strings.Cut(parts[i+1], "}")
+			file := filepath.Join(t.TempDir(), "jobs.yaml")
+			write(t, file, strings.TrimSuffix(strings.Join(parts[:i+1], ""), "{")+shape+rest)
+			if _, problems := Load(file); len(problems.Errors()) == 0 || strings.Contains(problems.String(), "hunter2") {
+				t.Errorf("%s at %d: %v", shape, i, problems)
+			}
+		}
+	}
+}

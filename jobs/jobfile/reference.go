@@ -1,0 +1,129 @@
+package jobfile
+
+import (
+	"bytes"
+	"fmt"
+	"reflect"
+	"strings"
+)
+
+const referenceHead = `# jobs.yaml
+
+<!-- Generated from the types in jobs/jobfile by go generate. Do not edit. -->
+
+The daemon reads one file, by default ` + "`/etc/outboxd/jobs.yaml`" + `, and the files that it includes. ` + "`outboxd check`" + ` reports
+every problem of all of them at once, with its place and a hint, without secrets and without a network.
+
+- A key not listed here is an error, and so is a key given twice.
+- An error in the main file stops the program. An error in an included file leaves out the companies of that file and
+  nobody else; where two files contradict each other, the later one is wrong.
+- YAML anchors, aliases, merge keys, tags and second documents are refused. So is a key without a value.
+- Names of servers, accounts, companies and jobs have lower-case letters, digits, ` + "`_`" + ` and ` + "`-`" + `, begin with a letter or digit,
+  and have at most 63 characters.
+- Relative paths start at the folder of the main file, in included files too.
+
+| Kind of value | How it is written |
+| --- | --- |
+| length of time | ` + "`100ms` `2s` `5m` `4h` `3d` `2w`" + `, and sums, largest unit first: ` + "`1h30m`" + `. A day has 24 hours. |
+| size | octets: ` + "`36700160`" + `; ` + "`KB` `MB` `GB`" + ` are powers of 1000, ` + "`KiB` `MiB` `GiB`" + ` powers of 1024 |
+| mails an hour | ` + "`1200/hour`" + `; for an account also ` + "`unlimited`" + ` |
+| limit | ` + "`30/minute` `500/day` `10000 recipients/day`" + ` |
+| address | ` + "`mail@acme.example` or `Acme <mail@acme.example>`" + `; a bare address has no name |
+| secret | a reference, never the secret itself: see [secrets](#secrets) |
+`
+
+// Reference returns the reference of all keys as Markdown, made from the types that are decoded.
+func Reference() []byte {
+	var b bytes.Buffer
+	b.WriteString(referenceHead)
+	section(&b, "The file", "", reflect.TypeFor[mainFile]())
+	b.WriteString("\nAn included file has `companies` and, if it likes, `version`.\n")
+	b.WriteString("\n## Secrets\n\nExactly one of these keys, wherever a secret is asked for. A missing or empty secret is an error when it is needed.\n")
+	table(&b, "", reflect.TypeFor[Secret]())
+	return b.Bytes()
+}
+
+// section writes the table of one struct and then those of the structs below it.
+func section(b *bytes.Buffer, title, path string, t reflect.Type) {
+	fmt.Fprintf(b, "\n## %s\n", title)
+	table(b, path, t)
+	for i := range t.NumField() {
+		f := t.Field(i)
+		key := f.Tag.Get("key")
+		if inner, many := below(f.Type); key != "" && inner != nil {
+			at := dotted(path, key)
+			if many {
+				at += ".NAME"
+			}
+			section(b, at, at, inner)
+		}
+	}
+}
+
+// below returns the struct whose keys stand under a field of this type, and whether names stand between.
+func below(t reflect.Type) (inner reflect.Type, many bool) {
+	if isNamed(t) {
+		return t.Elem().Elem(), true
+	}
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct || t == secretType || t == rateType || t == zoneType.Elem() {
+		return nil, false
+	}
+	return t, false
+}
+
+func dotted(path, key string) string { return strings.TrimPrefix(path+"."+key, ".") }
+
+func table(b *bytes.Buffer, path string, t reflect.Type) {
+	b.WriteString("\n| Key | Value | Default | Meaning | Example |\n| --- | --- | --- | --- | --- |\n")
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if key := f.Tag.Get("key"); key != "" {
+			fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s |\n", dotted(path, key), valueOf(f), defaultOf(f.Tag), f.Tag.Get("doc"), code(f.Tag.Get("eg")))
+		}
+	}
+}
+
+func valueOf(f reflect.StructField) string {
+	if words := f.Tag.Get("oneof"); words != "" {
+		return "`" + strings.ReplaceAll(words, "|", "` `") + "`"
+	}
+	what := f.Tag.Get("is")
+	if what == "" {
+		what = wantedBelow(f.Type)
+	}
+	if low, high, ok := strings.Cut(f.Tag.Get("range"), ".."); ok {
+		what += ", " + low + " to " + high
+	}
+	return what
+}
+
+func wantedBelow(t reflect.Type) string {
+	inner, many := below(t)
+	switch {
+	case many:
+		return "names, each with keys"
+	case inner != nil:
+		return "keys"
+	}
+	return strings.TrimPrefix(wanted(t), "a ")
+}
+
+func defaultOf(tag reflect.StructTag) string {
+	switch {
+	case tag.Get("required") != "":
+		return "required"
+	case tag.Get("default") != "":
+		return code(tag.Get("default"))
+	}
+	return tag.Get("otherwise")
+}
+
+func code(s string) string {
+	if s == "" {
+		return ""
+	}
+	return "`" + s + "`"
+}

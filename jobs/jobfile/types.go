@@ -1,0 +1,172 @@
+package jobfile
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// The words that stand for a choice in jobs.yaml.
+const (
+	StartTLS = "starttls" // encryption: plain greeting, then STARTTLS (RFC 3207), never without
+	TLS      = "tls"      // encryption: TLS from the first byte (RFC 8314)
+	None     = "none"     // encryption or auth: none
+
+	Ask    = "ask"    // on_uncertain: a person decides
+	Resend = "resend" // on_uncertain: send again, at the risk of a second copy
+
+	GeneralAccount = "system" // the account that every company may use and that carries alerts when none is named
+)
+
+// File is a jobs.yaml that can be run. It is never changed after Load.
+type File struct {
+	Path      string     // as given to Load
+	Control   *Control   // always set: the only company's own server and database when the file has none
+	Alerts    *Alerts    // nil: nobody is told
+	Servers   []*Server  // in the order of the file
+	Accounts  []*Account // in the order of the file
+	Companies []*Company // main file first, then include by include
+	LeftOut   []LeftOut  // included files that have errors
+}
+
+// LeftOut is an included file whose companies do not run.
+type LeftOut struct {
+	File      string
+	Companies []string // the names that could still be read
+	Problems  Problems // all of that file, warnings too
+}
+
+// Server returns the server of that name, or nil.
+func (f *File) Server(name string) *Server {
+	return find(f.Servers, func(s *Server) bool { return s.Name == name })
+}
+
+// Account returns the account of that name, or nil.
+func (f *File) Account(name string) *Account {
+	return find(f.Accounts, func(a *Account) bool { return a.Name == name })
+}
+
+// Company returns the company of that name, or nil when there is none or it is left out.
+func (f *File) Company(name string) *Company {
+	return find(f.Companies, func(c *Company) bool { return c.Name == name })
+}
+
+func find[T any](list []*T, match func(*T) bool) *T {
+	if i := slices.IndexFunc(list, match); i >= 0 {
+		return list[i]
+	}
+	return nil
+}
+
+// mainFile is the main file as it is written.
+type mainFile struct {
+	Version   int        `key:"version" required:"yes" doc:"The version of this format." is:"1" eg:"version: 1"`
+	Include   []string   `key:"include" is:"list of file patterns" otherwise:"nothing more" doc:"Files with further companies, by pattern; relative to the folder of this file. Such a file holds companies (and, if it likes, version). An error in it leaves out its companies and nobody else. Names with a leading dot are not matched by * and ?." eg:"include: [companies/*.yaml]"`
+	Control   *Control   `key:"control" otherwise:"the only company's own database" doc:"The database for what belongs to no single company: usage of the accounts, instances, audit. May be left out only when there is one company and no include." eg:"control: {server: main, database: outboxd}"`
+	Alerts    *Alerts    `key:"alerts" otherwise:"nobody is told" doc:"Whom to tell by mail: once when trouble starts, once when it is over." eg:"alerts: {to: [it@acme.example], account: system}"`
+	Servers   []*Server  `key:"servers" required:"yes" doc:"The database servers, by name." eg:"servers: {main: {host: db1, username: outboxd, password: {file: secrets/db}}}"`
+	Accounts  []*Account `key:"accounts" required:"yes" doc:"The SMTP accounts, by name. The name system is the general account: every company may use it." eg:"accounts: {system: {host: smtp.acme.example, from: noreply@acme.example, rate: 300/hour}}"`
+	Companies []*Company `key:"companies" otherwise:"those of the included files" doc:"The companies, by name; each has a database of its own. Required unless there is an include." eg:"companies: {acme: {server: main, database: acme, jobs: {send: {kind: deliver}}}}"`
+}
+
+// includedFile is a file named by include, as it is written.
+type includedFile struct {
+	Version   int        `key:"version"`
+	Companies []*Company `key:"companies" required:"yes"`
+}
+
+// Control is the database for what belongs to no single company.
+type Control struct {
+	Server   string `key:"server" required:"yes" is:"name of a server" doc:"The server it is on." eg:"server: main"`
+	Database string `key:"database" required:"yes" is:"database name" doc:"Its name: letters, digits, _ $ and -, at most 64." eg:"database: outboxd"`
+}
+
+// Alerts says whom to tell about trouble.
+type Alerts struct {
+	To      []string `key:"to" required:"yes" is:"list of addresses" doc:"Who is told." eg:"to: [it@acme.example]"`
+	Account string   `key:"account" default:"system" is:"name of an account" doc:"The account that sends alerts. It must be active and serve every company." eg:"account: system"`
+}
+
+// Server is a MySQL or MariaDB server.
+type Server struct {
+	Name       string
+	Host       string `key:"host" is:"host" otherwise:"socket is required" doc:"Host name or IP address. Either host or socket." eg:"host: db1"`
+	Port       int    `key:"port" range:"1..65535" otherwise:"3306" is:"port" doc:"TCP port; only with host." eg:"port: 3306"`
+	Socket     string `key:"socket" is:"path" otherwise:"host is required" doc:"Path of the server's unix socket, in place of host." eg:"socket: /run/mysqld/mysqld.sock"`
+	Username   string `key:"username" required:"yes" doc:"Database user." eg:"username: outboxd"`
+	Password   Secret `key:"password" is:"secret" otherwise:"none" doc:"Its password. Leave it out only for a user that needs none, as with unix_socket authentication." eg:"password: {file: secrets/db}"`
+	Encryption string `key:"encryption" oneof:"tls|none" otherwise:"none for a socket or loopback, else tls" doc:"TLS on the connection; the server's certificate is always verified." eg:"encryption: tls"`
+	CA         string `key:"ca" is:"path" otherwise:"the system's" doc:"File with the certificate authorities to trust, PEM." eg:"ca: db-ca.pem"`
+}
+
+// Account is an SMTP account and what its provider allows.
+type Account struct {
+	Name          string
+	Provider      string   `key:"provider" oneof:"other" default:"other" hint:"leave provider out and state host, port and encryption" doc:"Who runs the account. other means: as stated here." eg:"provider: other"`
+	Host          string   `key:"host" required:"yes" is:"host" doc:"SMTP server: host name or IP address." eg:"host: smtp.acme.example"`
+	Port          int      `key:"port" range:"1..65535" otherwise:"587 for starttls, 465 for tls, 25 for none" is:"port" doc:"TCP port." eg:"port: 587"`
+	Encryption    string   `key:"encryption" oneof:"starttls|tls|none" default:"starttls" doc:"How the connection is secured. Nothing falls back: without the stated encryption nothing is sent. With a username, none is only for loopback." eg:"encryption: starttls"`
+	CA            string   `key:"ca" is:"path" otherwise:"the system's" doc:"File with the certificate authorities to trust, PEM." eg:"ca: relay-ca.pem"`
+	Auth          string   `key:"auth" oneof:"auto|plain|login|cram-md5|none" otherwise:"auto; none without a username" doc:"How to log in. auto takes the best that the server offers." eg:"auth: auto"`
+	Username      string   `key:"username" otherwise:"no login" doc:"User to log in as; with password." eg:"username: invoices@acme.example"`
+	Password      Secret   `key:"password" is:"secret" otherwise:"none" doc:"Its password; with username." eg:"password: {file: secrets/invoices}"`
+	From          string   `key:"from" required:"yes" is:"address" doc:"The sender where a row names none." eg:"from: Acme invoices <invoices@acme.example>"`
+	ReplyTo       string   `key:"reply_to" is:"address" otherwise:"none" doc:"Where answers go where a row says nothing." eg:"reply_to: accounts@acme.example"`
+	ReturnPath    string   `key:"return_path" is:"bare address" otherwise:"the sender" doc:"The envelope sender, to which bounces go, where the provider allows another than the sender." eg:"return_path: bounces@acme.example"`
+	Companies     []string `key:"companies" is:"list of company names" otherwise:"all" doc:"The companies that may use this account." eg:"companies: [acme]"`
+	SenderDomains []string `key:"sender_domains" is:"list of domains" otherwise:"any" doc:"The domains that a sender's address may have. A subdomain is a domain of its own." eg:"sender_domains: [acme.example]"`
+	Rate          Rate     `key:"rate" required:"yes" is:"mails an hour" doc:"Mails in any hour, evenly paced: 100/hour to 3000/hour. Anything else, or unlimited, needs own_relay." eg:"rate: 1200/hour"`
+	Limits        []Rate   `key:"limits" is:"list of limits" otherwise:"none" doc:"Further windows: mails or recipients in any minute or day, recipients in any hour. Each window once." eg:"limits: [30/minute, 10000 recipients/day]"`
+	OwnRelay      bool     `key:"own_relay" default:"false" doc:"The host is your own mail server, and its reputation your own matter: any rate is taken." eg:"own_relay: true"`
+	Connections   int      `key:"connections" default:"2" range:"1..100" doc:"Connections open at once." eg:"connections: 2"`
+	MaxSize       int64    `key:"max_size" range:"64KB..1GB" otherwise:"what the server announces" is:"size" doc:"Largest mail to send, as it travels." eg:"max_size: 25MB"` // octets; 0: not stated
+	Active        bool     `key:"active" default:"true" doc:"false: nothing is sent by this account." eg:"active: true"`
+}
+
+// Identity names the account as its provider knows it. Two entries with one identity share one allowance.
+func (a *Account) Identity() string {
+	return strings.ToLower(a.Username) + "@" + strings.ToLower(a.Host)
+}
+
+// Serves tells whether the company may use the account, active or not.
+func (a *Account) Serves(company string) bool {
+	return len(a.Companies) == 0 || slices.Contains(a.Companies, company)
+}
+
+// Company is one company and its own database.
+type Company struct {
+	Name     string
+	Server   string         `key:"server" required:"yes" is:"name of a server" doc:"The server its database is on." eg:"server: main"`
+	Database string         `key:"database" required:"yes" is:"database name" doc:"Its database: letters, digits, _ $ and -, at most 64. No two companies share one." eg:"database: acme"`
+	Login    *Login         `key:"login" otherwise:"the server's user" doc:"As which database user." eg:"login: {username: outboxd_acme, password: {file: secrets/acme}}"`
+	Timezone *time.Location `key:"timezone" default:"UTC" is:"time zone" doc:"The company's time zone, by its name in the IANA database." eg:"timezone: Europe/Bratislava"`
+	Accounts []string       `key:"accounts" is:"list of account names" otherwise:"every account this company may use" doc:"Its accounts, in order of preference." eg:"accounts: [invoices, system]"`
+	Jobs     []*Deliver     `key:"jobs" otherwise:"none: nothing is sent" doc:"Its jobs, by name. A job's name is its identity." eg:"jobs: {send: {kind: deliver}}"`
+}
+
+// Login is a database user.
+type Login struct {
+	Username string `key:"username" required:"yes" doc:"Database user." eg:"username: outboxd_acme"`
+	Password Secret `key:"password" is:"secret" otherwise:"none" doc:"Its password. Leave it out only for a user that needs none." eg:"password: {file: secrets/acme}"`
+}
+
+// Deliver is a job that sends rows of a company's outbox.
+type Deliver struct {
+	Name        string
+	Kind        string        `key:"kind" required:"yes" oneof:"deliver" hint:"this version knows the kind deliver" doc:"What the job does. deliver sends the rows of the outbox." eg:"kind: deliver"`
+	Poll        time.Duration `key:"poll" default:"2s" range:"100ms..10m" doc:"How often to look for new rows." eg:"poll: 2s"`
+	Rate        *Rate         `key:"rate" is:"mails an hour" otherwise:"the accounts' limits alone" doc:"The job's own cadence, within the accounts' limits." eg:"rate: 1000/hour"`
+	Host        string        `key:"host" is:"computer name" otherwise:"any" doc:"Only on this computer." eg:"host: mail1"`
+	OnUncertain string        `key:"on_uncertain" oneof:"ask|resend" default:"ask" doc:"What to do with a mail of which nobody knows whether it went out. ask: a person decides. resend: send it again, so that someone may get it twice." eg:"on_uncertain: ask"`
+	Retry       Retry         `key:"retry" otherwise:"as below" doc:"How a mail that was refused for now is tried again." eg:"retry: {attempts: 8, first: 1m, max: 4h, give_up_after: 3d}"`
+	Accounts    []string      `key:"accounts" is:"list of account names" otherwise:"all of the company" doc:"Only rows of these accounts. Two jobs of a company never take the same row." eg:"accounts: [invoices]"`
+	Priority    []int         `key:"priority" range:"1..5" is:"list of numbers" otherwise:"all" doc:"Only rows of these priorities, 1 very high to 5 very low. Two jobs of a company never take the same row." eg:"priority: [1, 2]"`
+}
+
+// Retry says how a mail that was refused for now is tried again: pauses grow from First to Max.
+type Retry struct {
+	Attempts    int           `key:"attempts" default:"8" range:"1..100" doc:"Verdicts after which a mail has failed." eg:"attempts: 8"`
+	First       time.Duration `key:"first" default:"1m" range:"1s..30d" doc:"The first pause. Each further one is about twice as long." eg:"first: 1m"`
+	Max         time.Duration `key:"max" default:"4h" range:"1s..30d" doc:"The longest pause; not shorter than first." eg:"max: 4h"`
+	GiveUpAfter time.Duration `key:"give_up_after" default:"3d" range:"1s..30d" doc:"The time after which a mail has failed; not shorter than first." eg:"give_up_after: 3d"`
+}

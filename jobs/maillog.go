@@ -1,0 +1,34 @@
+package jobs
+
+// The mail log: one named event for each thing that happens to a mail, an account or a company, as the message of a log
+// line. Operators count on these names; docs/operations.md lists them with their fields.
+const (
+	eventSent      = "sent"       // accepted for every recipient
+	eventPartial   = "partial"    // accepted for some recipients, refused for good for the others
+	eventFailed    = "failed"     // refused for good, given up, or not a mail at all
+	eventDeferred  = "deferred"   // refused for now; wait says for how long
+	eventUncertain = "uncertain"  // the dot may have gone and no reply came
+	eventExpired   = "expired"    // expires_at was over
+	eventGivenBack = "given_back" // not tried: the account fell ill, lost its slot, or outboxd stops
+	eventLeaseLost = "lease_lost" // somebody else has the row by now; nothing was written
+	eventUnsettled = "unsettled"  // the outcome could not be written; it is tried again
+	eventRescued   = "rescued"    // rows that a dead daemon left behind
+
+	eventAccountPaused = "account_paused" // the account is in trouble and waits
+	eventAccountWell   = "account_well"   // the account sends again
+	eventDomainPaused  = "domain_paused"  // a recipient domain throttles; its rows wait in a lane
+	eventCompanyDown   = "company_down"   // the company's database cannot be used
+	eventCompanyUp     = "company_up"     // the company's database works
+	eventCompanyOut    = "company_left_out"
+	eventJobElsewhere  = "job_elsewhere" // the job is bound to another computer
+	eventReloaded      = "reloaded"
+	eventReloadFailed  = "reload_refused"
+	eventStarted       = "started"
+	eventStopping      = "stopping"
+	eventStopped       = "stopped"
+	eventAlert         = "alert" // a person is to know; also where no alerts are configured
+	eventAlertSent     = "alert_sent"
+	eventAlertFailed   = "alert_failed"
+	eventStoreError    = "store_error"   // a statement failed; what it was for is tried again
+	eventSessionClose  = "session_close" // debug: a session ended less than politely
+)

@@ -1,0 +1,111 @@
+package jobs
+
+import (
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"outboxd/jobs/jobfile"
+)
+
+// Reload lets a new jobs.yaml take over. Companies and accounts that are the same go on undisturbed; the others stop
+// taking, their mails in flight end by the old rules, and the new ones start at once. On an error everything stays as it
+// was, and a person is told.
+func (e *Engine) Reload(file *jobfile.File) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.running {
+		return errors.New("reload: the engine does not run")
+	}
+	world, err := e.world.next(file)
+	if err != nil {
+		e.reloadFailed(err.Error())
+		return err
+	}
+	accounts, err := e.openAccounts(world, e.accounts)
+	if err != nil {
+		e.reloadFailed(err.Error())
+		return errors.Join(err, world.closeExcept(e.world))
+	}
+	oldWorld, oldAccounts := e.world, e.accounts
+	e.world, e.accounts = world, accounts
+
+	kept, leaving := map[string]bool{}, []*company{}
+	for name, c := range e.companies {
+		if p := world.Place(name); p != nil && e.companyMark(world, accounts, p) == c.mark {
+			kept[name] = true
+			continue
+		}
+		c.cancel()
+		leaving = append(leaving, c)
+		delete(e.companies, name)
+	}
+	for _, out := range oldWorld.File.LeftOut {
+		e.alerts.end("left out "+out.File, "companies are back: "+out.File)
+	}
+	e.startCompanies(kept)
+	e.refused = ""
+	e.alerts.end("reload", "the new jobs.yaml is in force")
+	e.log.Info(eventReloaded, zap.Int("companies", len(world.Companies)), zap.Int("undisturbed", len(kept)))
+	e.old.Go(func() {
+		for _, c := range leaving {
+			<-c.done
+		}
+		for name, a := range oldAccounts {
+			if accounts[name] != a {
+				a.shut()
+			}
+		}
+		if err := oldWorld.closeExcept(world); err != nil {
+			e.log.Warn(eventStoreError, zap.Error(err))
+		}
+	})
+	return nil
+}
+
+// ReloadFailed notes that a new jobs.yaml has errors and the old one goes on.
+func (e *Engine) ReloadFailed(problems jobfile.Problems) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.reloadFailed(problems.Errors().String())
+}
+
+func (e *Engine) reloadFailed(why string) {
+	e.refused = why
+	e.log.Error(eventReloadFailed, zap.String("problems", why))
+	e.alerts.start("reload", "the new jobs.yaml is refused", "The reload was refused and the old jobs.yaml goes on:\n\n"+why)
+}
+
+// Live is what only the running daemon knows.
+type Live struct {
+	Started       time.Time         `json:"started"`
+	Host          string            `json:"host"`
+	Instance      string            `json:"instance"`
+	ReloadRefused string            `json:"reload_refused,omitempty"`
+	Companies     map[string]Health `json:"companies"`
+	Stuck         []string          `json:"stuck,omitempty"`
+}
+
+// Health tells whether a company's database works.
+type Health struct {
+	Down  string    `json:"down,omitempty"` // why it cannot be used
+	Since time.Time `json:"since"`
+}
+
+// Live tells how the daemon does.
+func (e *Engine) Live() Live {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	l := Live{Started: e.started, Host: e.host, Instance: e.instance.ID, ReloadRefused: e.refused, Companies: map[string]Health{},
+		Stuck: e.pulses.stuck(stuckAfter)}
+	for name, c := range e.companies {
+		c.mu.Lock()
+		l.Companies[name] = Health{c.down, c.since}
+		c.mu.Unlock()
+	}
+	return l
+}
+
+// stuckAfter is when a loop counts as hanging: well above the time a few statements with their deadlines may take.
+const stuckAfter = 5 * time.Minute

@@ -1,0 +1,234 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"outboxd/db"
+	"outboxd/mail"
+	"outboxd/mail/compose"
+	"outboxd/mail/smtpout"
+)
+
+// parcel is one taken row on its way: what stands in it, checked, and who is to get it.
+type parcel struct {
+	row      db.Row
+	from     string // the sender's bare address, as the header shows it
+	envelope mail.Envelope
+	all      []db.Recipient // of a row with several recipients: every one, with what is known; nil for a single one
+	open     []int          // positions in all of the envelope's recipients
+	message  []byte
+	utf8     bool
+}
+
+// rowError says what is wrong with a row: it fails before anything is sent.
+type rowError struct{ text string }
+
+func (e *rowError) Error() string { return e.text }
+
+// pack makes the parcel. Everything that can fail without a network fails here, as a *rowError.
+func pack(row db.Row, a *account, maxSize int64, now time.Time) (*parcel, error) {
+	if row.Size > maxSize {
+		return nil, &rowError{fmt.Sprintf("bodies and headers are %d octets, the limit is %d: make them smaller, or raise the account's max_size", row.Size, maxSize)}
+	}
+	m := compose.Message{Subject: row.Subject, Text: row.Text, HTML: row.HTML, MessageID: row.MessageID, Date: now}
+	var bcc []mail.Address
+	for _, field := range []struct {
+		column, text, otherwise string
+		to                      *[]mail.Address
+	}{
+		{"recipients", row.Recipients, "", &m.To}, {"cc", row.Cc, "", &m.Cc}, {"bcc", row.Bcc, "", &bcc},
+		{"reply_to", row.ReplyTo, a.conf.ReplyTo, &m.ReplyTo},
+	} {
+		text := field.text
+		if text == "" {
+			text = field.otherwise
+		}
+		list, err := mail.ParseAddressList(text)
+		if err != nil {
+			return nil, &rowError{field.column + ": " + err.Error()}
+		}
+		*field.to = list
+	}
+	var err error
+	from := row.From
+	if from == "" {
+		from = a.conf.From
+	}
+	if m.From, err = mail.ParseAddress(from); err != nil {
+		return nil, &rowError{"from_address: " + err.Error()}
+	}
+	if row.Headers != "" {
+		if m.Headers, err = compose.ParseHeaders(row.Headers); err != nil {
+			return nil, &rowError{err.Error()}
+		}
+	}
+	p := &parcel{row: row}
+	if err := p.address(m.To, m.Cc, bcc); err != nil {
+		return nil, err
+	}
+	p.from = m.From.Addr()
+	p.envelope.From = a.conf.ReturnPath
+	if p.envelope.From == "" {
+		p.envelope.From = m.From.Addr()
+	}
+	p.utf8 = m.NeedsUTF8() || slices.ContainsFunc(bcc, mail.Address.NeedsUTF8)
+	if p.message, err = compose.Build(m); err != nil {
+		return nil, &rowError{err.Error()}
+	}
+	return p, nil
+}
+
+// address fills the envelope: each recipient once, and only those that are still open.
+func (p *parcel) address(to, cc, bcc []mail.Address) error {
+	seen := map[string]bool{}
+	for _, part := range []struct {
+		kind string
+		list []mail.Address
+	}{{"to", to}, {"cc", cc}, {"bcc", bcc}} {
+		for _, a := range part.list {
+			if seen[a.Addr()] {
+				continue
+			}
+			seen[a.Addr()] = true
+			p.all = append(p.all, db.Recipient{Position: len(p.all), Kind: part.kind, Address: a.Addr(), State: db.RecipientOpen})
+		}
+	}
+	switch {
+	case len(p.all) == 0:
+		return &rowError{"recipients: there is no address"}
+	case len(p.all) > maxRecipients:
+		return &rowError{fmt.Sprintf("recipients: %d addresses in recipients, cc and bcc together, at most %d go into one mail: insert several rows", len(p.all), maxRecipients)}
+	}
+	for i := range p.all {
+		for _, known := range p.row.Known {
+			// By position and address: a row that was edited meanwhile is not mixed up.
+			if known.Position == i && known.Address == p.all[i].Address {
+				p.all[i] = known
+			}
+		}
+		if p.all[i].State == db.RecipientOpen {
+			p.open = append(p.open, i)
+			p.envelope.To = append(p.envelope.To, p.all[i].Address)
+		}
+	}
+	if len(p.open) == 0 {
+		return &rowError{"no recipient is open any more"}
+	}
+	if len(p.all) == 1 {
+		p.all = nil
+	}
+	return nil
+}
+
+// marked are the recipients as the mark records them: those the server took stand under it, the others stay open.
+func (p *parcel) marked(accepted []bool) []db.Recipient {
+	if p.all == nil {
+		return nil
+	}
+	out := slices.Clone(p.all)
+	for i, ok := range accepted {
+		if r := &out[p.open[i]]; ok {
+			r.State, r.Token = db.RecipientSending, p.row.Token
+		}
+	}
+	return out
+}
+
+// errLost says that the slot went to somebody else: the row is given back and waits for the next one.
+var errLost = errors.New("the slot was taken by another")
+
+// shipment is one try to send a parcel.
+type shipment struct {
+	*parcel
+	f      *feeder
+	sender *sender
+	slot   *slot
+}
+
+// send makes the transaction on the sender's session. A session that had died while it rested is replaced once: nothing
+// was sent on it.
+func (s *shipment) send(work context.Context) (smtpout.Result, error) {
+	for fresh := false; ; fresh = true {
+		result := s.sender.session.Send(work, smtpout.Delivery{
+			From: s.envelope.From, To: s.envelope.To, Message: s.message, UTF8: s.utf8,
+			BeforeData: s.slot.hold,
+			Mark: func(ctx context.Context, accepted []bool) error {
+				return s.f.r.c.place.Store.Mark(ctx, db.Mark{Lease: s.row.Lease, Account: s.f.a.conf.Name,
+					Daemon: s.f.r.c.e.host, Recipients: s.marked(accepted)})
+			},
+		})
+		s.sender.mails++
+		var stale *smtpout.StaleError
+		if fresh || !errors.As(result.Stopped, &stale) {
+			return result, nil
+		}
+		if err := s.f.a.ready(work, s.sender); err != nil {
+			return smtpout.Result{}, err
+		}
+	}
+}
+
+// deliver sends one taken row and settles it, whatever happens. decided is called as soon as the slot is: the next mail
+// may ask for its own then.
+func (f *feeder) deliver(work context.Context, row db.Row, s *sender, p *permit, decided func()) {
+	defer f.a.free(s)
+	endTurn := func() {
+		p.endTurn()
+		decided()
+	}
+	settlement := f.try(work, row, s, endTurn)
+	endTurn()
+	f.r.c.settle(settlement)
+	f.logOutcome(settlement, row)
+}
+
+// try does everything up to the settlement.
+func (f *feeder) try(work context.Context, row db.Row, s *sender, endTurn func()) db.Settlement {
+	back := func(reason string, wait time.Duration) db.Settlement {
+		return db.Settlement{Lease: row.Lease, Change: db.Change{State: db.Queued, GivenBack: true, Lane: row.Lane, Wait: wait, LastError: reason}}
+	}
+	if row.Expired {
+		return db.Settlement{Lease: row.Lease, Change: db.Change{State: db.Expired, Verdict: true, LastError: "expires_at passed before the mail could be sent"}}
+	}
+	conf, err := f.r.c.resolver.resolve(row.Account, row.From)
+	if err == nil && conf.Name != f.a.conf.Name {
+		f.r.learn(row, conf.Name)
+		return back("", time.Second)
+	}
+	var parcel *parcel
+	if err == nil {
+		parcel, err = pack(row, f.a, f.maxSize(), f.r.c.now())
+	}
+	if err != nil {
+		return db.Settlement{Lease: row.Lease, Change: db.Change{State: db.Failed, Verdict: true, LastError: err.Error()}}
+	}
+	if wait, reason := f.a.refused.left(parcel.from); wait > 0 {
+		return back(reason, wait)
+	}
+	if err := f.a.ready(work, s); err != nil {
+		return back("", 0)
+	}
+	slot, err := f.takeSlot(work, len(parcel.envelope.To))
+	endTurn()
+	if err != nil {
+		if !errors.Is(err, errLost) {
+			f.log.Warn(eventStoreError, zap.Error(err))
+		}
+		return back("", 0)
+	}
+	ship := &shipment{parcel: parcel, f: f, sender: s, slot: slot}
+	result, err := ship.send(work)
+	if !slot.used {
+		slot.refund(context.WithoutCancel(work))
+	}
+	if err != nil {
+		return back("", 0)
+	}
+	return f.decide(parcel, result)
+}

@@ -1,0 +1,98 @@
+package compose
+
+import (
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"outboxd/mail"
+)
+
+// Whatever the columns hold: an error that names a column, or a message that two parsers read back equal, with no
+// header that nobody asked for.
+func FuzzBuild(f *testing.F) {
+	for _, m := range goldenMessages() {
+		h := Header{"X-A", "b"}
+		if len(m.Headers) > 0 {
+			h = m.Headers[len(m.Headers)-1]
+		}
+		f.Add(m.From.Name, m.From.Local, m.From.Host, m.Subject, m.Text, m.HTML, h.Name, h.Value, m.MessageID, uint8(len(m.To)))
+	}
+	f.Add("a\r\nBcc: x", "a\nb", "h\r\n", "s\r\nBcc: x", "\r.\r\n", "<p>\n.\n", "Bcc", "\r\n\r\nbody", "<a@b>\r\nBcc: x", uint8(2))
+	f.Add(" a\"\\", "ü", "h", "\t", "\x7f\xc2\x80", "<a href=x>\x01", "List-X", "=?a?= \t b", "<a@b>", uint8(3))
+	f.Fuzz(func(t *testing.T, name, local, host, subject, text, html, headerName, headerValue, id string, recipients uint8) {
+		m := plainMessage()
+		who := mail.Address{Name: name, Local: local, Host: host}
+		m.From, m.Subject, m.Text, m.HTML, m.MessageID = who, subject, text, html, id
+		m.Headers = []Header{{headerName, headerValue}}
+		m.To = nil
+		for i := range recipients % 8 {
+			switch i % 3 {
+			case 0:
+				m.To = append(m.To, who)
+			case 1:
+				m.Cc = append(m.Cc, who)
+			default:
+				m.ReplyTo = append(m.ReplyTo, who)
+			}
+		}
+		raw, err := Build(m)
+		if err != nil {
+			checkFieldError(t, err, err.(*FieldError).Field, "")
+			return
+		}
+		checkWire(t, raw)
+		checkReadBack(t, m, raw)
+	})
+}
+
+// What ParseHeaders accepts, Build accepts.
+func FuzzParseHeaders(f *testing.F) {
+	f.Add(`{"X-B": "2", "X-A": ["1", "\u00e9"], "List-Id": "<a.b>"}`)
+	f.Add(`{"X-A": 1}`)
+	f.Add(`{"X-A": ["\r\nBcc: x"]}`)
+	f.Add(`[`)
+	f.Add(`{"": null, "Auto-Submitted": "no"}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		headers, err := ParseHeaders(text)
+		if err != nil {
+			checkFieldError(t, err, "headers", "")
+			return
+		}
+		m := plainMessage()
+		m.Headers = headers
+		raw, err := Build(m)
+		if err != nil {
+			t.Fatalf("Build refuses what ParseHeaders accepts: %v", err)
+		}
+		checkWire(t, raw)
+		checkReadBack(t, m, raw)
+	})
+}
+
+// No text is lost, none is invisible, and no line feed stands at an end.
+func FuzzTextFromHTML(f *testing.F) {
+	f.Add("<p>a<ul><li>b<ol start=3><li>c</ol></ul><table><tr><td>d<td>e</table><a href=x>f</a>")
+	f.Add("<blockquote>a<pre>\n b\n\nc</pre></blockquote><hr><img alt=x>&nbsp;&#0;<br>")
+	f.Add("<table><tr><td><table><td></table><td>x<li><a href=y><tr>z</a>")
+	f.Add("<template>a</template><script>b</script><textarea>c<title>d")
+	f.Fuzz(func(t *testing.T, in string) {
+		out := textFromHTML(in)
+		if !utf8.ValidString(out) {
+			t.Errorf("not UTF-8: %q", out)
+		}
+		if i := strings.IndexFunc(out, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }); i >= 0 {
+			t.Errorf("control character at %d: %q", i, out)
+		}
+		if strings.HasPrefix(out, "\n") || strings.HasSuffix(out, "\n") {
+			t.Errorf("line feed at an end: %q", out)
+		}
+		if want := visible(strings.ToValidUTF8(in, "\ufffd")); utf8.ValidString(in) && !containsInOrder(out, want) {
+			t.Errorf("lost text: %q of %q became %q", want, in, out)
+		}
+		if out != textFromHTML(in) {
+			t.Error("converted twice, two results")
+		}
+	})
+}
