@@ -283,7 +283,7 @@ func (s *Store) Routes(ctx context.Context, lane uint32, after int64, limit int)
 	var routes []Route
 	for len(routes) < limit {
 		var next uint32
-		err := s.pool.db.GetContext(ctx, &next, s.sql["next-route"], lane, after)
+		err := s.pool.db.GetContext(ctx, &next, s.sql["next-route"], lane, after+1)
 		if errors.Is(err, sql.ErrNoRows) {
 			return routes, nil
 		}

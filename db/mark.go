@@ -69,11 +69,15 @@ func (s *Store) markAll(ctx context.Context, marks []Mark) ([]error, error) {
 		leases[i] = m.Lease
 	}
 	marked := map[Lease]bool{}
-	err := s.pool.tx(ctx, func(tx *sqlx.Tx) error { return s.writeMarks(ctx, tx, marks, leases, marked) })
+	var err error
+	if plain(marks) {
+		err = s.markPlain(ctx, marks, leases, marked)
+	} else {
+		err = s.pool.tx(ctx, func(tx *sqlx.Tx) error { return s.writeMarks(ctx, tx, marks, leases, marked) })
+	}
 	var unknown *commitUnknownError
 	if errors.As(err, &unknown) {
-		clear(marked)
-		err = s.readMarks(ctx, s.pool.db, leases, marked)
+		err = s.pool.tx(ctx, func(tx *sqlx.Tx) error { return s.readBack(ctx, tx, leases, marked) })
 	}
 	if err != nil {
 		return nil, err
@@ -85,6 +89,42 @@ func (s *Store) markAll(ctx context.Context, marks []Mark) ([]error, error) {
 		}
 	}
 	return errs, nil
+}
+
+// plain tells whether one statement can write all the marks: one account, single recipients.
+func plain(marks []Mark) bool {
+	for _, m := range marks {
+		if m.Account != marks[0].Account || len(m.Recipients) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// markPlain is the usual case in one round trip: the statement is a transaction of its own. As many rows as asked means
+// that every lease is held.
+func (s *Store) markPlain(ctx context.Context, marks []Mark, leases []Lease, marked map[Lease]bool) error {
+	args := append([]any{marks[0].Account, cut(marks[0].Daemon, maxDaemon)}, leaseArgs(leases)...)
+	var n int64
+	err := retry(ctx, func() error {
+		r, err := s.pool.db.ExecContext(ctx, s.sql.list("mark", len(leases)), args...)
+		if err == nil {
+			n, err = r.RowsAffected()
+		}
+		return err
+	})
+	switch {
+	case Kind(err) == KindLost:
+		return &commitUnknownError{err}
+	case err != nil:
+		return err
+	case n < int64(len(leases)):
+		return s.readMarks(ctx, s.pool.db, leases, marked)
+	}
+	for _, l := range leases {
+		marked[l] = true
+	}
+	return nil
 }
 
 func (s *Store) writeMarks(ctx context.Context, tx *sqlx.Tx, marks []Mark, leases []Lease, marked map[Lease]bool) error {
@@ -116,6 +156,20 @@ func (s *Store) writeMarks(ctx context.Context, tx *sqlx.Tx, marks []Mark, lease
 		}
 	}
 	return s.writeRecipients(ctx, tx, recipients)
+}
+
+// readBack finds out which marks a COMMIT with a lost reply has made. The rows' locks make it wait for a server that is
+// still at it.
+func (s *Store) readBack(ctx context.Context, tx *sqlx.Tx, leases []Lease, marked map[Lease]bool) error {
+	clear(marked)
+	ids := make([]uint64, len(leases))
+	for i, l := range leases {
+		ids[i] = l.ID
+	}
+	if _, err := s.lock(ctx, tx, ids); err != nil {
+		return err
+	}
+	return s.readMarks(ctx, tx, leases, marked)
 }
 
 func (s *Store) readMarks(ctx context.Context, q sqlx.QueryerContext, leases []Lease, marked map[Lease]bool) error {

@@ -47,6 +47,9 @@ func (q queries) parse(text string) error {
 			q[name] = ""
 			continue
 		}
+		if strings.HasPrefix(line, "-- name:") {
+			return fmt.Errorf("not a name: %s", line)
+		}
 		if strings.HasPrefix(line, "--") || strings.TrimSpace(line) == "" {
 			continue
 		}
@@ -54,6 +57,11 @@ func (q queries) parse(text string) error {
 			return fmt.Errorf("statement without a name: %s", line)
 		}
 		q[name] += line + "\n"
+	}
+	for name, text := range q {
+		if text == "" {
+			return fmt.Errorf("statement %q is empty", name)
+		}
 	}
 	return nil
 }

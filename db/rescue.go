@@ -101,7 +101,7 @@ func (s *Store) rescueIn(ctx context.Context, tx *sqlx.Tx, ids []uint64, r Rescu
 		row := rows[l.ID]
 		switch {
 		case marked[l]:
-			t = afterMark(l, known[l.ID], r.Resend)
+			t = afterMark(l, known[l.ID], r.Resend && row.Claims-row.Attempts < maxCrashes)
 		case row.Claims-row.Attempts >= maxCrashes:
 			t.Change = Change{State: Queued, Held: true, LastError: errTookOften}
 		default:
@@ -120,9 +120,10 @@ func (s *Store) rescueIn(ctx context.Context, tx *sqlx.Tx, ids []uint64, r Rescu
 	return out, s.apply(ctx, tx, batch)
 }
 
-// afterMark is the settlement of a row whose mark was found and whose outcome was not.
+// afterMark is the settlement of a row whose mark was found and whose outcome was not. That is no verdict, so no attempt is
+// counted: a row that keeps ending the daemon is held in the end, also where it is resent.
 func afterMark(l Lease, recipients []Recipient, resend bool) Settlement {
-	t := Settlement{Lease: l, Change: Change{State: Uncertain, Verdict: true, LastError: errNotKnown}}
+	t := Settlement{Lease: l, Change: Change{State: Uncertain, LastError: errNotKnown}}
 	for _, r := range recipients {
 		if r.State == RecipientSending && r.Token == l.Token {
 			r.State, r.LastError = RecipientUncertain, errNotKnown

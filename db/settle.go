@@ -95,22 +95,29 @@ func (s *Store) runSettles(ctx context.Context, batch []Settlement) []error {
 	return errs
 }
 
+// settleAll hopes that all leases are held, which spares a look; else each row is looked at under a lock. That also reads
+// back a COMMIT whose reply was lost: what was committed is found done.
 func (s *Store) settleAll(ctx context.Context, batch []Settlement) ([]error, error) {
-	var errs []error
-	run := func() error {
+	errs := make([]error, len(batch))
+	err := s.pool.tx(ctx, func(tx *sqlx.Tx) error { return s.apply(ctx, tx, batch) })
+	var unknown *commitUnknownError
+	if err == nil || err != errNotHeld && !errors.As(err, &unknown) {
+		return errs, err
+	}
+	look := func() error {
 		return s.pool.tx(ctx, func(tx *sqlx.Tx) (err error) {
 			errs, err = s.settleIn(ctx, tx, batch)
 			return err
 		})
 	}
-	err := run()
-	var unknown *commitUnknownError
-	if errors.As(err, &unknown) {
-		// Read back by doing it again: what was committed is found done.
-		err = run()
+	if err = look(); errors.As(err, &unknown) {
+		err = look()
 	}
 	return errs, err
 }
+
+// errNotHeld says that a guard has kept back at least one of the rows.
+var errNotHeld = errors.New("a lease is not held")
 
 type lockedRow struct {
 	ID       uint64 `db:"id"`
@@ -149,9 +156,6 @@ func (s *Store) settleIn(ctx context.Context, tx *sqlx.Tx, batch []Settlement) (
 		row, there := rows[t.ID]
 		switch {
 		case there && row.Token == t.Token && (row.State == Sending || row.State == Uncertain && t.State != Uncertain):
-			if row.State == Uncertain {
-				t.Verdict = false // counted when it became uncertain
-			}
 			valid = append(valid, t)
 		case there && row.Token == t.Token:
 			// Settled by this token before: done.
@@ -162,7 +166,8 @@ func (s *Store) settleIn(ctx context.Context, tx *sqlx.Tx, batch []Settlement) (
 	return errs, s.apply(ctx, tx, valid)
 }
 
-// apply writes settlements whose rows are locked. Rows with the same change go together.
+// apply writes settlements, rows with the same change together. errNotHeld means that a guard held and the transaction
+// must not be committed.
 func (s *Store) apply(ctx context.Context, tx *sqlx.Tx, batch []Settlement) error {
 	same := map[Change][]Lease{}
 	var order []Change
@@ -184,8 +189,14 @@ func (s *Store) apply(ctx context.Context, tx *sqlx.Tx, batch []Settlement) erro
 		leases := same[c]
 		args := []any{c.State, c.Held, c.Lane, b2i(c.Verdict), b2i(c.GivenBack), c.Wait > 0, micros(c.Wait), null(c.Account), c.Sent,
 			null(c.Code), null(c.Enhanced), null(c.LastError)}
-		if _, err := tx.ExecContext(ctx, s.sql.list("settle", len(leases)), append(args, leaseArgs(leases)...)...); err != nil {
+		r, err := tx.ExecContext(ctx, s.sql.list("settle", len(leases)), append(args, leaseArgs(leases)...)...)
+		if err != nil {
 			return err
+		}
+		if n, err := r.RowsAffected(); err != nil {
+			return err
+		} else if n < int64(len(leases)) {
+			return errNotHeld
 		}
 	}
 	if err := s.writeAttempts(ctx, tx, attempts); err != nil {

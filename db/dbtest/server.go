@@ -24,7 +24,7 @@ type Server struct {
 	db.Server        // how to reach it as root, by TCP
 	Socket    string // its socket
 	dir       string
-	durable   bool
+	options   Options
 	cmd       *exec.Cmd
 	ended     chan struct{}
 }
@@ -47,7 +47,7 @@ func Start(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{dir: dir, Socket: filepath.Join(dir, "s"), durable: o.Durable}
+	s := &Server{dir: dir, Socket: filepath.Join(dir, "s"), options: o}
 	out, err := exec.Command(install, "--no-defaults", "--datadir="+s.data(), "--auth-root-authentication-method=normal",
 		"--skip-test-db", "--user="+userName()).CombinedOutput()
 	if err != nil {
@@ -58,7 +58,7 @@ func Start(o Options) (*Server, error) {
 		return nil, err
 	}
 	s.Server = db.Server{Host: "127.0.0.1", Port: port, Username: "root"}
-	if err := s.launch(daemon, o.Flags); err != nil {
+	if err := s.launch(daemon); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return s, nil
@@ -66,9 +66,9 @@ func Start(o Options) (*Server, error) {
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
 
-func (s *Server) launch(daemon string, flags []string) error {
+func (s *Server) launch(daemon string) error {
 	flush := "2"
-	if s.durable {
+	if s.options.Durable {
 		flush = "1"
 	}
 	logFile, err := os.Create(filepath.Join(s.dir, "log"))
@@ -78,7 +78,7 @@ func (s *Server) launch(daemon string, flags []string) error {
 	defer logFile.Close()
 	args := append([]string{"--no-defaults", "--datadir=" + s.data(), "--socket=" + s.Socket, "--port=" + strconv.Itoa(s.Port),
 		"--bind-address=127.0.0.1", "--user=" + userName(), "--innodb-flush-log-at-trx-commit=" + flush, "--skip-log-bin", "--skip-name-resolve",
-		"--innodb-buffer-pool-size=512M", "--innodb-log-file-size=256M", "--max-connections=200", "--pid-file=" + filepath.Join(s.dir, "pid")}, flags...)
+		"--innodb-buffer-pool-size=512M", "--innodb-log-file-size=256M", "--max-connections=200", "--pid-file=" + filepath.Join(s.dir, "pid")}, s.options.Flags...)
 	s.cmd = exec.Command(daemon, args...)
 	s.cmd.Stdout, s.cmd.Stderr = logFile, logFile
 	endWithParent(s.cmd)
@@ -124,13 +124,13 @@ func (s *Server) Kill() error {
 	return nil
 }
 
-// Restart starts a killed server on its old data and port.
+// Restart starts a killed server on its old data and port, with its old options.
 func (s *Server) Restart() error {
 	daemon, _, err := programs()
 	if err != nil {
 		return err
 	}
-	return s.launch(daemon, nil)
+	return s.launch(daemon)
 }
 
 // Stop kills the server and removes its data.

@@ -11,16 +11,12 @@ WHERE id IN ({ids}) AND qlane = 0 AND available_at <= UTC_TIMESTAMP(6)
 
 -- name: next-route
 -- Hops from one route to the next along the claim index.
-SELECT route FROM {db}.outbox WHERE qlane = ? AND route > ? ORDER BY route LIMIT 1
+SELECT route FROM {db}.outbox WHERE qlane = ? AND route >= ? ORDER BY route LIMIT 1
 
 -- name: route-sample
 -- Any row of a route tells what the route stands for.
 SELECT COALESCE(account, '') AS account, COALESCE(from_address, '') AS from_address
 FROM {db}.outbox WHERE qlane = ? AND route = ? LIMIT 1
-
--- name: next-available
--- When the first row of a queue is or becomes due.
-SELECT available_at FROM {db}.outbox WHERE qlane = ? AND route = ? AND priority = ? ORDER BY available_at LIMIT 1
 
 -- name: unlocked
 -- Leaves out what somebody has changed and not yet committed: nobody waits for a forgotten transaction.

@@ -1,0 +1,308 @@
+package db_test
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"outboxd/db"
+	"outboxd/db/dbtest"
+)
+
+// clock lets time pass for all buckets of a database and for the daemons that watch it.
+type clock struct {
+	d      *dbtest.Database
+	passed time.Duration
+}
+
+func (c *clock) mono() time.Duration { return c.passed }
+
+// pass moves both clocks on.
+func (c *clock) pass(t testing.TB, d time.Duration) {
+	c.passed += d
+	c.jump(t, d)
+}
+
+// jump sets the server's clock alone, as an administrator would.
+func (c *clock) jump(t testing.TB, d time.Duration) {
+	t.Helper()
+	c.d.Exec(t, "UPDATE {db}.outbox_bucket SET clock_offset = clock_offset - ?", d.Microseconds())
+}
+
+func (c *clock) daemon(t testing.TB) *db.Buckets {
+	t.Helper()
+	b, err := c.d.Pool.Buckets(c.d.Name, c.mono)
+	must(t, err)
+	return b
+}
+
+const account = "account:a@b.example"
+
+func of(windows ...db.Window) []db.Bucket {
+	return []db.Bucket{{Name: account, Windows: windows, MaxRecipients: 1}}
+}
+
+func take(t testing.TB, b *db.Buckets, k []db.Bucket, recipients int) db.Take {
+	t.Helper()
+	got, err := b.Take(deadline(t), k, recipients)
+	must(t, err)
+	return got
+}
+
+// about tells whether a wait is the wanted one, less the time that a test takes.
+func about(got, want time.Duration) bool { return got <= want && got > want-10*time.Second }
+
+// Two daemons, together as eager as they can, for three simulated hours.
+func TestP3_TwoDaemonsStayUnderTheLimitTogether(t *testing.T) {
+	d := dbtest.New(t)
+	c := &clock{d: d}
+	daemons := []*db.Buckets{c.daemon(t), c.daemon(t)}
+	k := of(db.Window{N: 100, Per: time.Hour}, db.Window{N: 10_000, Per: day})
+	random := rand.New(rand.NewPCG(1, 2))
+	var sent []time.Duration // in the order of time
+	for c.passed < 3*time.Hour {
+		got := take(t, daemons[random.IntN(2)], k, 1)
+		if got.OK {
+			sent = append(sent, c.passed)
+		}
+		c.pass(t, max(got.Wait[account], time.Millisecond))
+	}
+	for i, from := range sent {
+		end, _ := slices.BinarySearch(sent, from+time.Hour)
+		if end-i > 100 {
+			t.Fatalf("%d mails in the hour from %s", end-i, from)
+		}
+	}
+	if len(sent) < 297 {
+		t.Errorf("%d mails in three hours", len(sent))
+	}
+	u, err := daemons[0].Usage(deadline(t), k[0])
+	if err != nil || u.DayMails != len(sent) || u.HourMails < 90 || u.HourMails > 110 {
+		t.Errorf("usage %+v of %d mails, %v", u, len(sent), err)
+	}
+}
+
+func TestP3_RestartDoesNotRefill(t *testing.T) {
+	d := dbtest.New(t)
+	k := of(db.Window{N: 100, Per: time.Hour})
+	for i := range 3 { // each a process of its own
+		b, err := d.Pool.Buckets(d.Name, nil)
+		must(t, err)
+		if got := take(t, b, k, 1); got.OK != (i == 0) || !about(got.Wait[account], 22180*time.Millisecond) {
+			t.Errorf("process %d: %+v", i, got)
+		}
+	}
+}
+
+func TestP3_DayIsCountedAndNotPaced(t *testing.T) {
+	d := dbtest.New(t)
+	c := &clock{d: d}
+	b := c.daemon(t)
+	k := of(db.Window{N: 20, Per: day})
+	for i := range 20 {
+		if got := take(t, b, k, 1); !got.OK {
+			t.Fatalf("take %d: %+v", i, got)
+		}
+		if i == 9 {
+			c.pass(t, 6*time.Hour)
+		}
+	}
+	got := take(t, b, k, 1)
+	if wait := got.Wait[account]; got.OK || wait < 18*time.Hour || wait > 18*time.Hour+6*time.Minute {
+		t.Fatalf("a full day: %+v", got)
+	}
+	u, err := b.Usage(deadline(t), k[0])
+	if err != nil || u.DayMails != 20 || u.Next < 18*time.Hour {
+		t.Errorf("usage %+v, %v", u, err)
+	}
+	c.pass(t, got.Wait[account])
+	for i := range 11 { // ten have left the window, the other ten not
+		if got := take(t, b, k, 1); got.OK != (i < 10) {
+			t.Fatalf("take %d of the second day: %+v", i, got)
+		}
+	}
+}
+
+func TestP3_RecipientsAreCountedWhereTheLimitSaysSo(t *testing.T) {
+	d := dbtest.New(t)
+	c := &clock{d: d}
+	b := c.daemon(t)
+	k := of(db.Window{N: 100, Per: time.Hour, Recipients: true})
+	k[0].MaxRecipients = 51
+	if got := take(t, b, k, 10); !got.OK || !about(got.Wait[account], 10*72360*time.Millisecond-14*time.Second) {
+		t.Errorf("ten recipients: %+v", got)
+	}
+	dayOnly := []db.Bucket{{Name: "account:day", Windows: []db.Window{{N: 100, Per: day, Recipients: true}}, MaxRecipients: 50}}
+	for i, recipients := range []int{50, 40, 11, 10, 1} {
+		if got := take(t, b, dayOnly, recipients); got.OK != (i != 2 && i != 4) {
+			t.Errorf("take %d of %d recipients: %+v", i, recipients, got)
+		}
+	}
+	if got := take(t, b, []db.Bucket{{Name: "account:small", Windows: []db.Window{{N: 5, Per: day, Recipients: true}}, MaxRecipients: 1}}, 9); !got.OK {
+		t.Errorf("a mail larger than the limit goes when the day is empty, or it would never go: %+v", got)
+	}
+}
+
+func TestP3_AllBucketsOrNone(t *testing.T) {
+	d := dbtest.New(t)
+	c := &clock{d: d}
+	b := c.daemon(t)
+	k := append(of(db.Window{N: 1200, Per: time.Hour}), db.Bucket{Name: "job:acme/send", Windows: []db.Window{{N: 100, Per: time.Hour}}, MaxRecipients: 1})
+	if got := take(t, b, k, 1); !got.OK {
+		t.Fatalf("first take: %+v", got)
+	}
+	got := take(t, b, k, 1)
+	if got.OK || got.Wait[account] != 0 || !about(got.Wait["job:acme/send"], 22*time.Second+180*time.Millisecond) {
+		t.Errorf("the job's own rate: %+v", got)
+	}
+	const used = "SELECT GROUP_CONCAT(mails ORDER BY name) FROM {db}.outbox_usage"
+	if got := d.Read(t, used); got != "1,1" {
+		t.Errorf("a refused take has used %q", got)
+	}
+	if got := take(t, b, k[:1], 1); !got.OK {
+		t.Errorf("the account alone: %+v", got)
+	}
+}
+
+func TestRefundGivesBackUnlessSomebodyTookSince(t *testing.T) {
+	d := dbtest.New(t)
+	ctx := deadline(t)
+	c := &clock{d: d}
+	b := c.daemon(t)
+	k := of(db.Window{N: 100, Per: time.Hour}, db.Window{N: 100, Per: day})
+	first := take(t, b, k, 1)
+	must(t, b.Refund(ctx, first))
+	second := take(t, b, k, 1)
+	if !second.OK {
+		t.Fatalf("a take after a refund: %+v", second)
+	}
+	c.pass(t, second.Wait[account])
+	third := take(t, b, k, 1)
+	must(t, b.Refund(ctx, second)) // lost: the third stands on it
+	must(t, b.Refund(ctx, db.Take{}))
+	if got := take(t, b, k, 1); !third.OK || got.OK {
+		t.Errorf("third %+v, fourth %+v", third, got)
+	}
+	if got := d.Read(t, "SELECT SUM(mails) FROM {db}.outbox_usage"); got != "2" {
+		t.Errorf("%s mails in the day", got)
+	}
+}
+
+// P3: whoever sets the server's clock gains nothing and loses nothing.
+func TestP3_JumpOfTheServersClock(t *testing.T) {
+	for _, jump := range []time.Duration{time.Hour, -time.Hour, 48 * time.Hour, 5 * time.Second, -5 * time.Second} {
+		d := dbtest.New(t)
+		c := &clock{d: d}
+		first, second := c.daemon(t), c.daemon(t)
+		k := of(db.Window{N: 100, Per: time.Hour})
+		if got := take(t, first, k, 1); !got.OK {
+			t.Fatal("the first mail waits")
+		}
+		take(t, second, k, 1) // it has seen the clock too
+		c.jump(t, jump)
+		for _, b := range []*db.Buckets{first, second} {
+			if got := take(t, b, k, 1); got.OK || !about(got.Wait[account], 22180*time.Millisecond) {
+				t.Errorf("after a jump of %s: %+v", jump, got)
+			}
+		}
+		if got := d.Read(t, "SELECT ABS(clock_offset) < 1000000 FROM {db}.outbox_bucket"); got != "1" {
+			t.Errorf("after a jump of %s the offset is not corrected", jump)
+		}
+		c.pass(t, 23*time.Second)
+		if got := take(t, second, k, 1); !got.OK {
+			t.Errorf("after a jump of %s and the wait: %+v", jump, got)
+		}
+	}
+}
+
+func TestP3_DeletedBucketIsNotTakenFor(t *testing.T) {
+	d := dbtest.New(t)
+	b := (&clock{d: d}).daemon(t)
+	k := of(db.Window{N: 100, Per: time.Hour})
+	take(t, b, k, 1)
+	d.Exec(t, "DELETE FROM {db}.outbox_bucket")
+	if got, err := b.Take(deadline(t), k, 1); err == nil {
+		t.Errorf("took out of a bucket that is gone: %+v", got)
+	}
+	if got := take(t, b, k, 1); !got.OK {
+		t.Errorf("made anew: %+v", got)
+	}
+}
+
+func TestP3_ManyTakersAtOnce(t *testing.T) {
+	d := dbtest.New(t)
+	ctx := deadline(t)
+	k := of(db.Window{N: 7, Per: day})
+	var mu sync.Mutex
+	taken := 0
+	var wait sync.WaitGroup
+	for range 8 {
+		b, err := d.Pool.Buckets(d.Name, nil)
+		must(t, err)
+		wait.Go(func() {
+			for range 5 {
+				got, err := b.Take(ctx, k, 1)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				if got.OK {
+					taken++
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wait.Wait()
+	if taken != 7 {
+		t.Errorf("%d takes out of 7", taken)
+	}
+}
+
+func TestP5_HealthIsSharedByAllDaemons(t *testing.T) {
+	d := dbtest.New(t)
+	ctx := deadline(t)
+	c := &clock{d: d}
+	first, second := c.daemon(t), c.daemon(t)
+	if h, err := first.Health(ctx, account); err != nil || h != (db.Health{}) {
+		t.Errorf("a bucket never used: %+v, %v", h, err)
+	}
+	must(t, first.Pause(ctx, account, time.Hour, "account", strings.Repeat("x", 700)))
+	must(t, second.Pause(ctx, account, time.Hour, "server", "535 login refused")) // the same trouble, seen by another
+	h, err := second.Health(ctx, account)
+	if err != nil || h.Left < 59*time.Minute || h.Scope != "server" || h.Reason != "535 login refused" || h.Failures != 1 {
+		t.Errorf("paused: %+v, %v", h, err)
+	}
+	d.Exec(t, "UPDATE {db}.outbox_bucket SET paused_until = UTC_TIMESTAMP() - INTERVAL 1 SECOND")
+	must(t, first.Pause(ctx, account, 0, "server", "again"))
+	if h, err := second.Health(ctx, account); err != nil || h.Left != 0 || h.Failures != 2 {
+		t.Errorf("after a second trouble: %+v, %v", h, err)
+	}
+	must(t, second.Heal(ctx, account))
+	if h, err := first.Health(ctx, account); err != nil || h != (db.Health{}) {
+		t.Errorf("healed: %+v, %v", h, err)
+	}
+}
+
+func TestUsageIsPurged(t *testing.T) {
+	d := dbtest.New(t)
+	ctx := deadline(t)
+	b := (&clock{d: d}).daemon(t)
+	k := of(db.Window{N: 100, Per: day})
+	take(t, b, k, 1)
+	must(t, b.PurgeUsage(ctx, account, time.Now()))
+	if u, err := b.Usage(ctx, k[0]); err != nil || u.DayMails != 1 {
+		t.Errorf("purged too much: %+v, %v", u, err)
+	}
+	must(t, b.PurgeUsage(ctx, account, time.Now().Add(3*day)))
+	if u, err := b.Usage(ctx, k[0]); err != nil || u.DayMails != 0 {
+		t.Errorf("after the purge: %+v, %v", u, err)
+	}
+	if u, err := b.Usage(ctx, db.Bucket{Name: "account:unknown"}); err != nil || u != (db.Usage{}) {
+		t.Errorf("a bucket never used: %+v, %v", u, err)
+	}
+}

@@ -1,0 +1,174 @@
+package db_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"outboxd/db"
+	"outboxd/db/dbtest"
+)
+
+// domainHash is outbox.rdom of the rows to a domain.
+func domainHash(t testing.TB, d *dbtest.Database, domain string) uint32 {
+	t.Helper()
+	var hash uint32
+	for _, c := range []byte(d.Read(t, "SELECT CRC32(?)", domain)) {
+		hash = hash*10 + uint32(c-'0')
+	}
+	return hash
+}
+
+func lanes(t testing.TB, d *dbtest.Database) []db.Lane {
+	t.Helper()
+	all, err := d.Store.Lanes(deadline(t))
+	must(t, err)
+	return all
+}
+
+// P4: a row that may go is found behind 30,000 rows of a paused domain, before they are sorted aside, and goes.
+func TestP4_RowBehindAPausedDomainGoes(t *testing.T) {
+	d := dbtest.New(t)
+	ctx := deadline(t)
+	insert(t, d, 30_000, "slow.example")
+	d.Exec(t, "UPDATE {db}.outbox SET available_at = UTC_TIMESTAMP(6) - INTERVAL 1 MINUTE")
+	d.Exec(t, shortest)
+	free := d.Read(t, "SELECT MAX(id) FROM {db}.outbox")
+	lane, err := d.Store.PauseLane(ctx, "domain:slow.example", time.Hour, "451 slow down")
+	must(t, err)
+	slow := domainHash(t, d, "slow.example")
+	c := wholeClaim(t, d.Store, 10)
+	c.Paused = []uint32{slow}
+	got, err := d.Store.Claim(ctx, c)
+	must(t, err)
+	if len(got.Rows) != 0 || !got.Paused {
+		t.Fatalf("claimed %v, paused rows seen: %v", ids(got.Rows), got.Paused)
+	}
+	var asideAtFind string
+	err = d.Store.SortAside(ctx, db.Queue{Route: c.Routes[0], Priority: 3}, map[uint32]uint32{slow: lane.ID}, func(found []uint64) {
+		// The row goes at once, while most of the others still stand before it.
+		asideAtFind = d.Read(t, "SELECT COUNT(*) < 10000 FROM {db}.outbox WHERE lane = ?", lane.ID)
+		hinted := c
+		hinted.Hints = found
+		got, err := d.Store.Claim(ctx, hinted)
+		if err != nil || len(got.Rows) != 1 || d.Read(t, "SELECT state FROM {db}.outbox WHERE id = ?", free) != "sending" {
+			t.Errorf("claimed %v by the hints %v, %v", ids(got.Rows), found, err)
+		}
+	})
+	must(t, err)
+	if asideAtFind != "1" {
+		t.Errorf("the free row was found only after the others were sorted: %q", asideAtFind)
+	}
+	if got := d.Read(t, "SELECT COUNT(*) FROM {db}.outbox WHERE qlane = ?", lane.ID); got != "30000" {
+		t.Errorf("%s rows are aside", got)
+	}
+	// Sorted once: nothing stands in the way any more.
+	d.Exec(t, shortest)
+	got, err = d.Store.Claim(ctx, c)
+	must(t, err)
+	if len(got.Rows) != 1 || got.Paused {
+		t.Errorf("claimed %v, paused rows seen: %v", ids(got.Rows), got.Paused)
+	}
+}
+
+func TestP4_HintsAreTakenOnlyWhereAsked(t *testing.T) {
+	d := dbtest.New(t)
+	d.Exec(t, "INSERT INTO {db}.outbox (id, recipients, account) VALUES (1, 'a@b.example', 'main'), (2, 'a@b.example', 'main')")
+	d.Exec(t, "INSERT INTO {db}.outbox (id, recipients, account) VALUES (3, 'a@b.example', 'paused')")
+	d.Exec(t, "INSERT INTO {db}.outbox (id, recipients, account, priority) VALUES (4, 'a@b.example', 'main', 5)")
+	var route uint32
+	for _, r := range mustRoutes(t, d.Store) {
+		if r.Account == "main" {
+			route = r.Hash
+		}
+	}
+	got := claimAll(t, d.Store, 10, func(c *db.Claim) {
+		c.Routes, c.Priorities, c.Hints = []uint32{route}, []int{1, 2, 3}, []uint64{1, 2, 3, 4, 99}
+	})
+	if !slices.Equal(ids(got), []uint64{1, 2}) {
+		t.Errorf("claimed %v", ids(got))
+	}
+}
+
+func TestLaneReopens(t *testing.T) {
+	d := dbtest.New(t)
+	ctx := deadline(t)
+	insert(t, d, 3, "slow.example")
+	lane, err := d.Store.PauseLane(ctx, "domain:slow.example", time.Hour, "451 slow down")
+	must(t, err)
+	must(t, d.Store.SortAside(ctx, db.Queue{Route: routeOf(t, d.Store), Priority: 3},
+		map[uint32]uint32{domainHash(t, d, "slow.example"): lane.ID}, func([]uint64) {}))
+	if lane.Open || lane.Failures != 1 || lane.Reason != "451 slow down" || lane.WaitUntil == nil || time.Until(*lane.WaitUntil) < 50*time.Minute {
+		t.Errorf("paused lane %+v", lane)
+	}
+	must(t, d.Store.DropLane(ctx, lane.ID))
+	if len(lanes(t, d)) != 1 {
+		t.Error("a lane with rows was dropped")
+	}
+	again, err := d.Store.PauseLane(ctx, lane.Name, -time.Second, strings.Repeat("x", 700)) // over at once
+	must(t, err)
+	if again.ID != lane.ID || !again.Open || again.Failures != 2 || len([]rune(again.Reason)) != 600 {
+		t.Errorf("lane %+v", again)
+	}
+	routes, err := d.Store.Routes(ctx, lane.ID, -1, 10)
+	must(t, err)
+	got, err := d.Store.Claim(ctx, db.Claim{Instance: me, Routes: []uint32{routes[0].Hash}, Priorities: db.Priorities, Lanes: []uint32{0, lane.ID},
+		Limit: 10, Octets: 1 << 20, MaxSize: 1 << 20, Domain: "acme.example"})
+	must(t, err)
+	if len(got.Rows) != 3 || got.Rows[0].Lane != lane.ID {
+		t.Errorf("claimed %v out of the open lane", ids(got.Rows))
+	}
+	must(t, d.Store.HealLane(ctx, lane.ID))
+	if l := lanes(t, d)[0]; l.Failures != 0 || !l.Open || l.Reason != "" {
+		t.Errorf("healed lane %+v", l)
+	}
+	must(t, d.Store.DropLane(ctx, lane.ID))
+	if l := lanes(t, d); len(l) != 0 {
+		t.Errorf("dropped lane %+v", l)
+	}
+}
+
+// P1: a row may find its way into a lane that was just dropped; it is not forgotten there.
+func TestP1_RowInALostLaneIsFound(t *testing.T) {
+	d := dbtest.New(t)
+	ctx := deadline(t)
+	var made []uint32
+	for _, name := range []string{"domain:a.example", "domain:b.example", "domain:münchen.example"} {
+		l, err := d.Store.PauseLane(ctx, name, time.Hour, "slow")
+		must(t, err)
+		made = append(made, l.ID)
+	}
+	insert(t, d, 5, "kunde.example")
+	d.Exec(t, "UPDATE {db}.outbox SET lane = ? WHERE id = 1", made[0])
+	d.Exec(t, "UPDATE {db}.outbox SET lane = ? WHERE id = 2", made[1])
+	d.Exec(t, "UPDATE {db}.outbox SET lane = 77 WHERE id = 3")
+	d.Exec(t, "DELETE FROM {db}.outbox_lane WHERE id = ?", made[1])
+	var open []uint32
+	for _, l := range lanes(t, d) {
+		if l.Open {
+			open = append(open, l.ID)
+		}
+	}
+	if !slices.Equal(open, []uint32{made[1], 77}) {
+		t.Errorf("open lanes %v of %+v", open, lanes(t, d))
+	}
+	must(t, d.Store.HealLane(ctx, 77)) // and may be treated as any other
+	must(t, d.Store.DropLane(ctx, 77))
+}
+
+func TestHeldRowLeavesItsLane(t *testing.T) {
+	d := dbtest.New(t)
+	ctx := deadline(t)
+	d.Exec(t, shortest)
+	id := one(t, d.Store).ID
+	rescue(t, d, db.Rescue{Own: me.ID})
+	lane, err := d.Store.PauseLane(ctx, "domain:kunde.example", 0, "slow")
+	must(t, err)
+	d.Exec(t, "UPDATE {db}.outbox SET lane = ?", lane.ID)
+	must(t, d.Store.Hold(ctx, id, "wait"))
+	must(t, d.Store.HealLane(ctx, lane.ID))
+	must(t, d.Store.DropLane(ctx, lane.ID))
+	must(t, d.Store.Release(ctx, id))
+	one(t, d.Store)
+}
