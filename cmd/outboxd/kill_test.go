@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"outboxd/db/dbtest"
+	"outboxd/mail/smtptest"
+)
+
+// asDaemon makes the test program be outboxd itself, so that a test can kill it as the kernel would.
+const asDaemon = "OUTBOXD_TEST_AS_DAEMON"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asDaemon) != "" {
+		main()
+	}
+	dbtest.Main(m)
+}
+
+const (
+	killRows = 2000
+	kills    = 20
+	killWait = 2 * time.Minute // for one life of the daemon
+)
+
+// TestP1P2_KillInTheMiddle kills the daemon twenty times while it sends 2,000 rows, with mails held at every step of the
+// dialogue, and compares the server's ledger with the table.
+func TestP1P2_KillInTheMiddle(t *testing.T) {
+	s := newSite(t)
+	s.write(strings.ReplaceAll(s.file(""), "own_relay: true", "own_relay: true, connections: 16"))
+	s.db.Exec(t, `INSERT INTO {db}.outbox (recipients, subject, body_text)
+		SELECT CONCAT('r', seq, '@kunde.example'), 'Invoice', REPEAT('Dear customer. ', 200) FROM {db}.seq_1_to_`+fmt.Sprint(killRows))
+	held := []smtptest.Action{{}, {}, {After: 100}, {}, {Accept: true}}
+	steps := []smtptest.Step{"rcpt", "data", "body", "dot", "dot"}
+	for k := range kills {
+		s.killOnce(t, steps[k%len(steps)], held[k%len(held)], (k+1)*killRows/(kills+5))
+	}
+	s.finish(t)
+
+	uncertain := map[string]bool{}
+	for _, to := range strings.Fields(s.db.Read(t, `SELECT COALESCE(GROUP_CONCAT(recipients SEPARATOR ' '), '') FROM {db}.outbox WHERE state = 'uncertain'`)) {
+		uncertain[to] = true
+	}
+	if got := s.db.Read(t, `SELECT COUNT(*) FROM {db}.outbox WHERE state IN ('sent', 'uncertain')`); got != fmt.Sprint(killRows) {
+		t.Errorf("%s of %d rows have ended", got, killRows)
+	}
+	ledger, delivered := s.smtp.RecipientLedger(), 0
+	for n := 1; n <= killRows; n++ {
+		to := fmt.Sprintf("r%d@kunde.example", n)
+		entry := ledger[to]
+		switch {
+		case len(entry.Accepted) > 1:
+			t.Errorf("%s was sent %d times", to, len(entry.Accepted))
+		case uncertain[to] && len(entry.Began) == 0:
+			t.Errorf("%s is uncertain and the server saw no DATA", to)
+		case uncertain[to]:
+			delivered += len(entry.Accepted)
+		case len(entry.Accepted) == 0:
+			t.Errorf("%s is lost: sent in the table, unknown to the server", to)
+		}
+	}
+	t.Logf("%d rows, %d kills: %d uncertain, of which %d were delivered", killRows, kills, len(uncertain), delivered)
+	if len(uncertain) == 0 {
+		t.Error("no row was uncertain: the kills came at harmless moments and the test has shown nothing")
+	}
+}
+
+// daemon starts outboxd as a process of its own.
+func (s *site) daemon(t *testing.T) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self, "--config", s.config, "run")
+	cmd.Env = append(os.Environ(), asDaemon+"=1", "OUTBOXD_RUNTIME="+s.runtime)
+	var log output
+	cmd.Stdout, cmd.Stderr = &log, &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("daemon:\n%.4000s", log.String())
+		}
+	})
+	return cmd
+}
+
+// killOnce lets a daemon send until so many mails were accepted in all, holds the next ones at a step, and kills it.
+func (s *site) killOnce(t *testing.T, step smtptest.Step, hold smtptest.Action, accepted int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), killWait)
+	defer cancel()
+	cmd := s.daemon(t)
+	if err := s.smtp.WaitMessages(ctx, accepted); err != nil {
+		t.Fatal(err)
+	}
+	release := make(chan struct{})
+	hold.Wait = release
+	hook := s.smtp.On(smtptest.Rule{Step: step, Do: hold})
+	select {
+	case <-hook.Reached():
+	case <-ctx.Done():
+		t.Fatalf("no mail came to %s", step)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // it was killed
+	s.smtp.ClearScript()
+	close(release)
+}
+
+// finish lets a last daemon send what is left, and ends it.
+func (s *site) finish(t *testing.T) {
+	t.Helper()
+	cmd := s.daemon(t)
+	deadline, tick := time.Now().Add(killWait), time.NewTicker(50*time.Millisecond)
+	defer tick.Stop()
+	for s.db.Read(t, `SELECT COUNT(*) FROM {db}.outbox WHERE state IN ('queued', 'sending')`) != "0" {
+		if time.Now().After(deadline) {
+			t.Error("rows are left")
+			break
+		}
+		<-tick.C
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("daemon: %v", err)
+	}
+}

@@ -1,0 +1,150 @@
+// Command outboxd sends what stands in the outbox tables of companies' databases, and answers for it.
+//
+// run is the daemon. The other commands ask the running daemon through its control socket; where none runs they ask the
+// databases themselves, if this user may read the secrets. Exit status: 0 done, 1 failed, 2 wrong usage or configuration.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"outboxd/control"
+)
+
+// version is set when the program is linked: -ldflags "-X main.version=1.2.3".
+var version = "development"
+
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitWrong  = 2
+)
+
+func main() {
+	os.Exit(run(context.Background(), os.Args[1:], outside{stdout: os.Stdout, stderr: os.Stderr, env: os.Getenv, now: time.Now}))
+}
+
+// outside is what a command gets from the world around it.
+type outside struct {
+	stdout, stderr io.Writer
+	env            func(name string) string
+	now            func() time.Time
+	signals        <-chan os.Signal // nil: those of the process
+}
+
+// commands is the command line.
+type commands struct {
+	Config string `help:"The jobs.yaml to work with." default:"/etc/outboxd/jobs.yaml" placeholder:"FILE"`
+
+	Run     runCommand     `cmd:"" help:"Send: the daemon. SIGHUP reloads jobs.yaml, SIGTERM drains and ends, a second one ends at once."`
+	Check   checkCommand   `cmd:"" help:"Report every problem of jobs.yaml and its includes."`
+	Migrate migrateCommand `cmd:"" help:"Make or update the tables in every database."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+	Status  statusCommand  `cmd:"" help:"Show where every company and account stands."`
+	Queue   struct {
+		List    queueListCommand    `cmd:"" help:"Find rows, the newest first."`
+		Show    queueShowCommand    `cmd:"" help:"Show all that is known about a row, but for its bodies."`
+		Why     queueWhyCommand     `cmd:"" help:"Tell what a row waits for, or what became of it."`
+		Retry   queueRetryCommand   `cmd:"" help:"Queue rows again, to go at once."`
+		Settle  queueSettleCommand  `cmd:"" help:"Say what became of uncertain rows."`
+		Hold    queueHoldCommand    `cmd:"" help:"Keep queued rows back."`
+		Release queueReleaseCommand `cmd:"" help:"Let held rows go."`
+		Cancel  queueCancelCommand  `cmd:"" help:"End queued rows unsent."`
+	} `cmd:"" help:"Look at rows and change them. A row is named acme/17, or 17 where there is one company."`
+	Account struct {
+		List accountListCommand `cmd:"" help:"Show the accounts: how they are set and how they do."`
+		Test accountTestCommand `cmd:"" help:"Connect and log in to an account; with --to also send a mail."`
+	} `cmd:"" help:"Look at SMTP accounts and test them."`
+	Audit auditCommand `cmd:"" help:"Show who did what, the newest first."`
+}
+
+// run does one command and returns the exit status.
+func run(ctx context.Context, args []string, o outside) int {
+	var c commands
+	helped := false
+	parser, err := kong.New(&c, kong.Name("outboxd"), kong.Writers(o.stdout, o.stderr), kong.Exit(func(int) { helped = true }),
+		kong.Description("Sends the mails that stand in the outbox tables of companies' databases, and answers for them."),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	if err != nil {
+		fmt.Fprintln(o.stderr, "outboxd:", err)
+		return exitFailed
+	}
+	parsed, err := parser.Parse(args)
+	if helped {
+		return exitDone
+	}
+	if err != nil {
+		fmt.Fprintf(o.stderr, "outboxd: %s\nSee outboxd --help.\n", clean(err.Error()))
+		return exitWrong
+	}
+	i := &invocation{outside: o, ctx: ctx, config: c.Config}
+	return i.exit(parsed.Run(i))
+}
+
+// invocation is one run of a command.
+type invocation struct {
+	outside
+	ctx    context.Context
+	config string
+	told   bool // that no daemon runs
+}
+
+// exitError ends a command whose output has said everything.
+type exitError int
+
+func (e exitError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+// usageError is a wrong command line that only the command could see.
+type usageError struct{ text, hint string }
+
+func (e *usageError) Error() string     { return e.text }
+func (e *usageError) ErrorHint() string { return e.hint }
+func (e *usageError) WrongUsage() bool  { return true }
+
+// exit tells a person what went wrong and what to do, and makes the exit status of it.
+func (i *invocation) exit(err error) int {
+	var coded exitError
+	if err == nil {
+		return exitDone
+	}
+	if errors.As(err, &coded) {
+		return int(coded)
+	}
+	fmt.Fprintln(i.stderr, "outboxd:", cleanLines(err.Error()))
+	var hinter control.Hinter
+	if errors.As(err, &hinter) && hinter.ErrorHint() != "" {
+		fmt.Fprintln(i.stderr, "What to do:", cleanLines(hinter.ErrorHint()))
+	}
+	var misuse control.Misuse
+	if errors.As(err, &misuse) && misuse.WrongUsage() {
+		return exitWrong
+	}
+	return exitFailed
+}
+
+// folder is the runtime folder: where the control socket is.
+func (i *invocation) folder() (string, error) {
+	folder := i.env("OUTBOXD_RUNTIME")
+	if folder == "" {
+		folder = usualFolder(runtime.GOOS, i.env)
+	}
+	return filepath.Abs(folder)
+}
+
+func usualFolder(system string, env func(string) string) string {
+	switch system {
+	case "windows":
+		return filepath.Join(env("ProgramData"), "outboxd")
+	case "darwin", "freebsd", "netbsd", "openbsd", "dragonfly":
+		return "/var/run/outboxd"
+	}
+	return "/run/outboxd"
+}

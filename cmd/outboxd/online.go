@@ -1,0 +1,270 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"outboxd/db"
+	"outboxd/jobs"
+	"outboxd/jobs/jobfile"
+)
+
+// finding is one line of a check of what is really there.
+type finding struct {
+	level  string // ok, warn or fail
+	about  string
+	text   string
+	remedy string
+}
+
+const (
+	levelOK   = "ok"
+	levelWarn = "warn"
+	levelFail = "fail"
+
+	onlineTime  = 30 * time.Second // for one database
+	onlineAtOne = 8                // databases and accounts looked at at once
+	clockLimit  = 2 * time.Second
+)
+
+// checkOnline looks at every database and account and prints what it finds in the order of the file.
+func checkOnline(i *invocation, file *jobfile.File) error {
+	var looks []func() []finding
+	world, err := jobs.Open(file)
+	if err != nil {
+		looks = append(looks, func() []finding {
+			return []finding{{levelFail, "databases", err.Error(), "the secrets must be readable for this user; the databases were not looked at"}}
+		})
+	} else {
+		for _, s := range world.Schemas() {
+			looks = append(looks, func() []finding { return lookAtDatabase(i.ctx, s, i.now) })
+		}
+	}
+	for _, a := range file.Accounts {
+		if a.Active {
+			looks = append(looks, func() []finding { return lookAtAccount(i.ctx, a) })
+		}
+	}
+	failed, printed := printFindings(i, atOnce(looks))
+	if world != nil {
+		printed = errors.Join(printed, world.Close())
+	}
+	if printed == nil && failed {
+		return exitError(exitFailed)
+	}
+	return printed
+}
+
+// atOnce runs all looks, several at once, and returns what they found in their order.
+func atOnce(looks []func() []finding) []finding {
+	found := make([][]finding, len(looks))
+	free := make(chan struct{}, onlineAtOne)
+	var all sync.WaitGroup
+	for n, look := range looks {
+		free <- struct{}{}
+		all.Go(func() {
+			defer func() { <-free }()
+			found[n] = look()
+		})
+	}
+	all.Wait()
+	var out []finding
+	for _, f := range found {
+		out = append(out, f...)
+	}
+	return out
+}
+
+func printFindings(i *invocation, all []finding) (failed bool, err error) {
+	w := &errorWriter{w: i.stdout}
+	for _, f := range all {
+		failed = failed || f.level == levelFail
+		fmt.Fprintf(w, "%-4s  %s: %s\n", f.level, clean(f.about), clean(f.text))
+		if f.remedy != "" {
+			fmt.Fprintf(w, "      What to do: %s\n", clean(f.remedy))
+		}
+	}
+	return failed, w.err
+}
+
+func lookAtAccount(ctx context.Context, a *jobfile.Account) []finding {
+	about := "account " + a.Name
+	r := jobs.TestLogin(ctx, a)
+	if s, failed := r.FailedStep(); failed {
+		return []finding{{levelFail, about, s.Step + ": " + s.Text, s.Remedy}}
+	}
+	var found []string
+	for _, s := range r.Steps {
+		if s.Result == jobs.StepOK && s.Text != "" {
+			found = append(found, s.Text)
+		}
+	}
+	return []finding{{levelOK, about, strings.Join(found, "; "), ""}}
+}
+
+// database looks at one database.
+type database struct {
+	jobs.Schema
+	ctx   context.Context
+	now   func() time.Time
+	found []finding
+}
+
+func (d *database) add(level, text, remedy string) {
+	d.found = append(d.found, finding{level, fmt.Sprintf("%s, database %s", d.For, d.Database), text, remedy})
+}
+
+func lookAtDatabase(ctx context.Context, s jobs.Schema, now func() time.Time) []finding {
+	ctx, cancel := context.WithTimeout(ctx, onlineTime)
+	defer cancel()
+	d := &database{Schema: s, ctx: ctx, now: now}
+	if err := s.Pool.Ping(ctx); err != nil {
+		d.add(levelFail, fmt.Sprintf("as %s: %v", s.Username, err), jobs.DatabaseHint(err))
+		return d.found
+	}
+	d.version()
+	d.settings()
+	d.clock()
+	if err := s.Pool.CheckSchema(ctx, s.Database, s.Parts...); err != nil {
+		d.add(levelFail, err.Error(), jobs.DatabaseHint(err))
+		return d.found
+	}
+	d.add(levelOK, "the tables fit this program", "")
+	d.rights()
+	return d.found
+}
+
+// version tells what server it is, and warns of one that is older than those outboxd is made for.
+func (d *database) version() {
+	v, err := d.Pool.Version(d.ctx)
+	if err != nil {
+		d.add(levelFail, err.Error(), jobs.DatabaseHint(err))
+		return
+	}
+	if oldServer(v) {
+		d.add(levelWarn, fmt.Sprintf("server version %s", v), "outboxd is made for MariaDB 10.6 or MySQL 8.0 and newer")
+		return
+	}
+	d.add(levelOK, fmt.Sprintf("logged in as %s, server version %s", d.Username, v), "")
+}
+
+// oldServer tells whether a VERSION() is below MariaDB 10.6 and MySQL 8.0.
+func oldServer(version string) bool {
+	wantMajor, wantMinor := 8, 0
+	if strings.Contains(strings.ToLower(version), "mariadb") {
+		wantMajor, wantMinor = 10, 6
+	}
+	parts := strings.SplitN(version, ".", 3)
+	if len(parts) < 2 {
+		return true
+	}
+	major, err := strconv.Atoi(parts[0])
+	if err != nil {
+		return true
+	}
+	minor, err := strconv.Atoi(parts[1])
+	return err != nil || major < wantMajor || major == wantMajor && minor < wantMinor
+}
+
+// settings warns of what makes the server refuse outboxd's writes, or lets senders' values be cut silently.
+func (d *database) settings() {
+	logging, err := d.Pool.ReadText(d.ctx, "SELECT @@GLOBAL.log_bin")
+	if err == nil && logging == "1" {
+		var form string
+		if form, err = d.Pool.ReadText(d.ctx, "SELECT @@GLOBAL.binlog_format"); err == nil && strings.EqualFold(form, "STATEMENT") {
+			d.add(levelFail, "binlog_format is STATEMENT: the server refuses every write of a READ COMMITTED session (error 1665)",
+				"set binlog_format = ROW (or MIXED) in the server's configuration and restart it")
+		}
+	}
+	if err != nil {
+		d.add(levelWarn, fmt.Sprintf("the server's settings cannot be read: %v", err), "")
+		return
+	}
+	mode, err := d.Pool.ReadText(d.ctx, "SELECT @@GLOBAL.sql_mode")
+	if err == nil && !strings.Contains(mode, "STRICT_") {
+		d.add(levelWarn, "sql_mode is not strict: what a sender inserts too long is cut without an error", "add STRICT_TRANS_TABLES to the server's sql_mode")
+	}
+}
+
+// clock compares the server's clock with this computer's. Nothing depends on it but the reading of logs.
+func (d *database) clock() {
+	text, err := d.Pool.ReadText(d.ctx, "SELECT UNIX_TIMESTAMP(SYSDATE(6))")
+	if err != nil {
+		d.add(levelWarn, fmt.Sprintf("the server's clock cannot be read: %v", err), "")
+		return
+	}
+	seconds, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		d.add(levelWarn, fmt.Sprintf("the server's clock cannot be read: %v", err), "")
+		return
+	}
+	server := time.UnixMicro(int64(seconds * 1e6))
+	if off := server.Sub(d.now()).Round(time.Second); off > clockLimit || off < -clockLimit {
+		d.add(levelWarn, fmt.Sprintf("the server's clock differs from this computer's by %s", off),
+			"let both keep time by NTP; outboxd works by the server's clock, but logs and rows are hard to compare")
+	}
+}
+
+// probe tries a right without touching a row.
+type probe struct{ table, verb, statement string }
+
+// probes are the rights of the daemon's user, as db.Grants gives them.
+var probes = map[db.Part][]probe{
+	db.CompanyPart: {
+		{"outbox", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
+		{"outbox", "UPDATE", "UPDATE {t} SET held = held WHERE 1 = 0"},
+		{"outbox_recipient", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
+		{"outbox_recipient", "INSERT", "INSERT INTO {t} SELECT * FROM {t} WHERE 1 = 0"},
+		{"outbox_recipient", "UPDATE", "UPDATE {t} SET position = position WHERE 1 = 0"},
+		{"outbox_attempt", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
+		{"outbox_attempt", "INSERT", "INSERT INTO {t} SELECT * FROM {t} WHERE 1 = 0"},
+		{"outbox_attempt", "UPDATE", "UPDATE {t} SET reply = reply WHERE 1 = 0"},
+		{"outbox_lane", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
+		{"outbox_lane", "INSERT", "INSERT INTO {t} SELECT * FROM {t} WHERE 1 = 0"},
+		{"outbox_lane", "UPDATE", "UPDATE {t} SET reason = reason WHERE 1 = 0"},
+		{"outbox_lane", "DELETE", "DELETE FROM {t} WHERE 1 = 0"},
+	},
+	db.BucketPart: {
+		{"outbox_bucket", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
+		{"outbox_bucket", "INSERT", "INSERT INTO {t} SELECT * FROM {t} WHERE 1 = 0"},
+		{"outbox_bucket", "UPDATE", "UPDATE {t} SET name = name WHERE 1 = 0"},
+		{"outbox_usage", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
+		{"outbox_usage", "INSERT", "INSERT INTO {t} SELECT * FROM {t} WHERE 1 = 0"},
+		{"outbox_usage", "UPDATE", "UPDATE {t} SET mails = mails WHERE 1 = 0"},
+		{"outbox_usage", "DELETE", "DELETE FROM {t} WHERE 1 = 0"},
+	},
+	db.ControlPart: {
+		{"outbox_audit", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
+		{"outbox_audit", "INSERT", "INSERT INTO {t} SELECT * FROM {t} WHERE 1 = 0"},
+	},
+}
+
+// rights tries every statement that the daemon needs a right for. The name of the database was checked by jobfile.
+func (d *database) rights() {
+	var missing []string
+	for _, part := range d.Parts {
+		for _, p := range probes[part] {
+			statement := strings.ReplaceAll(p.statement, "{t}", "`"+d.Database+"`."+p.table)
+			err := d.Pool.Exec(d.ctx, statement)
+			switch {
+			case err == nil:
+			case db.Kind(err) == db.KindSetup:
+				missing = append(missing, p.verb+" on "+p.table)
+			default:
+				d.add(levelFail, fmt.Sprintf("%s on %s: %v", p.verb, p.table, err), jobs.DatabaseHint(err))
+				return
+			}
+		}
+	}
+	if len(missing) > 0 {
+		d.add(levelFail, fmt.Sprintf("user %s lacks rights: %s", d.Username, strings.Join(missing, ", ")),
+			"a DBA runs the GRANT statements that outboxd migrate --print shows")
+		return
+	}
+	d.add(levelOK, fmt.Sprintf("user %s has all rights that it needs", d.Username), "")
+}

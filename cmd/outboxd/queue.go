@@ -1,0 +1,179 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"outboxd/db"
+	"outboxd/jobs"
+)
+
+type queueListCommand struct {
+	Company   string `help:"Only this company's." placeholder:"NAME"`
+	Recipient string `help:"Only those with this recipient." placeholder:"ADDRESS"`
+	Reference string `help:"Only those with this reference." placeholder:"TEXT"`
+	State     string `help:"Only those in this state: queued, sending, sent, partial, failed, cancelled, expired, uncertain." placeholder:"STATE"`
+	Held      bool   `help:"Only held ones."`
+	Since     string `help:"Only those inserted at this time or later: 2026-11-21, '2026-11-21 18:30', or how long ago: 2h, 3d." placeholder:"TIME"`
+	Until     string `help:"Only those inserted before this time." placeholder:"TIME"`
+	Before    uint64 `help:"Only numbers below this one: the next page of one company." placeholder:"N"`
+	Limit     int    `help:"Most rows, up to 1000." default:"50" placeholder:"N"`
+	JSON      bool   `help:"Print JSON."`
+}
+
+// Run lists rows. When a company could not be asked the exit status is 1.
+func (c queueListCommand) Run(i *invocation) error {
+	since, err := parseWhen("since", c.Since, i.now())
+	if err != nil {
+		return err
+	}
+	until, err := parseWhen("until", c.Until, i.now())
+	if err != nil {
+		return err
+	}
+	reply, err := ask(i, opQueueList, jobs.QueueListRequest{Company: c.Company, Recipient: c.Recipient, Reference: c.Reference, State: db.State(c.State),
+		Held: c.Held, Since: since, Until: until, Before: c.Before, Limit: c.Limit})
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		err = printJSON(i.stdout, reply, "  ")
+	} else {
+		err = printRows(i.stdout, reply)
+	}
+	if err != nil {
+		return err
+	}
+	for _, m := range reply.Missing {
+		fmt.Fprintf(i.stderr, "Company %s could not be asked: %s\nWhat to do: %s\n", clean(m.Company), clean(m.Error), clean(m.Hint))
+	}
+	if len(reply.Missing) > 0 {
+		return exitError(exitFailed)
+	}
+	return nil
+}
+
+func printRows(to io.Writer, r jobs.QueueListReply) error {
+	w := &errorWriter{w: to}
+	if len(r.Rows) == 0 {
+		fmt.Fprintln(w, "No rows.")
+		return w.err
+	}
+	t := newTable(w, "ROW", "STATE", "PRIORITY", "TRIES", "INSERTED", "SENT OR DUE", "RECIPIENTS", "SUBJECT", "REFERENCE", "ERROR")
+	for _, s := range r.Rows {
+		at := s.SentAt
+		if at == nil && s.State == db.Queued {
+			at = &s.AvailableAt
+		}
+		t.row(s.Row, stateText(s.State, s.Held), s.Priority, s.Attempts, clock(s.CreatedAt), clockOf(at), short(s.Recipients, 40), short(s.Subject, 30),
+			short(s.Reference, 24), short(s.LastError, 60))
+	}
+	if err := t.end(); err != nil {
+		return err
+	}
+	if r.More {
+		fmt.Fprintln(w, "There are more: --limit N, narrower filters, or --before NUMBER of one company.")
+	}
+	return w.err
+}
+
+func stateText(s db.State, held bool) string {
+	if held && s == db.Queued {
+		return "held"
+	}
+	return string(s)
+}
+
+type queueShowCommand struct {
+	Row  string `arg:"" help:"As acme/17."`
+	JSON bool   `help:"Print JSON."`
+}
+
+// Run shows a row.
+func (c queueShowCommand) Run(i *invocation) error {
+	reply, err := ask(i, opQueueShow, jobs.RowRequest{Row: c.Row})
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(i.stdout, reply, "  ")
+	}
+	return printRow(i.stdout, reply)
+}
+
+func printRow(to io.Writer, r jobs.QueueShowReply) error {
+	w := &errorWriter{w: to}
+	t := newTable(w)
+	for _, line := range []struct {
+		name  string
+		value any
+	}{
+		{"row", r.Row}, {"state", stateText(r.State, r.Held)}, {"recipients", r.Recipients}, {"cc", r.Cc}, {"bcc", r.Bcc}, {"from", r.From},
+		{"subject", r.Subject}, {"reference", r.Reference}, {"priority", r.Priority}, {"account", r.Account}, {"dedupe_key", r.DedupeKey},
+		{"size", counted(int(r.Size), "octet")}, {"inserted", clock(r.CreatedAt)}, {"changed", clock(r.UpdatedAt)}, {"send_after", clockOf(r.SendAfter)},
+		{"expires_at", clockOf(r.ExpiresAt)}, {"available_at", clock(r.AvailableAt)}, {"claims", r.Claims}, {"attempts", r.Attempts},
+		{"message_id", r.MessageID}, {"sent_at", clockOf(r.SentAt)}, {"sent_via", r.SentVia}, {"smtp", strings.TrimSpace(codeText(r.Code) + " " + r.Enhanced)},
+		{"lane", r.Lane}, {"lease_until", clockOf(r.LeaseUntil)}, {"last_error", r.LastError},
+	} {
+		if text := fmt.Sprint(line.value); text != "" && text != "-" {
+			t.row(line.name, text)
+		}
+	}
+	if err := t.end(); err != nil {
+		return err
+	}
+	if len(r.Each) > 0 {
+		fmt.Fprintln(w)
+		t = newTable(w, "RECIPIENT", "KIND", "STATE", "SMTP", "ERROR")
+		for _, one := range r.Each {
+			t.row(one.Address, one.Kind, one.State, strings.TrimSpace(codeText(one.Code)+" "+one.Enhanced), one.LastError)
+		}
+		if err := t.end(); err != nil {
+			return err
+		}
+	}
+	if len(r.Tries) > 0 {
+		fmt.Fprintln(w)
+		t = newTable(w, "MARKED", "FINISHED", "ACCOUNT", "COMPUTER", "STEP", "VERDICT", "REPLY")
+		for _, one := range r.Tries {
+			t.row(clockOf(one.MarkedAt), clockOf(one.FinishedAt), one.Account, one.Daemon, orDash(one.Step), orDash(one.Verdict), one.Reply)
+		}
+		if err := t.end(); err != nil {
+			return err
+		}
+	}
+	return w.err
+}
+
+func codeText(code int) string {
+	if code == 0 {
+		return ""
+	}
+	return fmt.Sprint(code)
+}
+
+type queueWhyCommand struct {
+	Row  string `arg:"" help:"As acme/17."`
+	JSON bool   `help:"Print JSON."`
+}
+
+// Run tells in sentences what a row waits for.
+func (c queueWhyCommand) Run(i *invocation) error {
+	reply, err := ask(i, opQueueWhy, jobs.RowRequest{Row: c.Row})
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(i.stdout, reply, "  ")
+	}
+	w := &errorWriter{w: i.stdout}
+	fmt.Fprintf(w, "%s is %s.\n", clean(reply.Row), stateText(reply.State, reply.Held))
+	for _, r := range reply.Reasons {
+		fmt.Fprintln(w, clean(r.Text))
+	}
+	if reply.Next != "" {
+		fmt.Fprintln(w, "What to do:", clean(reply.Next))
+	}
+	return w.err
+}

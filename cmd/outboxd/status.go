@@ -1,0 +1,167 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"outboxd/jobs"
+)
+
+type statusCommand struct {
+	JSON  bool          `help:"Print JSON; with --watch one line a time."`
+	Watch bool          `help:"Print again and again until Ctrl-C."`
+	Every time.Duration `help:"How often to print with --watch." default:"2s" placeholder:"TIME"`
+}
+
+// Run shows how all is, once or until the context ends.
+func (c statusCommand) Run(i *invocation) error {
+	if !c.Watch {
+		reply, err := ask(i, opStatus, jobs.StatusRequest{})
+		if err != nil {
+			return err
+		}
+		return c.print(i, reply)
+	}
+	if c.Every < 100*time.Millisecond {
+		return &usageError{fmt.Sprintf("--every %s is too often", c.Every), "at least 100ms"}
+	}
+	tick := time.NewTicker(c.Every)
+	defer tick.Stop()
+	for {
+		reply, err := ask(i, opStatus, jobs.StatusRequest{})
+		if i.ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if isTerminal(i.stdout) && !c.JSON {
+			fmt.Fprint(i.stdout, "\x1b[H\x1b[2J")
+		}
+		if err := c.print(i, reply); err != nil {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-i.ctx.Done():
+			return nil
+		}
+	}
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+func (c statusCommand) print(i *invocation, r jobs.StatusReply) error {
+	switch {
+	case c.JSON && c.Watch:
+		return printJSON(i.stdout, r, "")
+	case c.JSON:
+		return printJSON(i.stdout, r, "  ")
+	}
+	w := &errorWriter{w: i.stdout}
+	printDaemon(w, r)
+	fmt.Fprintln(w)
+	t := newTable(w, "COMPANY", "STATE", "QUEUED", "DUE", "SENDING", "HELD", "UNCERTAIN", "FAILED", "PARTIAL", "EXPIRED", "SENT 1H")
+	for _, s := range r.Companies {
+		if s.Counts == nil {
+			t.row(s.Company, "down")
+			continue
+		}
+		sent := 0
+		for _, n := range s.SentHour {
+			sent += n
+		}
+		t.row(s.Company, "up", number(s.Queued), number(s.Due), number(s.Sending), number(s.Held), number(s.Uncertain), number(s.Failed),
+			number(s.Partial), number(s.Expired), sent)
+	}
+	if err := t.end(); err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	t = newTable(w, "ACCOUNT", "STATE", "SENT 1H", "LIMITS", "SENT 24H", "NEXT")
+	for _, a := range r.Accounts {
+		day, next := strconv.Itoa(a.UsedDay), "at once"
+		if a.LimitHour == 0 {
+			day = "-"
+		}
+		switch {
+		case a.NextAt != nil:
+			next = clockOf(a.NextAt)
+		case a.State != jobs.AccountOK:
+			next = "-"
+		}
+		t.row(a.Account, a.State, a.UsedHour, strings.Join(a.Limits, ", "), day, next)
+	}
+	if err := t.end(); err != nil {
+		return err
+	}
+	printTroubles(w, r)
+	return w.err
+}
+
+func printDaemon(w io.Writer, r jobs.StatusReply) {
+	if r.Daemon == nil {
+		fmt.Fprintln(w, "No outboxd is running on this computer.")
+		return
+	}
+	fmt.Fprintf(w, "outboxd on %s, running since %s\n", clean(r.Daemon.Host), clock(r.Daemon.Started))
+}
+
+// printTroubles lists all that a person may want to mend.
+func printTroubles(w io.Writer, r jobs.StatusReply) {
+	if d := r.Daemon; d != nil {
+		if d.ReloadRefused != "" {
+			fmt.Fprintf(w, "\nThe last reload was refused, the old jobs.yaml goes on:\n%s\n", indented(d.ReloadRefused))
+		}
+		if len(d.Stuck) > 0 {
+			fmt.Fprintf(w, "\nParts of the daemon make no progress: %s\n", clean(strings.Join(d.Stuck, ", ")))
+		}
+		for _, c := range r.Companies {
+			if h := d.Companies[c.Company]; h.Down != "" && c.Up {
+				fmt.Fprintf(w, "\nCompany %s has stood still since %s: %s\n", clean(c.Company), clock(h.Since), clean(h.Down))
+			}
+		}
+	}
+	for _, c := range r.Companies {
+		if !c.Up {
+			fmt.Fprintf(w, "\nCompany %s is down: %s\n  What to do: %s\n", clean(c.Company), clean(c.Error), clean(c.Hint))
+		}
+	}
+	for _, out := range r.LeftOut {
+		fmt.Fprintf(w, "\nLeft out with all its companies (%s): %s\n%s\n", clean(strings.Join(out.Companies, ", ")), clean(out.File),
+			indented(strings.Join(out.Problems, "\n")))
+	}
+	if err := printAccountTroubles(w, r.Accounts); err != nil {
+		fmt.Fprintln(w, err)
+	}
+}
+
+func printAccountTroubles(w io.Writer, all []jobs.AccountStatus) error {
+	out := &errorWriter{w: w}
+	for _, a := range all {
+		switch {
+		case a.State == jobs.AccountPaused:
+			fmt.Fprintf(out, "\nAccount %s is paused until %s: %s\n", clean(a.Account), clockOf(a.PausedUntil), clean(a.Reason))
+		case a.State == jobs.AccountUnknown:
+			fmt.Fprintf(out, "\nAccount %s sends nothing: %s\n", clean(a.Account), clean(a.Reason))
+		case a.State == jobs.AccountOK && a.Reason != "":
+			fmt.Fprintf(out, "\nAccount %s was in trouble and tries again: %s\n", clean(a.Account), clean(a.Reason))
+		}
+	}
+	return out.err
+}
+
+func indented(s string) string {
+	return "  " + strings.ReplaceAll(cleanLines(s), "\n", "\n  ")
+}

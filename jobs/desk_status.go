@@ -1,0 +1,152 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"outboxd/db"
+	"outboxd/jobs/jobfile"
+)
+
+// StatusRequest asks how all is. It has no fields.
+type StatusRequest struct{}
+
+// StatusReply is how all is. Companies, accounts and left-out files stand in the order of jobs.yaml.
+type StatusReply struct {
+	Time      time.Time       `json:"time"`
+	Daemon    *Live           `json:"daemon,omitempty"` // nil: no outboxd runs here, the databases were asked directly
+	Companies []CompanyStatus `json:"companies"`
+	LeftOut   []LeftOut       `json:"left_out"`
+	Accounts  []AccountStatus `json:"accounts"`
+}
+
+// CompanyStatus is where a company's rows stand. Numbers above db.CountLimit mean that there are more.
+type CompanyStatus struct {
+	Company    string `json:"company"`
+	Timezone   string `json:"timezone"`
+	Up         bool   `json:"up"`
+	Error      string `json:"error,omitempty"` // why its database cannot be used
+	Hint       string `json:"hint,omitempty"`
+	*db.Counts        // nil unless Up
+}
+
+// LeftOut is an included file whose companies do not run.
+type LeftOut struct {
+	File      string   `json:"file"`
+	Companies []string `json:"companies"`
+	Problems  []string `json:"problems"`
+}
+
+// The states of an account.
+const (
+	AccountOK       = "ok"
+	AccountPaused   = "paused"   // in trouble: tried again at PausedUntil
+	AccountInactive = "inactive" // active: false
+	AccountUnknown  = "unknown"  // its database cannot be asked, so nothing is sent by it
+)
+
+// AccountStatus is how an account does, over all daemons and companies.
+type AccountStatus struct {
+	Account     string     `json:"account"`
+	State       string     `json:"state"`
+	PausedUntil *time.Time `json:"paused_until,omitempty"`
+	Reason      string     `json:"reason,omitempty"` // what is wrong, with the remedy
+	Failures    int        `json:"failures,omitempty"`
+	UsedHour    int        `json:"used_last_hour"` // mails
+	UsedDay     int        `json:"used_last_day"`  // mails; 0 for an account without limits, which is not counted
+	LimitHour   int        `json:"limit_hour"`     // mails; 0 means unlimited
+	Limits      []string   `json:"limits"`         // as in jobs.yaml, the rate first
+	NextAt      *time.Time `json:"next_at,omitempty"`
+}
+
+// Status tells how all is. What cannot be asked is told with its reason and does not keep back the rest.
+func (d *Desk) Status(ctx context.Context, _ StatusRequest) (StatusReply, error) {
+	file := d.world.File
+	reply := StatusReply{Time: d.now().UTC(), Companies: make([]CompanyStatus, len(d.world.Companies)), LeftOut: []LeftOut{},
+		Accounts: make([]AccountStatus, len(file.Accounts))}
+	if d.live != nil {
+		live := d.live()
+		reply.Daemon = &live
+	}
+	each(len(d.world.Companies)+len(file.Accounts), func(i int) {
+		ctx, cancel := context.WithTimeout(ctx, askTime)
+		defer cancel()
+		if n := len(d.world.Companies); i >= n {
+			reply.Accounts[i-n] = d.accountStatus(ctx, file.Accounts[i-n])
+		} else {
+			reply.Companies[i] = companyStatus(ctx, d.world.Companies[i])
+		}
+	})
+	for i := range reply.Accounts {
+		if a := &reply.Accounts[i]; a.LimitHour == 0 { // nothing is taken from a bucket, but the rows tell
+			for _, c := range reply.Companies {
+				if c.Counts != nil {
+					a.UsedHour += c.SentHour[a.Account]
+				}
+			}
+		}
+	}
+	for _, out := range file.LeftOut {
+		one := LeftOut{File: out.File, Companies: out.Companies, Problems: []string{}}
+		for _, p := range out.Problems.Errors() {
+			one.Problems = append(one.Problems, p.String())
+		}
+		reply.LeftOut = append(reply.LeftOut, one)
+	}
+	return reply, nil
+}
+
+const mostRoutes = 100
+
+func companyStatus(ctx context.Context, p *Place) CompanyStatus {
+	s := CompanyStatus{Company: p.Company.Name, Timezone: p.Company.Timezone.String()}
+	routes, err := p.Store.Routes(ctx, 0, -1, mostRoutes)
+	if err == nil {
+		var counts db.Counts
+		counts, err = p.Store.Counts(ctx, routes)
+		s.Counts = &counts
+	}
+	if err != nil {
+		s.Counts, s.Error, s.Hint = nil, err.Error(), databaseHint(err)
+	}
+	s.Up = err == nil
+	return s
+}
+
+func (d *Desk) accountStatus(ctx context.Context, a *jobfile.Account) AccountStatus {
+	s := AccountStatus{Account: a.Name, State: AccountOK, LimitHour: a.Rate.N}
+	for _, r := range append([]jobfile.Rate{a.Rate}, a.Limits...) {
+		s.Limits = append(s.Limits, r.String())
+	}
+	buckets, bucket := d.world.bucketsOf(a), accountBucket(a)
+	health, err := buckets.Health(ctx, bucket.Name)
+	if err == nil && len(bucket.Windows) > 0 {
+		var usage db.Usage
+		usage, err = buckets.Usage(ctx, bucket)
+		s.UsedHour, s.UsedDay = usage.HourMails, usage.DayMails
+		if usage.Next > 0 {
+			s.NextAt = d.in(usage.Next)
+		}
+	}
+	switch {
+	case !a.Active:
+		s.State, s.Reason = AccountInactive, fmt.Sprintf("active: false in %s", d.world.File.Path)
+	case err != nil:
+		s.State, s.Reason = AccountUnknown, fmt.Sprintf("%v; %s", err, databaseHint(err))
+	case health.Left > 0:
+		s.State, s.PausedUntil, s.Reason, s.Failures = AccountPaused, d.in(health.Left), health.Reason, health.Failures
+		if s.NextAt == nil || s.NextAt.Before(*s.PausedUntil) {
+			s.NextAt = s.PausedUntil
+		}
+	case health.Failures > 0: // the pause is over and no mail has gone yet
+		s.Reason, s.Failures = health.Reason, health.Failures
+	}
+	return s
+}
+
+// in is a time from now, in whole milliseconds: no finer than it is known.
+func (d *Desk) in(left time.Duration) *time.Time {
+	t := d.now().Add(left).UTC().Truncate(time.Millisecond)
+	return &t
+}

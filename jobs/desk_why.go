@@ -1,0 +1,377 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"outboxd/db"
+	"outboxd/jobs/jobfile"
+)
+
+// QueueWhyReply says in sentences what a row waits for, or what became of it. Times stand in the company's zone.
+type QueueWhyReply struct {
+	Row      string   `json:"row"`
+	State    db.State `json:"state"`
+	Held     bool     `json:"held"`
+	Timezone string   `json:"timezone"`
+	Reasons  []Reason `json:"reasons"` // all that holds; the row goes when none is left
+	Next     string   `json:"next,omitempty"`
+}
+
+// Reason is one thing that a row waits for, or that has happened to it.
+type Reason struct {
+	Text  string     `json:"text"`
+	Until *time.Time `json:"until,omitempty"` // when it ends by itself, as far as is known
+}
+
+// QueueWhy tells what a row waits for and until when, or what became of it and what to do.
+func (d *Desk) QueueWhy(ctx context.Context, q RowRequest) (QueueWhyReply, error) {
+	p, name, row, err := d.show(ctx, q.Row)
+	if err != nil {
+		return QueueWhyReply{}, err
+	}
+	w := &why{desk: d, place: p, name: name, row: row}
+	switch row.State {
+	case db.Queued:
+		ctx, cancel := context.WithTimeout(ctx, askTime)
+		defer cancel()
+		w.queued(ctx)
+	case db.Sending:
+		w.sending()
+	default:
+		w.ended()
+	}
+	return QueueWhyReply{name.String(), row.State, row.Held, p.Company.Timezone.String(), w.reasons, w.next}, nil
+}
+
+// why collects the reasons of one row.
+type why struct {
+	desk    *Desk
+	place   *Place
+	name    RowName
+	row     db.Detail
+	reasons []Reason
+	next    string
+}
+
+func (w *why) say(format string, args ...any) {
+	w.reasons = append(w.reasons, Reason{Text: fmt.Sprintf(format, args...)})
+}
+
+// sayUntil adds a reason that ends at a time, which the text gets as its last argument.
+func (w *why) sayUntil(until time.Time, format string, args ...any) {
+	w.reasons = append(w.reasons, Reason{fmt.Sprintf(format, append(args, w.at(until))...), &until})
+}
+
+// at is a time in the company's zone, with its distance from now by the database's clock.
+func (w *why) at(t time.Time) string {
+	text := t.In(w.place.Company.Timezone).Format("2006-01-02 15:04:05 MST")
+	left := t.Sub(w.row.Clock)
+	if left > 0 {
+		return fmt.Sprintf("%s (in %s)", text, span(left))
+	}
+	return fmt.Sprintf("%s (%s ago)", text, span(-left))
+}
+
+// span is a length of time as people say it: seconds within the hour, minutes within two days, then days.
+func span(d time.Duration) string {
+	switch m := d.Round(time.Minute); {
+	case m < time.Hour:
+		return d.Round(time.Second).String()
+	case m < 48*time.Hour:
+		return fmt.Sprintf("%dh%02dm", m/time.Hour, m%time.Hour/time.Minute)
+	default:
+		return fmt.Sprintf("%d days", d/(24*time.Hour))
+	}
+}
+
+func (w *why) queued(ctx context.Context) {
+	if w.row.Held {
+		w.say("It is held%s.", because(w.row.LastError))
+		w.next = fmt.Sprintf("let it go: outboxd queue release %s --reason TEXT; or end it: outboxd queue cancel %s", w.name, w.name)
+		return
+	}
+	w.expiry()
+	w.notBefore()
+	w.lane()
+	if a, job := w.way(); a != nil {
+		w.account(ctx, a)
+		w.budget(ctx, a, job)
+	}
+	w.engine()
+	if len(w.reasons) == 0 {
+		w.say("Nothing is in its way: it goes as soon as a sender is free.")
+	}
+}
+
+func because(text string) string {
+	if text == "" {
+		return ""
+	}
+	return ": " + strings.TrimSuffix(text, ".")
+}
+
+func (w *why) expiry() {
+	switch e := w.row.ExpiresAt; {
+	case e == nil:
+	case e.After(w.row.Clock):
+		w.sayUntil(*e, "It has an end: if it has not gone by then, it ends as expired at %s.")
+	default:
+		w.say("Its expires_at is over: %s. It ends as expired at the next look.", w.at(*e))
+	}
+}
+
+func (w *why) notBefore() {
+	if !w.row.AvailableAt.After(w.row.Clock) {
+		return
+	}
+	switch after := w.row.SendAfter; {
+	case w.row.Attempts > 0:
+		w.sayUntil(w.row.AvailableAt, "It was refused for now%s. The next try, number %d, is at %s.", because(w.row.LastError), w.row.Attempts+1)
+	case after != nil && !w.row.AvailableAt.After(*after):
+		w.sayUntil(w.row.AvailableAt, "Its send_after is not reached: it goes at %s.")
+	default:
+		w.sayUntil(w.row.AvailableAt, "It steps aside%s. It is looked at again at %s.", because(w.row.LastError))
+	}
+}
+
+func (w *why) lane() {
+	switch until := w.row.LaneUntil; {
+	case w.row.Lane == "" || until == nil:
+	case until.After(w.row.Clock):
+		w.sayUntil(*until, "It waits with others for %s, which throttles%s. The first of them tries at %s.", laneName(w.row.Lane), because(w.row.LaneReason))
+	default:
+		w.say("It waits with others for %s, whose pause ended at %s: they go one after the other.", laneName(w.row.Lane), w.at(*until))
+	}
+}
+
+func laneName(name string) string {
+	if domain, ok := strings.CutPrefix(name, "domain:"); ok {
+		return "the recipient's domain " + domain
+	}
+	return name
+}
+
+// way finds the account and the job that send the row, or says why there are none.
+func (w *why) way() (*jobfile.Account, *jobfile.Deliver) {
+	c := w.place.Company
+	a, err := newResolver(w.desk.world.File, c).resolve(w.row.Account, w.row.From)
+	if err != nil {
+		w.say("No account can send it: %v. It fails with this reason when its turn comes.", err)
+		return nil, nil
+	}
+	if len(c.Jobs) == 0 {
+		w.say("The company has no job that sends: nothing of it goes.")
+		w.next = fmt.Sprintf("give the company a job of kind deliver in %s, then reload", w.desk.world.File.Path)
+		return a, nil
+	}
+	var misses []string
+	for _, j := range c.Jobs {
+		switch {
+		case len(j.Priority) > 0 && !slices.Contains(j.Priority, w.row.Priority):
+			misses = append(misses, fmt.Sprintf("%s takes the priorities %s", j.Name, strings.Trim(fmt.Sprint(j.Priority), "[]")))
+		case len(j.Accounts) > 0 && !slices.Contains(j.Accounts, a.Name):
+			misses = append(misses, fmt.Sprintf("%s takes the accounts %s", j.Name, strings.Join(j.Accounts, ", ")))
+		default:
+			if j.Host != "" {
+				w.say("Only the computer %s sends it (job %s).", j.Host, j.Name)
+			}
+			return a, j
+		}
+	}
+	w.say("No job takes it: it has priority %d and goes by account %s, but %s.", w.row.Priority, a.Name, strings.Join(misses, "; "))
+	w.next = fmt.Sprintf("change the jobs of the company in %s, then reload; or cancel the row and insert it anew", w.desk.world.File.Path)
+	return a, nil
+}
+
+// account tells whether the account sends at all at the moment.
+func (w *why) account(ctx context.Context, a *jobfile.Account) {
+	if !a.Active {
+		w.say("The account %s is not active (active: false in %s).", a.Name, w.desk.world.File.Path)
+	}
+	health, err := w.desk.world.bucketsOf(a).Health(ctx, bucketName(a))
+	if err != nil {
+		w.say("The account %s cannot be judged, and nothing is sent by it until it can: %v.", a.Name, err)
+		return
+	}
+	if health.Left > 0 {
+		w.sayUntil(w.row.Clock.Add(health.Left), "The account %s is paused%s. It is tried again at %s.", a.Name, because(health.Reason))
+	}
+}
+
+// budget tells who goes first, and when the account's rate comes to this row.
+func (w *why) budget(ctx context.Context, a *jobfile.Account, job *jobfile.Deliver) {
+	if w.row.AvailableAt.After(w.row.Clock) || job == nil {
+		return
+	}
+	ahead, err := w.place.Store.Ahead(ctx, w.row, db.CountLimit+1)
+	if err != nil {
+		w.say("How many rows go first cannot be counted: %v.", err)
+		return
+	}
+	next, windows, err := w.desk.pace(ctx, w.place, a, job)
+	if err != nil {
+		w.say("The allowance of account %s cannot be read, and nothing is sent by it until it can: %v.", a.Name, err)
+		return
+	}
+	first := w.row.Clock.Add(next)
+	if next > 0 {
+		w.sayUntil(first, "The limit of account %s (%s) is used up for the moment. It lets the next mail go at %s.", a.Name, limitText(a, job))
+	}
+	switch {
+	case ahead > db.CountLimit:
+		w.say("More than %d rows of the company go before it.", db.CountLimit)
+	case ahead > 0 && len(windows) > 0:
+		w.sayUntil(first.Add(lasting(ahead, windows)), "%s of the company %s before it at %s: its turn is about %s, later if others use the account.",
+			countOf(ahead, "row"), goes(ahead), limitText(a, job))
+	case ahead > 0:
+		w.say("%s of the company %s before it.", countOf(ahead, "row"), goes(ahead))
+	}
+}
+
+func countOf(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func goes(n int) string {
+	if n == 1 {
+		return "goes"
+	}
+	return "go"
+}
+
+func limitText(a *jobfile.Account, job *jobfile.Deliver) string {
+	var all []string
+	for _, r := range append([]jobfile.Rate{a.Rate}, a.Limits...) {
+		all = append(all, r.String())
+	}
+	if job.Rate != nil {
+		all = append(all, fmt.Sprintf("job %s %s", job.Name, job.Rate))
+	}
+	return strings.Join(all, ", ")
+}
+
+// pace tells how long the limits of account and job still wait, and what they are.
+func (d *Desk) pace(ctx context.Context, p *Place, a *jobfile.Account, job *jobfile.Deliver) (time.Duration, []db.Window, error) {
+	bucket := accountBucket(a)
+	usage, err := d.world.bucketsOf(a).Usage(ctx, bucket)
+	if err != nil {
+		return 0, nil, err
+	}
+	next, windows := usage.Next, bucket.Windows
+	if own, limited := jobBucket(p.Company.Name, job); limited {
+		usage, err := p.Own.Usage(ctx, own)
+		if err != nil {
+			return 0, nil, err
+		}
+		next = max(next, usage.Next)
+		windows = append(windows, own.Windows...)
+	}
+	return next, windows, nil
+}
+
+// lasting is about how long the limits need for so many mails: hours and minutes are evenly paced, a day is counted.
+func lasting(mails int, windows []db.Window) time.Duration {
+	longest := time.Duration(0)
+	for _, w := range windows {
+		if w.Per >= 24*time.Hour {
+			longest = max(longest, time.Duration(mails/w.N)*w.Per)
+		} else {
+			longest = max(longest, time.Duration(mails)*w.Per/time.Duration(w.N))
+		}
+	}
+	return longest
+}
+
+// sending tells who has the row.
+func (w *why) sending() {
+	daemon, _, _ := strings.Cut(w.row.Token, "-")
+	if i := slices.IndexFunc(w.row.Tries, func(t db.Tried) bool { return t.Token == w.row.Token && t.MarkedAt != nil }); i >= 0 {
+		t := w.row.Tries[i]
+		w.say("It is being sent by %s on the computer %s: the server was told to take it at %s, and its answer is awaited, for ten minutes at most.", t.Account, t.Daemon, w.at(*t.MarkedAt))
+	} else {
+		w.say("It was taken by the daemon %s and nothing of it has been sent yet.", daemon)
+	}
+	switch until := w.row.LeaseUntil; {
+	case until == nil:
+	case until.After(w.row.Clock):
+		w.sayUntil(*until, "The daemon holds it and confirms that every ten seconds; if it stops to, the row is free again at %s.")
+	default:
+		w.say("That daemon has given no sign of life since %s. Any other one takes the row back within a minute: queued if it was not handed over, uncertain if it was.", w.at(*until))
+		w.next = "start outboxd if none runs: systemctl status outboxd"
+	}
+}
+
+// ended tells what became of the row.
+func (w *why) ended() {
+	again := fmt.Sprintf("once the cause is gone, send it again: outboxd queue retry %s", w.name)
+	switch w.row.State {
+	case db.Sent:
+		w.say("It was sent%s by account %s%s.", w.sentAt(), orNone(w.row.SentVia), w.reply())
+	case db.Failed:
+		w.say("It failed%s.", because(w.row.LastError))
+		w.next = again
+	case db.Partial:
+		w.say("Some of its recipients have it and some have not%s.", because(w.row.LastError))
+		w.recipients()
+		w.next = again + " (only those who have not got it)"
+	case db.Uncertain:
+		w.say("Nobody knows whether it arrived%s.", because(w.row.LastError))
+		w.recipients()
+		w.next = fmt.Sprintf("look into the account's sent mail or ask the recipient, then: outboxd queue settle %s --as sent --reason TEXT (or --as failed); or send it again, at the risk of a second copy: outboxd queue retry %s", w.name, w.name)
+	case db.Expired:
+		w.say("It could not be sent before its expires_at%s.", because(w.row.LastError))
+		w.next = "if it is still wanted, insert a new row"
+	case db.Cancelled:
+		w.say("It was cancelled%s.", because(w.row.LastError))
+		w.next = "if it is wanted after all: outboxd queue retry " + w.name.String()
+	default:
+		w.say("It ended as %s%s.", w.row.State, because(w.row.LastError))
+	}
+}
+
+func (w *why) sentAt() string {
+	if w.row.SentAt == nil {
+		return ""
+	}
+	return " at " + w.at(*w.row.SentAt)
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "(unknown)"
+	}
+	return s
+}
+
+// reply is the server's last word.
+func (w *why) reply() string {
+	if n := len(w.row.Tries); n > 0 && w.row.Tries[n-1].Reply != "" {
+		return fmt.Sprintf("; the server said: %s", w.row.Tries[n-1].Reply)
+	}
+	return ""
+}
+
+// recipients tells which of them have it.
+func (w *why) recipients() {
+	for _, r := range w.row.Each {
+		w.say("%s: %s%s.", r.Address, r.State, because(r.LastError))
+	}
+}
+
+// engine tells what the daemon itself stands in the way with.
+func (w *why) engine() {
+	if w.desk.live == nil {
+		w.say("No outboxd runs on this computer: rows go only while one does, here or on another computer.")
+		return
+	}
+	if h := w.desk.live().Companies[w.name.Company]; h.Down != "" {
+		w.say("The daemon cannot use the company's database since %s%s.", w.at(h.Since), because(h.Down))
+	}
+}
