@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"outboxd/mail/smtptest"
+)
+
+// onceLimit is how long --once waits for the samples.
+const onceLimit = 25 * time.Second
+
+// parts is all that the demo has started, in that order.
+type parts struct {
+	folder   string
+	notes    []*os.File
+	database *database
+	pool     *sql.DB
+	catcher  *smtptest.Server
+	daemon   *daemon
+}
+
+// show starts everything, follows it, and stops it in reverse. With a limit it ends as soon as the samples are as
+// expected, and returns a *DifferentError when they are not so in time.
+func show(ctx context.Context, out io.Writer, limit time.Duration) (err error) {
+	catching, endCatching := context.WithCancel(context.WithoutCancel(ctx))
+	defer endCatching()
+	mails := make(chan smtptest.Message, 100)
+	p := &parts{}
+	defer func() {
+		endCatching()
+		err = errors.Join(err, p.close())
+	}()
+	if err := p.start(ctx, catching, mails); err != nil {
+		return err
+	}
+	d := &demo{out: out, folder: p.folder, pool: p.pool, daemon: p.daemon, samples: samples(), command: command(p.database.address.Port),
+		printed: map[string]string{}, answers: answers{}, arriving: mails}
+	fmt.Fprint(out, welcome(p))
+	if err := insertSamples(ctx, p.pool, d.samples); err != nil {
+		return err
+	}
+	for _, s := range d.samples {
+		fmt.Fprintf(out, "  %-9s  %s\n", rowName(s.company, s.id), s.about)
+	}
+	fmt.Fprint(out, "\nWhat becomes of them:\n\n")
+	if err := d.watch(ctx, p.daemon.ended, limit); err != nil {
+		return err
+	}
+	early := ctx.Err() != nil
+	if early {
+		d.say("stopping: mails in flight come to their end")
+	}
+	d.daemon = d.answers
+	if err := errors.Join(p.stopDaemon(), d.look(context.WithoutCancel(ctx))); err != nil {
+		return err
+	}
+	fmt.Fprint(out, farewell(p, len(d.samples), limit > 0 && !early))
+	return nil
+}
+
+// start starts the parts one after the other. The mail server hands over mails until catching ends.
+func (p *parts) start(ctx, catching context.Context, mails chan<- smtptest.Message) (err error) {
+	if p.folder, err = os.MkdirTemp("", "outboxd-demo-"); err != nil {
+		return fmt.Errorf("make a folder: %w", err)
+	}
+	databaseLog, err := p.note("database.log")
+	if err != nil {
+		return err
+	}
+	if p.database, err = startDatabase(databaseLog); err != nil {
+		return err
+	}
+	if p.pool, err = openSQL(p.database.address.String()); err != nil {
+		return err
+	}
+	for _, name := range append(companies(), "outboxd") {
+		if _, err := p.pool.ExecContext(ctx, "CREATE DATABASE "+name); err != nil {
+			return fmt.Errorf("create the database %s: %w", name, err)
+		}
+	}
+	if p.catcher, err = startCatcher(catching, mails); err != nil {
+		return err
+	}
+	config, err := writeConfig(p.folder, p.database.address, p.catcher.Port(), p.catcher.CAPEM())
+	if err != nil {
+		return err
+	}
+	daemonLog, err := p.note("outboxd.log")
+	if err != nil {
+		return err
+	}
+	p.daemon, err = startDaemon(ctx, config, daemonLog)
+	return err
+}
+
+// note opens a file of the folder for what a part has to say.
+func (p *parts) note(name string) (*os.File, error) {
+	f, err := os.Create(filepath.Join(p.folder, name))
+	if err != nil {
+		return nil, fmt.Errorf("open a log: %w", err)
+	}
+	p.notes = append(p.notes, f)
+	return f, nil
+}
+
+// stopDaemon lets the daemon end, if it runs.
+func (p *parts) stopDaemon() error {
+	d := p.daemon
+	if p.daemon = nil; d == nil {
+		return nil
+	}
+	return d.close()
+}
+
+// close stops what was started, the last first.
+func (p *parts) close() error {
+	errs := []error{p.stopDaemon()}
+	if p.catcher != nil {
+		errs = append(errs, p.catcher.Close())
+	}
+	if p.pool != nil {
+		errs = append(errs, p.pool.Close())
+	}
+	if p.database != nil {
+		errs = append(errs, p.database.close())
+	}
+	for _, f := range p.notes {
+		errs = append(errs, f.Close())
+	}
+	return errors.Join(errs...)
+}
