@@ -1,0 +1,71 @@
+# outboxd: make help
+.DEFAULT_GOAL := help
+SHELL         := /bin/sh
+STATICCHECK   := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+VERSION       := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+DEMO          := cmd/outboxd-demo
+PREFIX        := /usr/local
+DESTDIR       :=
+
+.PHONY: help build test test-mysql bench fuzz lint generate demo install mariadb
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build the static binary bin/outboxd
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/outboxd ./cmd/outboxd
+
+test: mariadb ## run every test with the race detector; installs mariadb-server-core when it is missing
+	go test -race ./...
+	go test -C $(DEMO) ./...
+
+test-mysql: ## run the store's tests against a given server: make test-mysql DSN='root:secret@tcp(127.0.0.1:3306)/'
+	@test -n "$(DSN)" || { echo "say which server: make test-mysql DSN='user:password@tcp(host:port)/'"; exit 2; }
+	OUTBOXD_TEST_DSN='$(DSN)' go test -count=1 ./db/...
+
+bench: mariadb ## measure throughput, claim times and memory; prints figures and ratios (some minutes)
+	go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./jobs
+	go test -run '^$$' -bench . ./mail/...
+
+FUZZTIME := 30s
+fuzz: ## run every fuzz target for FUZZTIME (30s) each
+	@for package in $$(go list ./...); do \
+	  for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+	    echo "$$package $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+	  done; \
+	done
+
+lint: ## gofmt, go vet, staticcheck, and whether generated files are fresh
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt would change: $$unformatted"; exit 1; }
+	go vet ./...
+	go vet -C $(DEMO) ./...
+	go run $(STATICCHECK) ./...
+	go run -C $(DEMO) $(STATICCHECK) ./...
+	go generate ./...
+	git diff --exit-code -- docs
+
+generate: ## write the generated files anew
+	go generate ./...
+
+demo: ## show outboxd at work, with nothing installed
+	go run -C $(DEMO) .
+
+install: build ## install binary, unit, sysusers, tmpfiles and example below PREFIX (/usr/local) and DESTDIR
+	install -D -m 0755 bin/outboxd '$(DESTDIR)$(PREFIX)/bin/outboxd'
+	install -d '$(DESTDIR)/etc/systemd/system' '$(DESTDIR)/usr/lib/sysusers.d' '$(DESTDIR)/usr/lib/tmpfiles.d'
+	sed 's#/usr/local/bin/outboxd#$(PREFIX)/bin/outboxd#' systemd/outboxd.service > '$(DESTDIR)/etc/systemd/system/outboxd.service'
+	install -m 0644 systemd/outboxd.sysusers '$(DESTDIR)/usr/lib/sysusers.d/outboxd.conf'
+	install -m 0644 systemd/outboxd.tmpfiles '$(DESTDIR)/usr/lib/tmpfiles.d/outboxd.conf'
+	install -D -m 0644 jobs.yaml '$(DESTDIR)$(PREFIX)/share/doc/outboxd/jobs.yaml'
+
+# mariadb-server-core holds mariadbd and mariadb-install-db and installs no system service.
+mariadb:
+	@PATH="$$PATH:/usr/sbin:/opt/homebrew/bin"; if command -v mariadbd >/dev/null && command -v mariadb-install-db >/dev/null; then exit 0; fi; \
+	sudo=; test "$$(id -u)" = 0 || sudo='sudo -n'; \
+	install="$$sudo apt-get install -y --no-install-recommends mariadb-server-core"; \
+	if command -v apt-get >/dev/null && { test -z "$$sudo" || sudo -n true 2>/dev/null; }; then \
+	  echo "MariaDB is missing: $$install"; $$sudo apt-get update -qq && $$install; \
+	else \
+	  echo "MariaDB is missing and cannot be installed from here. Install it, then try again:"; \
+	  echo "  Debian, Ubuntu: sudo apt-get install mariadb-server-core"; \
+	  echo "  macOS:          brew install mariadb"; exit 1; \
+	fi
