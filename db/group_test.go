@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 )
@@ -24,9 +25,15 @@ func TestGroupGathersWhileOneRuns(t *testing.T) {
 			}
 			return errs
 		}}
+		var mu sync.Mutex
 		got := map[int]error{}
 		ask := func(item int) {
-			go func() { got[item] = g.do(t.Context(), item) }()
+			go func() {
+				err := g.do(t.Context(), item)
+				mu.Lock()
+				defer mu.Unlock()
+				got[item] = err
+			}()
 			synctest.Wait()
 		}
 		for item := range 6 {

@@ -189,7 +189,8 @@ func (s *Store) apply(ctx context.Context, tx *sqlx.Tx, batch []Settlement) erro
 		leases := same[c]
 		args := []any{c.State, c.Held, c.Lane, b2i(c.Verdict), b2i(c.GivenBack), c.Wait > 0, micros(c.Wait), null(c.Account), c.Sent,
 			null(c.Code), null(c.Enhanced), null(c.LastError)}
-		r, err := tx.ExecContext(ctx, s.sql.list("settle", len(leases)), append(args, leaseArgs(leases)...)...)
+		args = append(append(args, leaseArgs(leases)...), c.State)
+		r, err := tx.ExecContext(ctx, s.sql.list("settle", len(leases)), args...)
 		if err != nil {
 			return err
 		}

@@ -177,6 +177,22 @@ func TestP2_LateTruthLiftsUncertain(t *testing.T) {
 	}
 }
 
+// Repeated, as after an error to wait for, an outcome counts once.
+func TestP1_RepeatedSettlementCountsOnce(t *testing.T) {
+	d := dbtest.New(t)
+	for _, state := range []db.State{db.Uncertain, db.Failed, db.Sent, db.Queued, db.Partial} {
+		d.Exec(t, "DELETE FROM {db}.outbox")
+		d.Exec(t, shortest)
+		s := db.Settlement{Lease: one(t, d.Store).Lease, Change: db.Change{State: state, Verdict: true, Wait: time.Hour}}
+		for range 3 {
+			must(t, d.Store.Settle(deadline(t), s))
+		}
+		if got := columns(t, d, "state, attempts"); got != string(state)+" 1" {
+			t.Errorf("row is %q", got)
+		}
+	}
+}
+
 // What a person has decided meanwhile stands; a lease that was lost to another daemon changes nothing.
 func TestP2_LateTruthOverwritesNobody(t *testing.T) {
 	d := dbtest.New(t)

@@ -32,13 +32,13 @@ FROM {db}.outbox WHERE id IN ({ids}) ORDER BY id FOR UPDATE
 
 -- name: settle
 -- Values: state, held, lane, attempts added, claims taken off, whether to wait, wait in µs, account, whether sent,
--- code, enhanced, error, ids, pairs.
+-- code, enhanced, error, ids, pairs, state.
 UPDATE {db}.outbox
 SET state = ?, held = ?, lane = ?, lease_until = NULL, attempts = attempts + ?, claims = claims - ?,
     available_at = IF(?, TIMESTAMPADD(MICROSECOND, ?, UTC_TIMESTAMP(6)), available_at),
     sent_via = COALESCE(?, sent_via), sent_at = IF(?, COALESCE(sent_at, UTC_TIMESTAMP(6)), sent_at),
     smtp_code = ?, smtp_enhanced = ?, last_error = ?
-WHERE id IN ({ids}) AND (id, lease_token) IN ({pairs}) AND state IN ('sending', 'uncertain')
+WHERE id IN ({ids}) AND (id, lease_token) IN ({pairs}) AND (state = 'sending' OR state = 'uncertain' AND ? <> 'uncertain')
 
 -- name: attempt-write
 -- One row of values an attempt.
