@@ -29,14 +29,18 @@ func (e *NoDaemonError) Error() string {
 	return "no outboxd is running (nobody answers on " + e.Socket + ")"
 }
 
-// RemoteError is an error of an operation, told by the daemon.
+// RemoteError is an error of an operation, told by the daemon, or of the way to it.
 type RemoteError struct {
 	Text  string
 	Hint  string // what to do; may be ""
 	Usage bool   // it was asked wrongly
+	Err   error  // what happened on the way; nil for what the daemon told
 }
 
 func (e *RemoteError) Error() string { return e.Text }
+
+// Unwrap returns what happened on the way.
+func (e *RemoteError) Unwrap() error { return e.Err }
 
 // ErrorHint tells what to do.
 func (e *RemoteError) ErrorHint() string { return e.Hint }
@@ -84,9 +88,10 @@ func (c *Client) reachable(err error) error {
 		return &NoDaemonError{c.path}
 	case errors.Is(err, fs.ErrPermission):
 		return &RemoteError{Text: fmt.Sprintf("this user may not use the control socket %s", c.path),
-			Hint: "ask as root or as the daemon's user (sudo -u outboxd outboxd ...), or join its group (usermod -aG outboxd USER, then log in anew)"}
+			Hint: "ask as root or as the daemon's user (sudo -u outboxd outboxd ...), or join its group (usermod -aG outboxd USER, then log in anew)", Err: err}
 	}
-	return fmt.Errorf("control socket %s: %w", c.path, err)
+	return &RemoteError{Text: fmt.Sprintf("the daemon does not answer on %s: %v", c.path, err),
+		Hint: "look what it is doing: systemctl status outboxd, journalctl -u outboxd -n 50", Err: err}
 }
 
 // DaemonVersion is the version of the program that answers.
@@ -137,5 +142,5 @@ func Call[Q, R any](ctx context.Context, c *Client, name string, q Q) (reply R, 
 	if r.StatusCode == http.StatusNotFound {
 		f.Hint = "restart the daemon: it is older than this program"
 	}
-	return reply, &RemoteError{f.Error, f.Hint, f.Usage}
+	return reply, &RemoteError{Text: f.Error, Hint: f.Hint, Usage: f.Usage}
 }

@@ -112,7 +112,7 @@ func TestCallFails(t *testing.T) {
 	c := dial(t, dir)
 	_, err := Call[question, answer](t.Context(), c, "fail", question{})
 	var remote *RemoteError
-	if !errors.As(err, &remote) || *remote != (RemoteError{"try: it is broken", "mend it", true}) {
+	if !errors.As(err, &remote) || *remote != (RemoteError{Text: "try: it is broken", Hint: "mend it", Usage: true}) {
 		t.Errorf("%#v", err)
 	}
 	_, err = Call[question, answer](t.Context(), c, "new", question{})
@@ -338,7 +338,7 @@ func TestPermission(t *testing.T) {
 	if err := c.reachable(fmt.Errorf("dial: %w", os.ErrPermission)); !errors.As(err, &remote) || !strings.Contains(remote.Hint, "sudo") {
 		t.Error(err)
 	}
-	if err := c.reachable(io.ErrUnexpectedEOF); !errors.Is(err, io.ErrUnexpectedEOF) {
+	if err := c.reachable(io.ErrUnexpectedEOF); !errors.Is(err, io.ErrUnexpectedEOF) || !errors.As(err, &remote) || remote.Hint == "" {
 		t.Error(err)
 	}
 }

@@ -203,7 +203,7 @@ func (s *Store) Ahead(ctx context.Context, d Detail, limit int) (int, error) {
 			before = d.AvailableAt
 		}
 		var n int
-		if err := s.pool.db.GetContext(ctx, &n, s.sql["ahead"], d.Route, p, before, limit-sum); err != nil {
+		if err := s.pool.db.GetContext(ctx, &n, s.sql["ahead"], d.Route, p, before, before, d.ID, limit-sum); err != nil {
 			return 0, fmt.Errorf("count rows of %s: %w", s.database, err)
 		}
 		sum += n

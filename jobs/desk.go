@@ -167,7 +167,7 @@ func (d *Desk) audit(ctx context.Context, by By, action, target, detail string) 
 	if err == nil {
 		return nil
 	}
-	return &AskError{Text: fmt.Sprintf("nothing was done: the audit cannot be written: %v", err), Hint: databaseHint(err), Err: err}
+	return &AskError{Text: fmt.Sprintf("the audit cannot be written, so nothing was done: %v", err), Hint: databaseHint(err), Err: err}
 }
 
 // AuditRequest asks who did what. Before 0 starts with the newest entry.

@@ -288,7 +288,7 @@ func stateHint(name RowName, action string, e *db.StateError) string {
 	case action == "retry":
 		return "its expires_at is over: to send the mail all the same, insert a new row"
 	case action == "hold" && e.Held:
-		return "nothing to do"
+		return "nothing: it is held already"
 	case action == "release" && e.State == db.Queued:
 		return fmt.Sprintf("it is not held; what it waits for: outboxd queue why %s", name)
 	case e.State == db.Queued:

@@ -22,7 +22,7 @@ func (c accountListCommand) Run(i *invocation) error {
 	}
 	t := newTable(i.stdout, "ACCOUNT", "STATE", "SERVER", "ENCRYPTION", "USER", "FROM", "LIMITS", "COMPANIES")
 	for _, a := range reply.Accounts {
-		t.row(a.Account, a.State, fmt.Sprintf("%s:%d", a.Host, a.Port), a.Encryption, orDash(a.Username), a.From, strings.Join(a.Limits, ", "), orAll(a.Companies))
+		t.row(a.Account, a.State, fmt.Sprintf("%s:%d", a.Host, a.Port), a.Encryption, a.Username, a.From, strings.Join(a.Limits, ", "), orAll(a.Companies))
 	}
 	if err := t.end(); err != nil {
 		return err
@@ -32,13 +32,6 @@ func (c accountListCommand) Run(i *invocation) error {
 		all = append(all, a.AccountStatus)
 	}
 	return printAccountTroubles(i.stdout, all)
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
 }
 
 func orAll(list []string) string {

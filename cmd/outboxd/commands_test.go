@@ -254,7 +254,7 @@ func TestMissingRights(t *testing.T) {
 	s.db.Exec(t, `GRANT UPDATE ON {db}.outbox TO poor@'%'`)
 	s.write(strings.Replace(s.file(""), "username: root", "username: poor", 1))
 	s.must(exitFailed, "check --online", "user poor lacks rights: INSERT on outbox_recipient, UPDATE on outbox_recipient", "INSERT on outbox_audit", "migrate --print")
-	s.must(exitFailed, "queue hold acme/1", "nothing was done: the audit cannot be written")
+	s.must(exitFailed, "queue hold acme/1", "the audit cannot be written, so nothing was done")
 }
 
 func TestOldServer(t *testing.T) {

@@ -71,15 +71,15 @@ func TestP1P2_KillInTheMiddle(t *testing.T) {
 	}
 }
 
-// daemon starts outboxd as a process of its own.
-func (s *site) daemon(t *testing.T) *exec.Cmd {
+// startDaemon starts outboxd as a process of its own.
+func startDaemon(t testing.TB, config, runtime string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(self, "--config", s.config, "run")
-	cmd.Env = append(os.Environ(), asDaemon+"=1", "OUTBOXD_RUNTIME="+s.runtime)
+	cmd := exec.Command(self, "--config", config, "run")
+	cmd.Env = append(os.Environ(), asDaemon+"=1", "OUTBOXD_RUNTIME="+runtime)
 	var log output
 	cmd.Stdout, cmd.Stderr = &log, &log
 	if err := cmd.Start(); err != nil {
@@ -98,7 +98,7 @@ func (s *site) killOnce(t *testing.T, step smtptest.Step, hold smtptest.Action, 
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), killWait)
 	defer cancel()
-	cmd := s.daemon(t)
+	cmd := startDaemon(t, s.config, s.runtime)
 	if err := s.smtp.WaitMessages(ctx, accepted); err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +121,7 @@ func (s *site) killOnce(t *testing.T, step smtptest.Step, hold smtptest.Action, 
 // finish lets a last daemon send what is left, and ends it.
 func (s *site) finish(t *testing.T) {
 	t.Helper()
-	cmd := s.daemon(t)
+	cmd := startDaemon(t, s.config, s.runtime)
 	deadline, tick := time.Now().Add(killWait), time.NewTicker(50*time.Millisecond)
 	defer tick.Stop()
 	for s.db.Read(t, `SELECT COUNT(*) FROM {db}.outbox WHERE state IN ('queued', 'sending')`) != "0" {

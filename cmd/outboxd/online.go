@@ -124,14 +124,22 @@ func lookAtDatabase(ctx context.Context, s jobs.Schema, now func() time.Time) []
 	defer cancel()
 	d := &database{Schema: s, ctx: ctx, now: now}
 	if err := s.Pool.Ping(ctx); err != nil {
-		d.add(levelFail, fmt.Sprintf("as %s: %v", s.Username, err), jobs.DatabaseHint(err))
+		hint := jobs.DatabaseHint(err)
+		if db.Kind(err) == db.KindSetup {
+			hint = fmt.Sprintf("check username and password in jobs.yaml, and that the server lets %s in from this computer", s.Username)
+		}
+		d.add(levelFail, fmt.Sprintf("as %s: %v", s.Username, err), hint)
 		return d.found
 	}
 	d.version()
 	d.settings()
 	d.clock()
 	if err := s.Pool.CheckSchema(ctx, s.Database, s.Parts...); err != nil {
-		d.add(levelFail, err.Error(), jobs.DatabaseHint(err))
+		hint := jobs.DatabaseHint(err)
+		if db.Kind(err) == db.KindSetup {
+			hint = "the tables or the user's rights are missing: a DBA runs the statements that outboxd migrate --print shows"
+		}
+		d.add(levelFail, err.Error(), hint)
 		return d.found
 	}
 	d.add(levelOK, "the tables fit this program", "")

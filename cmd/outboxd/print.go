@@ -68,10 +68,14 @@ func surrogates(r rune) string {
 }
 
 // table writes aligned columns.
-type table struct{ w *tabwriter.Writer }
+type table struct {
+	w     *tabwriter.Writer
+	heads int
+}
 
+// newTable begins a table. With heads every row gets as many cells, and an empty one is a dash.
 func newTable(w io.Writer, heads ...any) *table {
-	t := &table{tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)}
+	t := &table{tabwriter.NewWriter(w, 0, 0, 2, ' ', 0), len(heads)}
 	if len(heads) > 0 {
 		t.row(heads...)
 	}
@@ -80,11 +84,16 @@ func newTable(w io.Writer, heads ...any) *table {
 
 // row writes one line; every cell is made harmless.
 func (t *table) row(cells ...any) {
-	texts := make([]string, len(cells))
-	for i, c := range cells {
-		texts[i] = clean(fmt.Sprint(c))
+	texts := make([]string, max(len(cells), t.heads))
+	for i := range texts {
+		if i < len(cells) {
+			texts[i] = clean(fmt.Sprint(cells[i]))
+		}
+		if texts[i] == "" && t.heads > 0 {
+			texts[i] = "-"
+		}
 	}
-	fmt.Fprintln(t.w, strings.TrimRight(strings.Join(texts, "\t"), "\t"))
+	fmt.Fprintln(t.w, strings.Join(texts, "\t"))
 }
 
 func (t *table) end() error { return t.w.Flush() }

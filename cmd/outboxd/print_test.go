@@ -59,8 +59,8 @@ func TestTable(t *testing.T) {
 	var out bytes.Buffer
 	table := newTable(&out, "A", "B")
 	table.row("long", "x\x1b")
-	table.row("s", "")
-	if err := table.end(); err != nil || out.String() != "A     B\nlong  x\\x1b\ns\n" {
+	table.row("s")
+	if err := table.end(); err != nil || out.String() != "A     B\nlong  x\\x1b\ns     -\n" {
 		t.Errorf("%q, %v", out.String(), err)
 	}
 }
@@ -70,7 +70,7 @@ func TestSmallTexts(t *testing.T) {
 	for got, want := range map[string]string{
 		number(db.CountLimit): "10000", number(db.CountLimit + 1): ">10000", counted(1, "error"): "1 error", counted(0, "error"): "0 errors",
 		short("abc", 3): "abc", short("äöüß", 3): "äö…", clock(time.Time{}): "-", clockOf(nil): "-", clockOf(&now): now.Format("2006-01-02 15:04:05"),
-		orDash(""): "-", orDash("a"): "a", orAll(nil): "all", orAll([]string{"a", "b"}): "a, b", codeText(0): "", codeText(250): "250",
+		orAll(nil): "all", orAll([]string{"a", "b"}): "a, b", codeText(0): "", codeText(250): "250",
 		stateText(db.Queued, true): "held", stateText(db.Sent, true): "sent", indented("a\nb"): "  a\n  b",
 	} {
 		if got != want {

@@ -57,7 +57,9 @@ func (c queueListCommand) Run(i *invocation) error {
 func printRows(to io.Writer, r jobs.QueueListReply) error {
 	w := &errorWriter{w: to}
 	if len(r.Rows) == 0 {
-		fmt.Fprintln(w, "No rows.")
+		if len(r.Missing) == 0 {
+			fmt.Fprintln(w, "No rows.")
+		}
 		return w.err
 	}
 	t := newTable(w, "ROW", "STATE", "PRIORITY", "TRIES", "INSERTED", "SENT OR DUE", "RECIPIENTS", "SUBJECT", "REFERENCE", "ERROR")
@@ -137,7 +139,7 @@ func printRow(to io.Writer, r jobs.QueueShowReply) error {
 		fmt.Fprintln(w)
 		t = newTable(w, "MARKED", "FINISHED", "ACCOUNT", "COMPUTER", "STEP", "VERDICT", "REPLY")
 		for _, one := range r.Tries {
-			t.row(clockOf(one.MarkedAt), clockOf(one.FinishedAt), one.Account, one.Daemon, orDash(one.Step), orDash(one.Verdict), one.Reply)
+			t.row(clockOf(one.MarkedAt), clockOf(one.FinishedAt), one.Account, one.Daemon, one.Step, one.Verdict, one.Reply)
 		}
 		if err := t.end(); err != nil {
 			return err

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"outboxd/control"
+	"outboxd/jobs"
 	"outboxd/jobs/jobfile"
 	"outboxd/mail/smtptest"
 )
@@ -96,6 +97,49 @@ func TestRun(t *testing.T) {
 		t.Errorf("exit status %d:\n%s", code, &d.log)
 	}
 	s.must(exitDone, "status", "No daemon is running")
+}
+
+func TestDaemonOfAnotherVersion(t *testing.T) {
+	s := &site{t: t}
+	s.place()
+	l, err := control.Listen(s.runtime)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := control.NewServer("0.9", func(err error) { t.Log(err) })
+	control.Handle(server, opAudit.name, func(context.Context, jobs.AuditRequest) (jobs.AuditReply, error) { return jobs.AuditReply{}, nil })
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- server.Serve(ctx, l, time.Second) }()
+	s.must(exitDone, "audit", "No entries.", "The daemon is of version 0.9", "restart the daemon")
+	s.must(exitFailed, "status", "knows no /v1/status", "restart the daemon: it is older")
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWatchOutlivesTheDaemon(t *testing.T) {
+	s := newSite(t)
+	d := s.start()
+	ctx, cancel := context.WithCancel(t.Context())
+	var out, errs output
+	ended := make(chan int)
+	go func() {
+		ended <- run(ctx, []string{"--config", s.config, "status", "--watch", "--every", "100ms"}, s.outside(&out, &errs))
+	}()
+	out.await(t, "outboxd on ", 1)
+	if err := os.Rename(s.config, s.config+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if code := d.end(syscall.SIGTERM); code != exitDone {
+		t.Errorf("exit status %d", code)
+	}
+	errs.await(t, "no outboxd is running", 2)
+	cancel()
+	if code := <-ended; code != exitDone {
+		t.Errorf("exit status %d: %s", code, &errs)
+	}
 }
 
 func TestRunReloads(t *testing.T) {

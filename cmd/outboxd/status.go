@@ -19,30 +19,37 @@ type statusCommand struct {
 
 // Run shows how all is, once or until the context ends.
 func (c statusCommand) Run(i *invocation) error {
-	if !c.Watch {
-		reply, err := ask(i, opStatus, jobs.StatusRequest{})
-		if err != nil {
-			return err
-		}
-		return c.print(i, reply)
+	if c.Watch {
+		return c.watch(i)
 	}
+	reply, err := ask(i, opStatus, jobs.StatusRequest{})
+	if err != nil {
+		return err
+	}
+	return c.print(i, reply)
+}
+
+// watch goes on when the daemon is away for a while, unless it was never there.
+func (c statusCommand) watch(i *invocation) error {
 	if c.Every < 100*time.Millisecond {
 		return &usageError{fmt.Sprintf("--every %s is too often", c.Every), "at least 100ms"}
 	}
 	tick := time.NewTicker(c.Every)
 	defer tick.Stop()
-	for {
+	for first := true; ; first = false {
 		reply, err := ask(i, opStatus, jobs.StatusRequest{})
-		if i.ctx.Err() != nil {
+		switch {
+		case i.ctx.Err() != nil:
 			return nil
-		}
-		if err != nil {
+		case err != nil && first:
 			return err
 		}
 		if isTerminal(i.stdout) && !c.JSON {
 			fmt.Fprint(i.stdout, "\x1b[H\x1b[2J")
 		}
-		if err := c.print(i, reply); err != nil {
+		if err != nil {
+			i.exit(err)
+		} else if err := c.print(i, reply); err != nil {
 			return err
 		}
 		select {

@@ -23,9 +23,10 @@ SELECT lease_token, marked_at, finished_at, account, daemon, COALESCE(step, '') 
 FROM {db}.outbox_attempt WHERE outbox_id = ? ORDER BY COALESCE(marked_at, finished_at)
 
 -- name: ahead
--- Due rows of one queue that go before a time, up to a limit. Values: route, priority, time, limit.
+-- Due rows of one queue that go before a time and number, up to a limit. Values: route, priority, time, time, id, limit.
 SELECT COUNT(*) FROM (SELECT 1 FROM {db}.outbox
-  WHERE qlane = 0 AND route = ? AND priority = ? AND available_at <= UTC_TIMESTAMP(6) AND available_at < ? LIMIT ?) a
+  WHERE qlane = 0 AND route = ? AND priority = ? AND available_at <= UTC_TIMESTAMP(6)
+    AND (available_at < ? OR (available_at = ? AND id < ?)) LIMIT ?) a
 
 -- name: retry
 -- The counters begin anew: a person has decided.
