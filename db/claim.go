@@ -205,17 +205,52 @@ func union(parts []string) string {
 	return "(" + strings.Join(parts, ") UNION ALL (") + ")"
 }
 
-// take commits the lease. A lost connection leaves it open whether the rows were taken: the read that follows tells.
+// take commits the lease. A lost connection leaves it open whether the rows were taken: the read that follows tells. A row
+// that breaks a rule of the table, inserted with the rules switched off, must not keep back the others.
 func (s *Store) take(ctx context.Context, ids []uint64, token, domain string) error {
 	args := append([]any{token, int(LeaseTime / time.Second), token, domain}, idArgs(ids)...)
 	err := retry(ctx, func() error {
 		_, err := s.pool.db.ExecContext(ctx, s.sql.list("claim", len(ids)), args...)
 		return err
 	})
-	if err != nil && Kind(err) != KindLost {
+	switch {
+	case err == nil, Kind(err) == KindLost:
+		return nil
+	case Kind(err) != KindData:
 		return err
+	case len(ids) == 1:
+		return s.refuse(ctx, ids[0], err.Error())
+	}
+	for _, id := range ids {
+		if err := s.take(ctx, []uint64{id}, token, domain); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// refuse fails a queued row that breaks a rule of the table, and mends what breaks it: the server would not take the row
+// back otherwise. What stood in headers goes into last_error.
+func (s *Store) refuse(ctx context.Context, id uint64, why string) error {
+	return s.exec(ctx, "refuse a row", s.sql["refuse"], "headers must be JSON and priority 1 to 5; the row was inserted with the table's rules switched off ("+why+"). headers: ", id)
+}
+
+// RefuseMisfits fails rows whose priority no claim would ever look for, and returns how many.
+func (s *Store) RefuseMisfits(ctx context.Context, routes []Route) (int, error) {
+	n := 0
+	for _, r := range routes {
+		ids, err := selectAll[uint64](ctx, s.pool.db, s.sql["misfits"], r.Hash)
+		if err != nil {
+			return n, fmt.Errorf("look for wrong priorities in %s: %w", s.database, err)
+		}
+		for _, id := range ids {
+			if err := s.refuse(ctx, id, "priority"); err != nil {
+				return n, err
+			}
+			n++
+		}
+	}
+	return n, nil
 }
 
 type claimedRow struct {

@@ -226,3 +226,29 @@ func TestP4_LockedRowIsPassedOver(t *testing.T) {
 		t.Errorf("claimed %v after the commit", ids(rows))
 	}
 }
+
+// A row that breaks the table's rules, inserted with the rules switched off, fails alone.
+func TestP4_RowThatBreaksTheTablesRulesFailsAlone(t *testing.T) {
+	d := dbtest.New(t)
+	d.Exec(t, shortest)
+	pool, err := db.Open(d.Server)
+	must(t, err)
+	defer pool.Close()
+	lax := `SET STATEMENT check_constraint_checks=0 FOR INSERT INTO ` + d.Name + `.outbox (recipients, headers, priority) VALUES `
+	must(t, pool.Exec(deadline(t), lax+`('u@kunde.example', '{broken', 3), ('v@kunde.example', NULL, 9)`))
+	d.Exec(t, shortest)
+	if rows := claimAll(t, d.Store, 10); len(rows) != 2 {
+		t.Errorf("claimed %d rows", len(rows))
+	}
+	routes, err := d.Store.Routes(deadline(t), 0, -1, 10)
+	must(t, err)
+	if n, err := d.Store.RefuseMisfits(deadline(t), routes); err != nil || n != 1 {
+		t.Errorf("refused %d rows, %v", n, err)
+	}
+	if got := columns(t, d, "state, priority"); got != "sending 3,failed 3,failed 5,sending 3" {
+		t.Errorf("rows are %q", got)
+	}
+	if got := d.Read(t, `SELECT last_error FROM {db}.outbox WHERE id = 2`); !strings.Contains(got, "{broken") {
+		t.Errorf("last_error is %q", got)
+	}
+}

@@ -22,14 +22,16 @@ const (
 	KindConflict                  // a deadlock, a lock wait, a failed certification: rolled back, try again at once
 	KindLost                      // the server is away, starting, full, over its time or not in its cluster: wait
 	KindReadOnly                  // the server takes no writes: wait, on new connections
+	KindFull                      // the server's disk is full: wait
 	KindSetup                     // a wrong password or certificate, a missing database, table, column or right: a person's matter
 	KindData                      // the statement's own values are refused
 )
 
 var kindByNumber = map[uint16]ErrorKind{
 	1213: KindConflict, 1205: KindConflict, 3572: KindConflict, 1020: KindConflict, 3101: KindConflict,
-	1040: KindLost, 1047: KindLost, 1053: KindLost, 1203: KindLost, 1226: KindLost, 1927: KindLost, 1021: KindLost, 1114: KindLost, 3: KindLost,
+	1040: KindLost, 1047: KindLost, 1053: KindLost, 1203: KindLost, 1226: KindLost, 1927: KindLost,
 	1317: KindLost, 1969: KindLost, 3024: KindLost, 4031: KindLost,
+	1021: KindFull, 1114: KindFull, 3: KindFull,
 	1290: KindReadOnly, 1792: KindReadOnly, 1836: KindReadOnly,
 	1044: KindSetup, 1045: KindSetup, 1049: KindSetup, 1054: KindSetup, 1142: KindSetup, 1143: KindSetup, 1146: KindSetup, 1370: KindSetup, 1665: KindSetup, 1698: KindSetup,
 	1129: KindSetup, 1130: KindSetup, 1227: KindSetup, 1356: KindSetup, 1449: KindSetup, 1820: KindSetup, 1862: KindSetup, 3118: KindSetup, 4151: KindSetup,
@@ -59,7 +61,7 @@ func Kind(err error) ErrorKind {
 // Waits tells whether the error heals when the server is back: nobody's row is to blame for it.
 func Waits(err error) bool {
 	switch Kind(err) {
-	case KindConflict, KindLost, KindReadOnly:
+	case KindConflict, KindLost, KindReadOnly, KindFull:
 		return true
 	}
 	return false

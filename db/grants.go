@@ -3,6 +3,7 @@ package db
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -39,7 +40,8 @@ func SenderUser(database string) string { return database + "_sender" }
 
 // Grants returns the statements that give a database's two users no more rights than they need, for a DBA to run after
 // Schema: the daemon's user, and for a company the inserter (SenderUser), who sets the sender's columns and reads
-// outbox_status. The CREATE USER lines are comments, as they want passwords and hosts of the DBA's own.
+// outbox_status. Users that do not exist are made and locked; the ALTER USER lines that let them in are comments, as they
+// want passwords of the DBA's own.
 func Grants(database, daemonUser string, parts ...Part) (string, error) {
 	quoted, err := quote(database)
 	if err != nil {
@@ -49,13 +51,6 @@ func Grants(database, daemonUser string, parts ...Part) (string, error) {
 		return "", fmt.Errorf("user name %q: only letters, digits, _, ., $ and - are allowed", daemonUser)
 	}
 	var b strings.Builder
-	for _, part := range parts {
-		if part == CompanyPart {
-			user := createUser(&b, "An inserter: sends mail and reads what became of it, no more.", SenderUser(database))
-			fmt.Fprintf(&b, "GRANT INSERT (%s) ON %s.outbox TO %s;\n", strings.Join(senderColumns, ", "), quoted, user)
-			fmt.Fprintf(&b, "GRANT SELECT ON %s.outbox_status TO %s;\n\n", quoted, user)
-		}
-	}
 	user := createUser(&b, "The user of outboxd run.", daemonUser)
 	rights := []right{metaRight}
 	for _, part := range parts {
@@ -64,12 +59,18 @@ func Grants(database, daemonUser string, parts ...Part) (string, error) {
 	for _, r := range rights {
 		fmt.Fprintf(&b, "GRANT %s ON %s.%s TO %s;\n", r.verbs, quoted, r.table, user)
 	}
+	if slices.Contains(parts, CompanyPart) {
+		b.WriteString("\n")
+		user := createUser(&b, "An inserter: sends mail and reads what became of it, no more.", SenderUser(database))
+		fmt.Fprintf(&b, "GRANT INSERT (%s) ON %s.outbox TO %s;\n", strings.Join(senderColumns, ", "), quoted, user)
+		fmt.Fprintf(&b, "GRANT SELECT ON %s.outbox_status TO %s;\n", quoted, user)
+	}
 	return b.String(), nil
 }
 
-// createUser writes what a person has to complete and returns the user as GRANT names it.
+// createUser writes what makes a user, and what a person has to complete, and returns the user as GRANT names it.
 func createUser(b *strings.Builder, what, name string) string {
 	user := "`" + name + "`@`%`"
-	fmt.Fprintf(b, "-- %s\n-- CREATE USER %s IDENTIFIED BY 'PASSWORD';\n", what, user)
+	fmt.Fprintf(b, "-- %s\nCREATE USER IF NOT EXISTS %s ACCOUNT LOCK;\n-- ALTER USER %s IDENTIFIED BY 'PASSWORD' ACCOUNT UNLOCK;\n", what, user, user)
 	return user
 }

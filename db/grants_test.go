@@ -16,11 +16,10 @@ func grant(t *testing.T, d *dbtest.Database, daemon string) {
 	must(t, err)
 	for line := range strings.Lines(text) {
 		line = strings.TrimSuffix(strings.TrimSpace(line), ";")
-		line, _ = strings.CutPrefix(line, "-- ")
 		switch {
-		case strings.HasPrefix(line, "CREATE USER"):
-			line = strings.Replace(line, "'PASSWORD'", "'secret'", 1)
-		case !strings.HasPrefix(line, "GRANT"):
+		case strings.HasPrefix(line, "-- ALTER USER"):
+			line = strings.Replace(strings.TrimPrefix(line, "-- "), "'PASSWORD'", "'secret'", 1)
+		case strings.HasPrefix(line, "--"), strings.TrimSpace(line) == "":
 			continue
 		}
 		d.Exec(t, line)

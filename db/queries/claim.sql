@@ -31,6 +31,16 @@ SET state = 'sending', claims = claims + 1, lease_token = ?,
     message_id = COALESCE(message_id, CONCAT('<', ?, '.', id, '@', ?, '>'))
 WHERE id IN ({ids}) AND state = 'queued' AND held = 0
 
+-- name: refuse
+-- last_error first: it is made from what the later assignments mend.
+UPDATE {db}.outbox
+SET last_error = CONCAT(?, LEFT(COALESCE(headers, ''), 500)), state = 'failed', attempts = attempts + 1,
+    headers = IF(JSON_VALID(headers), headers, NULL), priority = LEAST(5, GREATEST(1, priority))
+WHERE id = ? AND state = 'queued'
+
+-- name: misfits
+SELECT id FROM {db}.outbox WHERE qlane = 0 AND route = ? AND (priority < 1 OR priority > 5) LIMIT 100
+
 -- name: claimed
 -- What a token took; also tells what became of a COMMIT whose reply was lost. What is too large stays unread.
 -- Values: largest size three times, ids, token.

@@ -1,6 +1,10 @@
 package jobfile
 
 import (
+	"crypto/x509"
+	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strconv"
 )
@@ -186,13 +190,25 @@ func (c *checker) checkAddress(path, text string) (name, addr string, ok bool) {
 	return name, addr, true
 }
 
-// checkCA reports a certificate file that would never be looked at.
+// checkCA reports a certificate file that would never be looked at. One that cannot be used here and now is a warning: it
+// may be there on the computer that runs the file.
 func (c *checker) checkCA(path string, encryption string, ca *string) {
 	if !c.main.has(path) {
 		return
 	}
-	if encryption == None {
-		c.main.wrong(path, *ca, "is of no use with encryption none", "remove it, or encrypt the connection")
-	}
+	written := *ca
 	*ca = c.resolve(*ca)
+	if encryption == None {
+		c.main.wrong(path, written, "is of no use with encryption none", "remove it, or encrypt the connection")
+		return
+	}
+	pem, err := os.ReadFile(*ca)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		c.main.warn(path, written, "there is no such file, so nothing can connect", "put the certificates of the authorities there, in PEM form")
+	case err != nil:
+		c.main.warn(path, written, "cannot be read, so nothing can connect", "the user that outboxd runs as must be allowed to read it")
+	case !x509.NewCertPool().AppendCertsFromPEM(pem):
+		c.main.warn(path, written, "has no certificate in PEM form, so nothing can connect", "a file with -----BEGIN CERTIFICATE----- in it")
+	}
 }

@@ -165,6 +165,9 @@ func priorityNames(levels []int) []string {
 func (c *checker) coverage(e entry) {
 	var open []string
 	for _, account := range e.Accounts {
+		if a := c.accountNamed(account); a == nil || !a.Active {
+			continue
+		}
 		var levels []string
 		for n := 1; n <= priorities; n++ {
 			if !slices.ContainsFunc(e.Jobs, func(j *Deliver) bool { return j.takes(account, n) }) {

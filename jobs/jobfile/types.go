@@ -1,7 +1,9 @@
 package jobfile
 
 import (
+	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -123,9 +125,14 @@ type Account struct {
 	Active        bool     `key:"active" default:"true" doc:"false: nothing is sent by this account." eg:"active: true"`
 }
 
-// Identity names the account as its provider knows it. Two entries with one identity share one allowance.
+// Identity names the account as its provider knows it: user and host, or host and port where nobody logs in. Two entries
+// with one identity share one allowance.
 func (a *Account) Identity() string {
-	return strings.ToLower(a.Username) + "@" + strings.ToLower(a.Host)
+	host := strings.ToLower(a.Host)
+	if a.Username == "" {
+		return net.JoinHostPort(host, strconv.Itoa(a.Port))
+	}
+	return strings.ToLower(a.Username) + "@" + host
 }
 
 // Serves tells whether the company may use the account, active or not.

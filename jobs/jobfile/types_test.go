@@ -7,7 +7,7 @@ func TestIdentity(t *testing.T) {
 	if got, want := a.Identity(), "invoices@acme.example@smtp.acme.example"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-	if got := (&Account{Host: "relay"}).Identity(); got != "@relay" {
+	if got := (&Account{Host: "Relay", Port: 25}).Identity(); got != "relay:25" {
 		t.Errorf("without a username: %s", got)
 	}
 }
