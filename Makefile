@@ -23,7 +23,9 @@ test-mysql: ## run the store's tests against a given server: make test-mysql DSN
 	OUTBOXD_TEST_DSN='$(DSN)' go test -count=1 ./db/...
 
 bench: mariadb ## measure throughput, claim times and memory; prints figures and ratios (some minutes)
-	go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./jobs
+	go test -run '^$$' -bench Throughput -benchtime 1x ./jobs
+	go test -run '^$$' -bench Claim -benchtime 1x -timeout 30m ./db
+	go test -run '^$$' -bench Memory -benchtime 1x ./cmd/outboxd
 	go test -run '^$$' -bench . ./mail/...
 
 FUZZTIME := 30s

@@ -17,8 +17,11 @@ type Window struct {
 	Recipients bool
 }
 
-// day windows are counted; shorter ones are paced.
 const day = 24 * time.Hour
+
+// counted tells whether the window is counted, in slots of five minutes, or paced. A day is counted, since pacing would
+// spread its allowance over the night; so are the recipients of an hour, since mails differ in how many they have.
+func (w Window) counted() bool { return w.Per >= day || w.Recipients && w.Per >= time.Hour }
 
 // Bucket is what limits an account or a job.
 type Bucket struct {
@@ -113,7 +116,6 @@ type undo struct {
 // tats are the theoretical arrival times of the paced windows, in µs of the bucket's clock.
 type tats struct {
 	HourMails        int64 `db:"hour_mails"`
-	HourRecipients   int64 `db:"hour_recipients"`
 	MinuteMails      int64 `db:"minute_mails"`
 	MinuteRecipients int64 `db:"minute_recipients"`
 }
@@ -124,8 +126,6 @@ func (t *tats) of(w Window) *int64 {
 		return &t.MinuteRecipients
 	case w.Per <= time.Minute:
 		return &t.MinuteMails
-	case w.Recipients:
-		return &t.HourRecipients
 	}
 	return &t.HourMails
 }
@@ -260,7 +260,7 @@ func (b *Buckets) forget(buckets []Bucket) {
 func (b *Buckets) early(ctx context.Context, tx *sqlx.Tx, k Bucket, row bucketRow, now int64, recipients int) (time.Duration, error) {
 	wait := k.wait(row.tats, now)
 	for _, w := range k.Windows {
-		if w.Per < day {
+		if !w.counted() {
 			continue
 		}
 		full, err := b.full(ctx, tx, k.Name, w, now, recipients)
@@ -276,7 +276,7 @@ func (b *Buckets) early(ctx context.Context, tx *sqlx.Tx, k Bucket, row bucketRo
 func (k Bucket) wait(t tats, now int64) time.Duration {
 	wait := time.Duration(0)
 	for _, w := range k.Windows {
-		if w.Per < day {
+		if !w.counted() {
 			tau, _ := tolerance(w.Per)
 			wait = max(wait, time.Duration(*t.of(w)-tau.Microseconds()-now)*time.Microsecond)
 		}
@@ -287,7 +287,7 @@ func (k Bucket) wait(t tats, now int64) time.Duration {
 // advance moves the paced windows on by one mail.
 func (k Bucket) advance(t *tats, now int64, recipients int) {
 	for _, w := range k.Windows {
-		if w.Per >= day {
+		if w.counted() {
 			continue
 		}
 		n := int64(1)
@@ -304,7 +304,7 @@ func (b *Buckets) write(ctx context.Context, tx *sqlx.Tx, row bucketRow, after t
 	if after == row.tats && !row.corrected {
 		return nil
 	}
-	_, err := tx.ExecContext(ctx, b.sql["bucket-write"], after.HourMails, after.HourRecipients, after.MinuteMails, after.MinuteRecipients,
+	_, err := tx.ExecContext(ctx, b.sql["bucket-write"], after.HourMails, after.MinuteMails, after.MinuteRecipients,
 		row.ClockOffset, row.Name)
 	return err
 }

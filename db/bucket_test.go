@@ -130,10 +130,16 @@ func TestP3_RecipientsAreCountedWhereTheLimitSaysSo(t *testing.T) {
 	d := dbtest.New(t)
 	c := &clock{d: d}
 	b := c.daemon(t)
-	k := of(db.Window{N: 100, Per: time.Hour, Recipients: true})
+	k := of(db.Window{N: 100, Per: time.Minute, Recipients: true})
 	k[0].MaxRecipients = 51
-	if got := take(t, b, k, 10); !got.OK || !about(got.Wait[account], 10*72360*time.Millisecond-14*time.Second) {
+	if got := take(t, b, k, 10); !got.OK || !about(got.Wait[account], 10*1212*time.Millisecond-300*time.Millisecond) {
 		t.Errorf("ten recipients: %+v", got)
+	}
+	hour := []db.Bucket{{Name: "account:hour", Windows: []db.Window{{N: 100, Per: time.Hour, Recipients: true}}, MaxRecipients: 100}}
+	for i, recipients := range []int{60, 41, 40, 1} {
+		if got := take(t, b, hour, recipients); got.OK != (i%2 == 0) {
+			t.Errorf("take %d of %d recipients of an hour: %+v", i, recipients, got)
+		}
 	}
 	dayOnly := []db.Bucket{{Name: "account:day", Windows: []db.Window{{N: 100, Per: day, Recipients: true}}, MaxRecipients: 50}}
 	for i, recipients := range []int{50, 40, 11, 10, 1} {

@@ -79,8 +79,8 @@ func (b *Buckets) Refund(ctx context.Context, t Take) error {
 
 func (b *Buckets) refund(ctx context.Context, u undo) (int64, error) {
 	f, a := u.before, u.after
-	r, err := b.pool.db.ExecContext(ctx, b.sql["bucket-refund"], f.HourMails, f.HourRecipients, f.MinuteMails, f.MinuteRecipients,
-		u.name, a.HourMails, a.HourRecipients, a.MinuteMails, a.MinuteRecipients)
+	r, err := b.pool.db.ExecContext(ctx, b.sql["bucket-refund"], f.HourMails, f.MinuteMails, f.MinuteRecipients,
+		u.name, a.HourMails, a.MinuteMails, a.MinuteRecipients)
 	if err != nil {
 		return 0, err
 	}
@@ -153,7 +153,7 @@ func (b *Buckets) Usage(ctx context.Context, k Bucket) (Usage, error) {
 		}
 	}
 	for _, w := range k.Windows {
-		if w.Per < day {
+		if !w.counted() {
 			continue
 		}
 		full, err := b.full(ctx, b.pool.db, k.Name, w, now, 1)

@@ -3,8 +3,6 @@ package jobs
 import (
 	"context"
 	"errors"
-	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -34,10 +32,15 @@ type account struct {
 	refused refusals      // other senders that its server does not accept
 	dials   *rate.Limiter // a server that drops each connection is not dialled in a loop
 
+	shared bool    // by several companies
+	limits *outage // of the database that has the bucket; nil where that is the company's own
+
 	mu       sync.Mutex
 	paused   time.Time     // nothing is tried before
 	resumed  chan struct{} // closed when the pause changes
+	asked    time.Time     // when another daemon's word on the pause was last asked for
 	failures int           // troubles in a row, of all daemons
+	mended   bool          // its settings have changed since: a pause of before does not hold back the first try
 }
 
 // sender holds one connection, or the place for one.
@@ -49,13 +52,13 @@ type sender struct {
 
 const (
 	idleSession  = 30 * time.Second // longer idle sessions are closed: servers do the same, less politely
-	mailsSession = 200              // then a new session, as providers ask
+	mailsSession = 500              // then a new session: servers want to let go now and then
 )
 
 func newAccount(conf *jobfile.Account, smtp smtpout.Config, buckets *db.Buckets, log *zap.Logger, alerts *alerter) *account {
 	a := &account{conf: conf, smtp: smtp, bucket: accountBucket(conf), buckets: buckets, alerts: alerts,
 		log: log.With(zap.String("account", conf.Name)), senders: make(chan *sender, conf.Connections), pace: newPace(),
-		dials: rate.NewLimiter(rate.Every(time.Second), conf.Connections), resumed: make(chan struct{})}
+		dials: rate.NewLimiter(rate.Limit(2*conf.Connections), conf.Connections), resumed: make(chan struct{})}
 	if own, err := mail.ParseAddress(conf.From); err == nil {
 		a.sender, a.domain = own.Addr(), own.Host
 	}
@@ -143,33 +146,6 @@ func (a *account) free(s *sender) {
 	a.senders <- s
 }
 
-func (a *account) pauseLeft() time.Duration {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return time.Until(a.paused)
-}
-
-func (a *account) awaitHealth(ctx context.Context) error {
-	for {
-		a.mu.Lock()
-		left, resumed := time.Until(a.paused), a.resumed
-		a.mu.Unlock()
-		if left <= 0 {
-			return ctx.Err()
-		}
-		timer := time.NewTimer(left)
-		select {
-		case <-timer.C:
-		case <-resumed:
-		case <-ctx.Done():
-		}
-		timer.Stop()
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-	}
-}
-
 // errPaused says that another daemon has found the account in trouble.
 var errPaused = errors.New("the account is paused")
 
@@ -180,13 +156,15 @@ func (a *account) ready(ctx context.Context, s *sender) error {
 	}
 	a.drop(s)
 	health, err := a.buckets.Health(ctx, a.bucket.Name)
-	if err != nil {
+	if err = a.asks(err); err != nil {
 		return err
 	}
 	a.mu.Lock()
 	a.failures = health.Failures
+	mended := a.mended
+	a.mended = false
 	a.mu.Unlock()
-	if health.Left > 0 {
+	if health.Left > 0 && !mended {
 		a.pauseUntil(time.Now().Add(health.Left))
 		return errPaused
 	}
@@ -202,6 +180,9 @@ func (a *account) ready(ctx context.Context, s *sender) error {
 		return err
 	}
 	s.session, s.mails, s.since = session, 0, time.Now()
+	if health.Left > 0 {
+		return a.asks(a.buckets.Pause(ctx, a.bucket.Name, 0, health.Scope, health.Reason))
+	}
 	return nil
 }
 
@@ -236,95 +217,4 @@ func (a *account) shut() {
 	for range cap(a.senders) {
 		a.drop(<-a.senders)
 	}
-}
-
-// pauseFor is the pause that fits what the reply says about the next try; each trouble in a row makes the pause longer.
-func pauseFor(o mail.Outcome, failures int) time.Duration {
-	first, factor, most := 15*time.Second, 2.0, 15*time.Minute
-	switch {
-	case o.Retry == mail.RetryStop:
-		first, factor, most = 5*time.Minute, 3, 4*time.Hour
-	case o.Retry == mail.RetryLater:
-		first, factor, most = time.Hour, 1, time.Hour
-	case o.Verdict == mail.Throttled:
-		first, most = time.Minute, time.Hour
-	}
-	pause := float64(first)
-	for range min(failures, 20) {
-		pause = min(pause*factor, float64(most))
-	}
-	// Jitter upwards only: a shorter pause would hammer.
-	return time.Duration(pause * (1 + rand.Float64()/10))
-}
-
-// alertAfter is how many troubles in a row a person is told of: at once where only a person can help.
-func alertAfter(o mail.Outcome) int {
-	if o.Retry == mail.RetryStop {
-		return 1
-	}
-	return 4
-}
-
-// trouble pauses the account in all daemons, so that nobody is locked out and no server hammered, and returns the pause.
-// Several mails that meet the same trouble count as one.
-func (a *account) trouble(ctx context.Context, o mail.Outcome) time.Duration {
-	a.mu.Lock()
-	if left := time.Until(a.paused); left > 0 {
-		a.mu.Unlock()
-		return left
-	}
-	pause := pauseFor(o, a.failures)
-	a.failures++
-	failures := a.failures
-	a.mu.Unlock()
-	a.pauseUntil(time.Now().Add(pause))
-
-	reason := explain(o)
-	if err := a.buckets.Pause(ctx, a.bucket.Name, pause, o.Scope.String(), reason); err != nil {
-		a.log.Warn(eventStoreError, zap.Error(err))
-	}
-	a.log.Warn(eventAccountPaused, zap.Duration("pause", pause), zap.Stringer("scope", o.Scope), zap.String("class", string(o.Class)),
-		zap.Stringer("step", o.Step), zap.Stringer("reply", o.Reply), zap.String("remedy", o.Remedy), zap.Int("failures", failures))
-	if failures >= alertAfter(o) {
-		a.alerts.start(a.alertKey(), fmt.Sprintf("account %s is paused", a.conf.Name),
-			fmt.Sprintf("The account %s (%s) cannot send:\n\n%s\n\nIts mail waits and no attempt is spent. outboxd tries again by itself, the next time in about %s.",
-				a.conf.Name, a.smtp, reason, pause.Round(time.Second)))
-	}
-	return pause
-}
-
-func (a *account) alertKey() string { return "account " + a.conf.Name }
-
-// pauseUntil moves the end of the pause.
-func (a *account) pauseUntil(t time.Time) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.paused = t
-	close(a.resumed)
-	a.resumed = make(chan struct{})
-}
-
-// well notes that a mail went through: the troubles are over.
-func (a *account) well(ctx context.Context) {
-	a.mu.Lock()
-	ill := a.failures > 0
-	a.failures = 0
-	a.mu.Unlock()
-	if !ill {
-		return
-	}
-	a.pauseUntil(time.Time{})
-	if err := a.buckets.Heal(ctx, a.bucket.Name); err != nil {
-		a.log.Warn(eventStoreError, zap.Error(err))
-	}
-	a.log.Info(eventAccountWell)
-	a.alerts.end(a.alertKey(), fmt.Sprintf("account %s sends again", a.conf.Name))
-}
-
-// explain is an outcome for a person: what the server said, and what to do about it.
-func explain(o mail.Outcome) string {
-	if o.Remedy == "" {
-		return o.String()
-	}
-	return o.String() + ". " + o.Remedy
 }

@@ -33,13 +33,13 @@ type alerter struct {
 
 type alert struct {
 	subject, text string
-	about         string // key of the trouble
-	tries         int
+	about         string    // key of the trouble
+	since         time.Time // when it was to be told
 }
 
 const (
 	maxAlerts     = 100 // waiting to be sent; more are only logged
-	alertTries    = 60
+	alertPatience = 6 * time.Hour
 	alertInterval = time.Minute
 	alertTimeout  = 2 * time.Minute
 )
@@ -62,7 +62,7 @@ func (a *alerter) start(key, subject, text string) {
 	a.troubles[key] = true
 	a.mu.Unlock()
 	if !known {
-		a.add(alert{subject: subject, text: text, about: key})
+		a.add(alert{subject: subject, text: text, about: key, since: time.Now()})
 	}
 }
 
@@ -73,7 +73,7 @@ func (a *alerter) end(key, subject string) {
 	delete(a.troubles, key)
 	a.mu.Unlock()
 	if known {
-		a.add(alert{subject: subject, text: subject + ".", about: key})
+		a.add(alert{subject: subject, text: subject + ".", about: key, since: time.Now()})
 	}
 }
 
@@ -107,8 +107,9 @@ func (a *alerter) run(stop context.Context, pulse *pulse) {
 		waiting := a.queue
 		a.queue = nil
 		a.mu.Unlock()
+		// How long servers take is bounded by the deadlines of each wait, not by the watchdog's patience.
+		pulse.end()
 		for _, one := range waiting {
-			pulse.beat()
 			a.deliver(stop, one)
 		}
 	}
@@ -136,13 +137,15 @@ func (a *alerter) deliver(stop context.Context, one alert) {
 		}
 		errs = append(errs, fmt.Errorf("account %s: %w", acc.conf.Name, err))
 	}
-	if one.tries++; one.tries >= alertTries {
+	if time.Since(one.since) >= alertPatience {
 		a.log.Error(eventAlertFailed, zap.String("subject", one.subject), zap.Error(errors.Join(errs...)))
 		return
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.queue = append(a.queue, one)
+	if len(a.queue) < maxAlerts {
+		a.queue = append(a.queue, one)
+	}
 }
 
 func (a *alerter) isOn(key string) bool {
@@ -185,16 +188,25 @@ func (a *account) sendAlert(ctx context.Context, to []string, subject, text stri
 		return err
 	}
 	if a.limited() {
+		taken := time.Now()
 		take, err := a.buckets.Take(ctx, []db.Bucket{a.bucket}, len(d.To))
-		if err != nil {
+		if err = a.asks(err); err != nil {
 			return err
 		}
 		a.pace.next(time.Now().Add(take.Wait[a.bucket.Name]))
 		if !take.OK {
 			return errLost
 		}
+		d.BeforeData = func(context.Context) error {
+			if time.Since(taken) > a.bucket.Hold() {
+				return errLost
+			}
+			return nil
+		}
 	}
+	p.endTurn()
 	r := s.session.Send(ctx, d)
+	s.mails++
 	if r.Stopped != nil {
 		return r.Stopped
 	}

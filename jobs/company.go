@@ -4,15 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/crc32"
-	"strings"
+	"slices"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
 	"outboxd/db"
-	"outboxd/mail"
 )
 
 // company is one company at work: its database, its jobs, and the leases it holds.
@@ -33,21 +31,15 @@ type company struct {
 	mu      sync.Mutex
 	leases  map[db.Lease]bool
 	lanes   *lanes
-	strikes map[string]int // throttled recipients in a row, by domain
-	down    string         // why the database cannot be used, "" when it can
-	since   time.Time      // of the last change of down
-	told    bool           // a person knows that it is down
-}
-
-// lanes is what the lanes said at the last poll.
-type lanes struct {
-	open   []db.Lane         // whose pause is over
-	paused map[uint32]uint32 // hash of the recipient domain to lane
+	strikes map[string]int      // throttled recipients in a row, by domain
+	learned map[uint32][]string // accounts by route, where the route alone does not tell
+	quiet   map[string]bool     // domains that wait: what is still in flight to them is no news
+	outage  *outage             // of its database
 }
 
 const (
 	housekeeping   = 5 * time.Second
-	downAlertAfter = time.Minute
+	lateCommit     = time.Hour
 	strikesToPause = 3
 	domainLane     = "domain:"
 )
@@ -91,6 +83,7 @@ func (c *company) start(own bool) bool {
 		}
 		c.report(err)
 		if err == nil {
+			c.outage.over()
 			return true
 		}
 		if !sleep(c.stop, pause) {
@@ -99,39 +92,10 @@ func (c *company) start(own bool) bool {
 	}
 }
 
-// report notes whether the company's database works; a person is told once, and once when it is over.
+// report notes how a statement in the company's database went. What a stop cut off says nothing.
 func (c *company) report(err error) {
-	if c.stop.Err() != nil && err != nil {
-		return
-	}
-	c.mu.Lock()
-	was, since := c.down, c.since
-	switch {
-	case err == nil && was == "", err != nil && was != "":
-	case err == nil:
-		c.down, c.since = "", time.Now()
-	default:
-		c.down, c.since = err.Error(), time.Now()
-	}
-	tell := err != nil && was != "" && !c.told && time.Since(since) >= downAlertAfter
-	over := err == nil && was != "" && c.told
-	if tell || over {
-		c.told = tell
-	}
-	c.mu.Unlock()
-	switch {
-	case err != nil && was == "":
-		c.log.Error(eventCompanyDown, zap.Error(err), zap.String("remedy", storeRemedy(err)))
-	case err == nil && was != "":
-		c.log.Info(eventCompanyUp, zap.Duration("after", time.Since(since)))
-	}
-	if tell {
-		c.e.alerts.start("company "+c.name, fmt.Sprintf("company %s: its database cannot be used", c.name),
-			fmt.Sprintf("The database of company %s has been out of reach or out of order since %s:\n\n%v\n%s\n\nIts mail waits; outboxd goes on by itself when the database is back. Other companies are not affected.",
-				c.name, c.local(since), err, storeRemedy(err)))
-	}
-	if over {
-		c.e.alerts.end("company "+c.name, fmt.Sprintf("company %s: its database works again", c.name))
+	if err == nil || c.stop.Err() == nil {
+		c.outage.note(err)
 	}
 }
 
@@ -172,16 +136,32 @@ func (c *company) keepHouse(ctx context.Context) {
 		if n%3 == 0 {
 			c.report(c.rescue(ctx, ""))
 		}
-		next, expired, _, err := c.place.Store.Expire(ctx, cursor)
+		next, expired, end, err := c.place.Store.Expire(ctx, cursor)
 		if err != nil {
 			c.report(err)
 			continue
 		}
-		if cursor = next; expired > 0 {
+		if cursor = next; end && !cursor.At.IsZero() {
+			// Rows may be committed after their time: the last hour is looked through again.
+			cursor = db.ExpireCursor{At: cursor.At.Add(-lateCommit)}
+		}
+		if expired > 0 {
 			c.log.Warn(eventExpired, zap.Int64("rows", expired))
 		}
 		if n%12 == 0 {
 			c.checkUncertain(ctx)
+		}
+		if n%purgeUsageEvery == 0 {
+			c.purgeUsage(ctx)
+		}
+	}
+}
+
+// purgeUsage drops what the limits of the jobs do not count any more.
+func (c *company) purgeUsage(ctx context.Context) {
+	for _, job := range c.place.Company.Jobs {
+		if b, limited := jobBucket(c.name, job); limited {
+			c.report(c.place.Own.PurgeUsage(ctx, b.Name, time.Now()))
 		}
 	}
 }
@@ -264,7 +244,8 @@ func (c *company) settle(t db.Settlement) {
 		case errors.As(err, &lost):
 			c.log.Warn(eventLeaseLost, zap.Uint64("id", t.ID), zap.String("token", t.Token), zap.String("state", string(t.State)))
 			return
-		case !db.Waits(err):
+		case db.Kind(err) == db.KindData:
+			// The server refuses the outcome itself. Everything else heals, or a person heals it.
 			c.log.Error(eventUnsettled, zap.Uint64("id", t.ID), zap.String("token", t.Token), zap.String("state", string(t.State)), zap.Error(err))
 			return
 		}
@@ -286,91 +267,30 @@ func (c *company) failsUnroutable(r *runner) bool {
 	return c.place.Company.Jobs[0] == r.job
 }
 
-// refreshLanes reads the lanes anew.
-func (c *company) refreshLanes(ctx context.Context) (*lanes, error) {
-	all, err := c.place.Store.Lanes(ctx)
-	if err != nil {
-		return nil, err
+// learnRoute remembers that a route has rows of this account too: other rows of the route may not be sent, or two names
+// have the same hash. It tells whether the account is at work.
+func (c *company) learnRoute(row db.Row, account string) bool {
+	if c.accounts[account] == nil {
+		return false
 	}
-	l := &lanes{paused: map[uint32]uint32{}}
-	for _, lane := range all {
-		if lane.Open {
-			l.open = append(l.open, lane)
-		} else if domain, ok := strings.CutPrefix(lane.Name, domainLane); ok {
-			l.paused[crc32.ChecksumIEEE([]byte(domain))] = lane.ID
-		}
-	}
-	c.mu.Lock()
-	c.lanes = l
-	c.mu.Unlock()
-	return l, nil
-}
-
-func (c *company) pausedLanes() map[uint32]uint32 {
+	hash := routeHash(row.Account, row.From)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.lanes.paused
+	if !slices.Contains(c.learned[hash], account) {
+		c.learned[hash] = append(c.learned[hash], account)
+	}
+	return true
 }
 
-// learn notes what a transaction tells about the recipients' domains: several throttled recipients in a row pause the
-// domain, so that its rows step aside together; in a lane that has just reopened one is enough. One that goes through
-// ends the trouble.
-func (c *company) learn(p *parcel, outcomes []mail.Outcome) {
-	for i, o := range outcomes {
-		_, domain, _ := strings.Cut(p.envelope.To[i], "@")
-		throttled := o.Verdict == mail.Throttled && o.Scope == mail.ScopeRecipient
-		c.mu.Lock()
-		if throttled {
-			c.strikes[domain]++
-		} else {
-			delete(c.strikes, domain)
-		}
-		pause := c.strikes[domain] >= strikesToPause || throttled && p.row.Lane != 0
-		if pause {
-			delete(c.strikes, domain)
-		}
-		c.mu.Unlock()
-		if pause {
-			c.pauseDomain(domain, o)
-		}
-		if o.Verdict == mail.Accepted && p.row.Lane != 0 {
-			c.report(c.place.Store.HealLane(context.WithoutCancel(c.stop), p.row.Lane))
-		}
-	}
-}
-
-func (c *company) pauseDomain(domain string, o mail.Outcome) {
-	ctx := context.WithoutCancel(c.stop)
-	failures := 0
-	for _, lane := range c.openLanes() {
-		if lane.Name == domainLane+domain {
-			failures = lane.Failures
-		}
-	}
-	wait := pauseFor(o, failures)
-	if _, err := c.place.Store.PauseLane(ctx, domainLane+domain, wait, explain(o)); err != nil {
-		c.report(err)
-		return
-	}
-	c.log.Warn(eventDomainPaused, zap.String("domain", domain), zap.Duration("pause", wait), zap.Stringer("reply", o.Reply))
-}
-
-func (c *company) openLanes() []db.Lane {
+// learnedOf lists the accounts that were found to have rows of the route.
+func (c *company) learnedOf(route uint32) []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.lanes == nil {
-		return nil
-	}
-	return c.lanes.open
+	return slices.Clone(c.learned[route])
 }
 
 // now is the time in the company's zone.
 func (c *company) now() time.Time { return time.Now().In(c.place.Company.Timezone) }
-
-// local writes a time in the company's zone.
-func (c *company) local(t time.Time) string {
-	return t.In(c.place.Company.Timezone).Format("2006-01-02 15:04:05 MST")
-}
 
 // sleep waits, and tells whether ctx still lives.
 func sleep(ctx context.Context, d time.Duration) bool {

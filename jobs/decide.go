@@ -36,8 +36,8 @@ func (f *feeder) decide(p *parcel, r smtpout.Result) db.Settlement {
 	t := db.Settlement{Lease: p.row.Lease}
 	if r.Stopped != nil {
 		t.Change = db.Change{State: db.Queued, GivenBack: true, Lane: p.row.Lane}
-		if r.Marked {
-			// The mark stands, the body never began: say so, or the attempt would look uncertain for ever.
+		if p.asked {
+			// The mark may stand and the body never began: say so, or the attempt would look uncertain for ever.
 			t.Attempt = f.attempt(mail.Outcome{Step: mail.StepData, Reply: mail.Reply{Text: "stopped before the message was sent"}})
 		}
 		return t
@@ -48,6 +48,9 @@ func (f *feeder) decide(p *parcel, r smtpout.Result) db.Settlement {
 	t.Attempt = f.attempt(r.Message)
 	t.Change = db.Change{State: d.state, Account: f.a.conf.Name, Sent: d.accepted, Code: r.Message.Reply.Code, Enhanced: r.Message.Reply.Enhanced,
 		LastError: d.reason}
+	if d.state == db.Queued {
+		t.Lane = p.row.Lane
+	}
 	if p.all != nil {
 		t.Recipients = d.each
 	}
@@ -119,11 +122,14 @@ func (f *feeder) judge(p *parcel, outcomes []mail.Outcome) judgement {
 	return d
 }
 
-// giveUp ends the recipients that were refused for now once too often.
+// giveUp ends the recipients that were refused for now once too often. Whether one has the mail that was sent to it without
+// a reply stays uncertain.
 func giveUp(each []db.Recipient, open []int, outcomes []mail.Outcome, attempts int) {
 	for i, o := range outcomes {
 		if r := &each[open[i]]; r.State == db.RecipientOpen && !o.PausesAccount() {
-			r.State = db.RecipientFailed
+			if r.State = db.RecipientFailed; o.Verdict == mail.Uncertain {
+				r.State = db.RecipientUncertain
+			}
 			r.LastError = fmt.Sprintf("given up after %d tries: %s", attempts, r.LastError)
 		}
 	}
@@ -198,5 +204,3 @@ func (f *feeder) logOutcome(t db.Settlement, row db.Row) {
 		f.log.Info(eventDeferred, fields...)
 	}
 }
-
-func errField(err error) zap.Field { return zap.Error(err) }

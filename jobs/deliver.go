@@ -2,10 +2,7 @@ package jobs
 
 import (
 	"context"
-	"errors"
-	"hash/crc32"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -26,9 +23,10 @@ type runner struct {
 
 	mu      sync.Mutex
 	feeders map[string]*feeder
-	learned map[uint32][]string // routes whose rows go by more than one account
-	next    int64               // where the next look at the routes begins
+	next    int64 // where the next look at the routes begins
+	lane    int   // with which of the open lanes the next poll begins
 	sorting bool
+	failing bool
 	group   sync.WaitGroup // feeders and mails in flight
 }
 
@@ -41,7 +39,7 @@ const (
 
 func newRunner(c *company, job *jobfile.Deliver, work context.Context) *runner {
 	r := &runner{c: c, job: job, pace: newPace(), work: work, log: c.log.With(zap.String("job", job.Name)),
-		feeders: map[string]*feeder{}, learned: map[uint32][]string{}, next: -1}
+		feeders: map[string]*feeder{}, next: -1}
 	r.bucket, _ = jobBucket(c.place.Company.Name, job)
 	return r
 }
@@ -63,6 +61,8 @@ func (r *runner) run(stop context.Context) {
 		case <-stop.Done():
 		}
 	}
+	// How long the mails in flight may take is the servers' matter.
+	pulse.end()
 	r.group.Wait()
 }
 
@@ -79,7 +79,10 @@ func (r *runner) poll(ctx context.Context) error {
 	if r.next = -1; len(found) == routesAtOnce {
 		r.next = int64(found[len(found)-1].Hash)
 	}
-	for _, lane := range lanes.open[:min(len(lanes.open), lanesAtOnce)] {
+	lanes = lanes.window(r.lane, lanesAtOnce)
+	r.lane += lanesAtOnce
+	all := []uint32{0}
+	for _, lane := range lanes.open {
 		more, err := r.c.place.Store.Routes(ctx, lane.ID, -1, routesAtOnce)
 		if err != nil {
 			return err
@@ -90,15 +93,17 @@ func (r *runner) poll(ctx context.Context) error {
 			}
 		}
 		found = append(found, more...)
+		all = append(all, lane.ID)
 	}
 	byAccount, lost := r.assign(found)
 	for name, routes := range byAccount {
 		r.feeder(ctx, name).offer(routes, lanes)
 	}
-	return r.failUnroutable(ctx, lost, lanes)
+	r.failUnroutable(ctx, lost, all)
+	return nil
 }
 
-// assign sorts routes by account; lost are those that no account may send.
+// assign sorts routes by account; lost are those of which a row may be sent by none, and that no feeder looks into.
 func (r *runner) assign(found []db.Route) (byAccount map[string][]uint32, lost []uint32) {
 	byAccount = map[string][]uint32{}
 	add := func(name string, hash uint32) {
@@ -108,18 +113,16 @@ func (r *runner) assign(found []db.Route) (byAccount map[string][]uint32, lost [
 	}
 	for _, route := range found {
 		conf, err := r.c.resolver.resolve(route.Account, route.From)
-		var refused *RouteError
+		learned := r.c.learnedOf(route.Hash)
 		switch {
-		case errors.As(err, &refused):
-			lost = append(lost, route.Hash)
-		case err == nil && conf.Active:
+		case err == nil:
 			add(conf.Name, route.Hash)
+		case len(learned) == 0 && !slices.Contains(lost, route.Hash):
+			lost = append(lost, route.Hash)
 		}
-		r.mu.Lock()
-		for _, name := range r.learned[route.Hash] {
+		for _, name := range learned {
 			add(name, route.Hash)
 		}
-		r.mu.Unlock()
 	}
 	return byAccount, lost
 }
@@ -129,20 +132,6 @@ func (r *runner) takes(account string) bool {
 	return r.c.accounts[account] != nil && (len(r.job.Accounts) == 0 || slices.Contains(r.job.Accounts, account))
 }
 
-// learn remembers that a route has rows of another account too: two names with the same hash.
-func (r *runner) learn(row db.Row, account string) {
-	text := strings.ToLower(row.Account)
-	if text == "" {
-		text, _ = senderDomain(row.From) // it could be resolved, so it can be read
-	}
-	hash := crc32.ChecksumIEEE([]byte(text))
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !slices.Contains(r.learned[hash], account) {
-		r.learned[hash] = append(r.learned[hash], account)
-	}
-}
-
 func (r *runner) priorities() []int {
 	if len(r.job.Priority) > 0 {
 		return r.job.Priority
@@ -150,51 +139,77 @@ func (r *runner) priorities() []int {
 	return db.Priorities
 }
 
-// failUnroutable ends rows that no account may send: they must not wait for ever, and cost no connection.
-func (r *runner) failUnroutable(ctx context.Context, routes []uint32, lanes *lanes) error {
+// failUnroutable ends rows that no account may send, in the background: they must not wait for ever, and cost no
+// connection.
+func (r *runner) failUnroutable(stop context.Context, routes []uint32, lanes []uint32) {
 	if len(routes) == 0 || !r.c.failsUnroutable(r) {
-		return nil
+		return
 	}
-	for ctx.Err() == nil {
-		got, err := r.c.place.Store.Claim(ctx, db.Claim{Instance: r.c.e.instance, Routes: routes, Priorities: db.Priorities,
-			Lanes: []uint32{0}, Limit: 100, Octets: claimOctets, Domain: "outboxd.invalid"})
-		if err != nil || len(got.Rows) == 0 {
-			return err
-		}
-		for _, row := range got.Rows {
-			t := db.Settlement{Lease: row.Lease, Change: db.Change{State: db.Queued, GivenBack: true}}
-			if conf, err := r.c.resolver.resolve(row.Account, row.From); err != nil {
-				t.Change = db.Change{State: db.Failed, Verdict: true, LastError: err.Error()}
-				r.log.Warn(eventFailed, zap.Uint64("id", row.ID), zap.String("reason", err.Error()))
-			} else {
-				r.learn(row, conf.Name)
-				t.Wait = time.Second
+	r.alone(&r.failing, func() {
+		for more := true; more && stop.Err() == nil; {
+			var err error
+			if more, err = r.failSome(routes, lanes); err != nil {
+				r.c.report(err)
+				return
 			}
-			r.c.settle(t)
 		}
+	})
+}
+
+// failSome takes some rows and fails those that no account may send. It returns whether there may be more of them: where
+// others stand between them, the accounts' feeders go on, and fail what they find.
+func (r *runner) failSome(routes []uint32, lanes []uint32) (more bool, err error) {
+	got, err := r.c.place.Store.Claim(context.WithoutCancel(r.c.stop), db.Claim{Instance: r.c.e.instance, Routes: routes,
+		Priorities: db.Priorities, Lanes: lanes, Limit: 100, Octets: claimOctets, Domain: "outboxd.invalid"})
+	if err != nil || len(got.Rows) == 0 {
+		return false, err
 	}
-	return ctx.Err()
+	more = true
+	var settling sync.WaitGroup
+	for _, row := range got.Rows {
+		t := db.Settlement{Lease: row.Lease, Change: db.Change{State: db.Queued, GivenBack: true, Lane: row.Lane}}
+		if conf, err := r.c.resolver.resolve(row.Account, row.From); err != nil {
+			t.Change = db.Change{State: db.Failed, Verdict: true, LastError: err.Error()}
+			r.log.Warn(eventFailed, zap.Uint64("id", row.ID), zap.String("reason", err.Error()))
+		} else {
+			// An inactive account's rows make room for those behind them.
+			if more = false; !r.c.learnRoute(row, conf.Name) {
+				t.Wait = time.Minute
+			}
+		}
+		r.c.hold(row.Lease)
+		settling.Go(func() {
+			r.c.settle(t)
+			r.c.unhold(row.Lease)
+		})
+	}
+	settling.Wait()
+	return more, nil
+}
+
+// alone runs work in the background unless it runs already.
+func (r *runner) alone(running *bool, work func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if *running {
+		return
+	}
+	*running = true
+	r.group.Go(func() {
+		work()
+		r.mu.Lock()
+		*running = false
+		r.mu.Unlock()
+	})
 }
 
 // sortAside puts rows of paused domains into their lanes, in the background and one queue after the other.
 func (r *runner) sortAside(routes []uint32) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.sorting {
-		return
-	}
-	r.sorting = true
-	r.group.Go(func() {
-		defer func() {
-			r.mu.Lock()
-			r.sorting = false
-			r.mu.Unlock()
-		}()
+	r.alone(&r.sorting, func() {
 		paused := r.c.pausedLanes()
 		for _, route := range routes {
 			for _, priority := range r.priorities() {
-				err := r.c.place.Store.SortAside(r.c.stop, db.Queue{Route: route, Priority: priority}, paused, r.hint)
-				if err != nil {
+				if err := r.c.place.Store.SortAside(r.c.stop, db.Queue{Route: route, Priority: priority}, paused, r.hint); err != nil {
 					r.c.report(err)
 					return
 				}

@@ -188,6 +188,8 @@ func TestQueueWhy(t *testing.T) {
 }
 
 // pools opens the buckets as the engine does.
+func (s *site) bucketName() string { return fmt.Sprintf("account:127.0.0.1:%d", s.smtp.Port()) }
+
 func (s *site) buckets() *db.Buckets {
 	s.t.Helper()
 	b, err := s.db.Pool.Buckets(s.db.Name, nil)
@@ -200,7 +202,7 @@ func (s *site) buckets() *db.Buckets {
 func TestQueueWhyOfWaiting(t *testing.T) {
 	s, d := deskSite(t)
 	ctx := t.Context()
-	bucket := db.Bucket{Name: "account:@127.0.0.1", MaxRecipients: 1, Windows: []db.Window{{N: 300, Per: time.Hour}}}
+	bucket := db.Bucket{Name: s.bucketName(), MaxRecipients: 1, Windows: []db.Window{{N: 300, Per: time.Hour}}}
 	for range 3 {
 		if _, err := s.buckets().Take(ctx, []db.Bucket{bucket}, 1); err != nil {
 			t.Fatal(err)
@@ -280,7 +282,7 @@ func TestStatus(t *testing.T) {
 	if a := got.Accounts[1]; a.State != jobs.AccountInactive {
 		t.Errorf("%+v", a)
 	}
-	if err := s.buckets().Pause(ctx, "account:@127.0.0.1", time.Hour, "server", "refused. Wait."); err != nil {
+	if err := s.buckets().Pause(ctx, s.bucketName(), time.Hour, "server", "refused. Wait."); err != nil {
 		t.Fatal(err)
 	}
 	if got, err = d.Status(ctx, jobs.StatusRequest{}); err != nil {

@@ -34,6 +34,8 @@ type Engine struct {
 	pulses   *pulses
 	alerts   *alerter
 	started  time.Time
+	control  *outage       // of the control database
+	patience time.Duration // how long a database is out of reach before a person is told
 
 	kill context.Context // ends when mails in flight are to be abandoned; set by Run
 
@@ -59,7 +61,9 @@ func New(file *jobfile.File, o Options) (*Engine, error) {
 	}
 	id := sha256.Sum256([]byte(o.Name))
 	e := &Engine{log: o.Log, host: o.Host, instance: db.Instance{ID: hex.EncodeToString(id[:4]), Host: o.Host},
-		pulses: newPulses(), alerts: newAlerter(o.Log, o.Host)}
+		pulses: newPulses(), alerts: newAlerter(o.Log, o.Host), patience: downAlertAfter}
+	e.control = e.newOutage(e.log, "control", "the control database", "What is sent by limited accounts of several companies waits.", time.Local)
+	e.control.down, e.control.up = eventControlDown, eventControlUp
 	world, err := Open(file)
 	if err != nil {
 		return nil, err
@@ -86,13 +90,17 @@ func (e *Engine) openAccounts(w *World, before map[string]*account) (map[string]
 			continue
 		}
 		buckets := w.bucketsOf(conf)
-		mark := fingerprint(conf, smtp.Password, buckets.Key())
+		shared := w.usersOf(conf.Name) > 1
+		mark := fingerprint(conf, smtp.Password, buckets.Key(), shared)
 		if old := before[conf.Name]; old != nil && old.mark == mark {
 			accounts[conf.Name] = old
 			continue
 		}
 		a := newAccount(conf, smtp, buckets, e.log, e.alerts)
-		a.mark = mark
+		a.mark, a.mended, a.shared = mark, before[conf.Name] != nil, shared
+		if buckets == w.buckets {
+			a.limits = e.control
+		}
 		accounts[conf.Name] = a
 	}
 	return accounts, errors.Join(errs...)
@@ -128,20 +136,20 @@ func (e *Engine) Run(stop, kill context.Context) error {
 
 	<-stop.Done()
 	e.log.Info(eventStopping)
-	drained := make(chan struct{})
+	ended := make(chan error, 1)
 	go func() {
 		e.drain()
-		close(drained)
+		cancel()
+		helpers.Wait()
+		ended <- e.close()
 	}()
 	select {
-	case <-drained:
+	case err := <-ended:
+		e.log.Info(eventStopped)
+		return err
 	case <-kill.Done():
 		return errors.New("stopped before the mails in flight had ended: their leases run out and the marks decide")
 	}
-	cancel()
-	helpers.Wait()
-	e.log.Info(eventStopped)
-	return e.close()
 }
 
 // drain stops taking and waits until nothing is in flight.
@@ -171,6 +179,7 @@ func (e *Engine) close() error {
 
 // startCompanies starts the companies of the current world, but for those in kept. The caller holds the lock.
 func (e *Engine) startCompanies(kept map[string]bool) {
+	e.alerts.use(e.world.File.Alerts, e.alertAccounts())
 	for i, p := range e.world.Companies {
 		name := p.Company.Name
 		if kept[name] {
@@ -191,13 +200,15 @@ func (e *Engine) startCompanies(kept map[string]bool) {
 		e.alerts.start("left out "+out.File, fmt.Sprintf("companies left out: %s", out.File),
 			fmt.Sprintf("%s has errors, so its companies (%s) are left out and send nothing:\n\n%s\n\nMend the file, then: systemctl reload outboxd", out.File, strings.Join(out.Companies, ", "), out.Problems))
 	}
-	e.alerts.use(e.world.File.Alerts, e.alertAccounts())
 }
 
 func (e *Engine) newCompany(p *Place) *company {
 	c := &company{e: e, name: p.Company.Name, place: p, resolver: newResolver(e.world.File, p.Company), accounts: map[string]*account{},
 		mark: e.companyMark(e.world, e.accounts, p), log: e.log.With(zap.String("company", p.Company.Name)), wake: make(chan struct{}),
-		done: make(chan struct{}), leases: map[db.Lease]bool{}, strikes: map[string]int{}, since: time.Now()}
+		done: make(chan struct{}), leases: map[db.Lease]bool{}, strikes: map[string]int{}, learned: map[uint32][]string{},
+		lanes: &lanes{paused: map[uint32]uint32{}}, quiet: map[string]bool{}}
+	c.outage = e.newOutage(c.log, "company "+c.name, "company "+c.name+": its database", "Its mail waits, other companies are not affected.", p.Company.Timezone)
+	c.outage.down, c.outage.up = eventCompanyDown, eventCompanyUp
 	c.stop, c.cancel = context.WithCancel(context.Background())
 	for _, name := range p.Company.Accounts {
 		if a := e.accounts[name]; a != nil {
@@ -205,6 +216,13 @@ func (e *Engine) newCompany(p *Place) *company {
 		}
 	}
 	return c
+}
+
+// downAlertAfter is how long a database is out of reach before a person is told.
+const downAlertAfter = time.Minute
+
+func (e *Engine) newOutage(log *zap.Logger, key, what, effect string, zone *time.Location) *outage {
+	return &outage{log: log, alerts: e.alerts, key: key, what: what, effect: effect, zone: zone, after: e.patience, since: time.Now()}
 }
 
 // companyMark is the fingerprint of all that a company's work depends on.
@@ -244,11 +262,15 @@ func (e *Engine) alertAccounts() []*account {
 	return list
 }
 
-// keepAccounts closes sessions that nobody uses.
+// purgeUsageEvery is how many rounds of keepAccounts, or of housekeeping, pass until what no limit counts any more is
+// dropped.
+const purgeUsageEvery = 200
+
+// keepAccounts closes sessions that nobody uses, and drops what no limit counts any more.
 func (e *Engine) keepAccounts(ctx context.Context) {
 	pulse := e.pulses.add("accounts")
 	defer pulse.end()
-	for sleep(ctx, idleSession/2) {
+	for n := 0; sleep(ctx, idleSession/2); n++ {
 		pulse.beat()
 		e.mu.Lock()
 		all := make([]*account, 0, len(e.accounts))
@@ -258,6 +280,12 @@ func (e *Engine) keepAccounts(ctx context.Context) {
 		e.mu.Unlock()
 		for _, a := range all {
 			a.closeIdle()
+			if a.limited() && n%purgeUsageEvery == 0 {
+				if err := a.asks(a.buckets.PurgeUsage(ctx, a.bucket.Name, time.Now())); err != nil {
+					e.log.Warn(eventStoreError, zap.Error(err))
+				}
+			}
+			pulse.beat()
 		}
 	}
 }

@@ -2,137 +2,93 @@ package jobs_test
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"path/filepath"
+	"math/rand/v2"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
-	"go.uber.org/zap"
-	"go.uber.org/zap/zaptest"
-
-	"outboxd/db/dbtest"
 	"outboxd/jobs"
-	"outboxd/jobs/jobfile"
-	"outboxd/mail/smtptest"
 )
-
-func TestMain(m *testing.M) { dbtest.Main(m) }
-
-// site is one company with its database, a catching SMTP server and an engine on them.
-type site struct {
-	t      *testing.T
-	db     *dbtest.Database
-	smtp   *smtptest.Server
-	path   string
-	engine *jobs.Engine
-	stop   context.CancelFunc
-	ended  chan error
-}
-
-// account is the YAML of an account on the site's server; more are further keys.
-func (s *site) account(more string) string {
-	return fmt.Sprintf("{host: 127.0.0.1, port: %d, encryption: none, from: Acme <noreply@acme.example>, %s}", s.smtp.Port(), more)
-}
-
-// file is a whole jobs.yaml.
-func (s *site) file(accounts, job string) string {
-	return fmt.Sprintf(`version: 1
-servers:
-  main: {host: %s, port: %d, username: %s, encryption: none}
-accounts:
-%s
-companies:
-  acme:
-    server: main
-    database: %s
-    jobs:
-      send: {kind: deliver, poll: 100ms, %s}
-`, s.db.Server.Host, s.db.Server.Port, s.db.Server.Username, accounts, s.db.Name, job)
-}
-
-func newSite(t *testing.T, opts ...smtptest.Option) *site {
-	s := &site{t: t, db: dbtest.New(t), smtp: smtptest.New(t, opts...)}
-	s.path = filepath.Join(t.TempDir(), "jobs.yaml")
-	return s
-}
-
-func (s *site) write(text string) *jobfile.File {
-	s.t.Helper()
-	if err := os.WriteFile(s.path, []byte(text), 0o600); err != nil {
-		s.t.Fatal(err)
-	}
-	file, problems := jobfile.Load(s.path)
-	if file == nil {
-		s.t.Fatal(problems)
-	}
-	return file
-}
-
-func (s *site) start(text, name string) {
-	s.t.Helper()
-	e, err := jobs.New(s.write(text), jobs.Options{Log: zaptest.NewLogger(s.t, zaptest.Level(zap.WarnLevel)), Name: name, Host: "here"})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	stop, cancel := context.WithCancel(context.Background())
-	s.engine, s.stop, s.ended = e, cancel, make(chan error, 1)
-	go func() { s.ended <- e.Run(stop, context.Background()) }()
-	s.t.Cleanup(func() { s.end() })
-}
-
-// end stops the engine and waits for the drain.
-func (s *site) end() {
-	if s.stop == nil {
-		return
-	}
-	s.stop()
-	if err := <-s.ended; err != nil {
-		s.t.Error(err)
-	}
-	s.stop = nil
-}
-
-// await returns when the query's value is what is wanted.
-func (s *site) await(want, query string) {
-	s.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for got := ""; ; <-tick.C {
-		if got = s.db.Read(s.t, query); got == want {
-			return
-		}
-		if time.Now().After(deadline) {
-			s.t.Fatalf("%s is %q, want %q", query, got, want)
-		}
-	}
-}
-
-const unlimited = "rate: unlimited, own_relay: true"
 
 func TestRowsLeaveAndTell(t *testing.T) {
 	s := newSite(t)
-	s.smtp.On(smtptest.Rule{Step: "rcpt", To: "gone@kunde.example", Do: smtptest.Reply("550 5.1.1 no such user")})
-	s.smtp.On(smtptest.Rule{Step: "rcpt", To: "later@kunde.example", Do: smtptest.Reply("450 4.2.0 greylisted")})
-	s.db.Exec(t, `INSERT INTO {db}.outbox (recipients, subject, body_text) VALUES
-		('Eva <eva@kunde.example>', 'Grüße', 'Text'),
-		('gone@kunde.example', 'x', 'x'),
-		('later@kunde.example', 'x', 'x'),
-		('eva@kunde.example, gone@kunde.example', 'x', 'x'),
-		('no address', 'x', 'x'),
-		('a@kunde.example; later@kunde.example', 'x', 'x')`)
+	s.smtp.On(rcpt("gone@kunde.example", "550 5.1.1 no such user"))
+	s.smtp.On(rcpt("later@kunde.example", "450 4.2.0 greylisted"))
+	for _, to := range []string{"Eva <eva@kunde.example>", "gone@kunde.example", "later@kunde.example",
+		"eva@kunde.example, gone@kunde.example", "no address", "a@kunde.example; later@kunde.example"} {
+		s.mail(to)
+	}
 	s.db.Exec(t, `INSERT INTO {db}.outbox (recipients, account) VALUES ('a@kunde.example', 'nobody')`)
 	s.start(s.file("  main: "+s.account(unlimited), ""), "one")
-	s.await("7", `SELECT COUNT(*) FROM {db}.outbox WHERE lease_token IS NOT NULL AND state <> 'sending'`)
-	want := []string{"1 sent 1", "2 failed 1", "3 queued 1", "4 partial 1", "5 failed 1", "6 queued 1", "7 failed 1"}
-	got := s.db.Read(t, `SELECT GROUP_CONCAT(CONCAT_WS(' ', id, state, attempts) ORDER BY id) FROM {db}.outbox`)
-	if got != strings.Join(want, ",") {
-		t.Errorf("rows are %s", got)
+	s.awaitRows("1 sent 1", "2 failed 1", "3 queued 1", "4 partial 1", "5 failed 1", "6 queued 1", "7 failed 1")
+	for id, want := range map[string]string{"2": "no such user", "3": "greylisted", "4": "1 of 2 recipients, first gone@kunde.example",
+		"5": "no address", "6": "later@kunde.example", "7": `account "nobody" is none`} {
+		if got := s.db.Read(t, `SELECT last_error FROM {db}.outbox WHERE id = ?`, id); !strings.Contains(got, want) {
+			t.Errorf("row %s says %q, not %q", id, got, want)
+		}
 	}
-	t.Log(s.db.Read(t, `SELECT GROUP_CONCAT(CONCAT_WS(' ', id, last_error) ORDER BY id SEPARATOR '\n') FROM {db}.outbox`))
 	if n := len(s.smtp.Messages()); n != 3 {
 		t.Errorf("%d messages", n)
+	}
+	if stuck := s.engine.Alive(time.Minute); len(stuck) != 0 {
+		t.Errorf("stuck: %v", stuck)
+	}
+}
+
+// TestP1_StartStopStress starts and stops engines at odd moments while rows flow: each goes exactly once.
+func TestP1_StartStopStress(t *testing.T) {
+	const rows, lives = 400, 30
+	s := newSite(t)
+	text := s.file("  main: "+s.account(unlimited+", connections: 4"), "")
+	s.mails(rows)
+	before := 0
+	for i := range lives {
+		d := s.start(text, "one")
+		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(rand.IntN(120))*time.Millisecond)
+		if i > 0 && s.smtp.Counts().Accepted < rows {
+			n := s.smtp.Counts().Accepted + rand.IntN(20)
+			_ = s.smtp.WaitMessages(ctx, n) // or the time is over
+		}
+		cancel()
+		d.end()
+		s.daemons = nil
+		if left := s.db.Read(t, `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sending'`); left != "0" {
+			t.Fatalf("life %d left %s rows sending", i, left)
+		}
+		if i == 0 {
+			before = runtime.NumGoroutine()
+		}
+	}
+	if !until(10*time.Second, func() bool { return runtime.NumGoroutine() <= before+4 }) {
+		buf := make([]byte, 1<<20)
+		t.Errorf("%d goroutines after %d lives, %d after the first:\n%s", runtime.NumGoroutine(), lives, before, buf[:runtime.Stack(buf, true)])
+	}
+	s.start(text, "one")
+	s.await("400", `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sent' AND attempts = 1`)
+	s.onceEach(rows)
+}
+
+// TestP1_TwoDaemons shares the rows between two engines.
+func TestP1_TwoDaemons(t *testing.T) {
+	const rows = 300
+	s := newSite(t)
+	text := s.file("  main: "+s.account(unlimited+", connections: 3"), "")
+	s.mails(rows)
+	s.start(text, "one")
+	s.start(text, "two")
+	s.await("300", `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sent' AND attempts = 1`)
+	s.onceEach(rows)
+	if n := s.db.Read(t, `SELECT COUNT(DISTINCT LEFT(lease_token, 8)) FROM {db}.outbox`); n != "2" {
+		t.Errorf("%s daemons had a part in it", n)
+	}
+}
+
+func TestSecretsAreReadAtStart(t *testing.T) {
+	s := newSite(t)
+	text := s.file("  main: "+s.account(unlimited+", username: eva, password: {file: missing}"), "")
+	_, err := jobs.New(s.write(text), jobs.Options{Name: "one"})
+	if err == nil || !strings.Contains(err.Error(), "account main") {
+		t.Errorf("error %v", err)
 	}
 }

@@ -15,29 +15,37 @@ import (
 
 // feeder takes the rows of one job that go by one account, never more than there are free senders.
 type feeder struct {
-	r    *runner
-	a    *account
-	log  *zap.Logger
-	hold time.Duration // how long after its take a slot is good
-	wake chan struct{}
+	r      *runner
+	a      *account
+	log    *zap.Logger
+	hold   time.Duration // how long after its take a slot is good
+	wake   chan struct{}
+	asking chan struct{} // of a limited job: holds the mail that asks for its slot
+	open   chan struct{} // rows taken and not yet settled: a slow database must not make them pile up
 
 	mu     sync.Mutex
 	routes []uint32
 	lanes  *lanes
-	probed map[uint32]bool // lanes that have had their probe since the last poll
+	probed map[uint32]int // reopened lanes: at which turn each had its last probe
+	polled int            // the turn of the last offer
 	hints  []uint64
 	turns  int
 }
 
 const (
 	maxHints = 10000
+	// lookTime is how long a look for due rows may take.
+	lookTime = 3 * time.Second
+	// openPerSender bounds the outcomes that wait to be written while their senders go on.
+	openPerSender = 4
 	// lowEvery is how often a claim takes the longest waiting rows instead of the most urgent, so that low priorities do
 	// not starve. Priority 1 goes before both.
 	lowEvery = 10
 )
 
 func newFeeder(r *runner, a *account) *feeder {
-	f := &feeder{r: r, a: a, log: r.log.With(zap.String("account", a.conf.Name)), hold: a.bucket.Hold(), wake: make(chan struct{}, 1)}
+	f := &feeder{r: r, a: a, log: r.log.With(zap.String("account", a.conf.Name)), hold: a.bucket.Hold(), wake: make(chan struct{}, 1),
+		probed: map[uint32]int{}, asking: make(chan struct{}, 1), open: make(chan struct{}, (openPerSender+1)*a.conf.Connections)}
 	if r.limited() {
 		f.hold = min(f.hold, r.bucket.Hold())
 	}
@@ -47,7 +55,7 @@ func newFeeder(r *runner, a *account) *feeder {
 // offer tells where rows may be waiting.
 func (f *feeder) offer(routes []uint32, lanes *lanes) {
 	f.mu.Lock()
-	f.routes, f.lanes, f.probed = routes, lanes, map[uint32]bool{}
+	f.routes, f.lanes, f.polled = routes, lanes, f.turns
 	f.mu.Unlock()
 	select {
 	case f.wake <- struct{}{}:
@@ -73,47 +81,88 @@ func (f *feeder) run(stop context.Context) {
 			var err error
 			more, err = f.turn(stop)
 			var refused *smtpout.Error
-			if err != nil && stop.Err() == nil && !errors.Is(err, errPaused) && !errors.As(err, &refused) {
+			var limits *limitsError
+			switch {
+			case err == nil, errors.Is(err, errPaused), errors.As(err, &refused):
+				continue // the account's pause is waited for
+			case errors.As(err, &limits):
+			default:
 				f.r.c.report(err)
-				break
 			}
+			more = false
 		}
 	}
 }
 
 // turn waits until a mail may go, takes it and lets it go. It returns whether there may be more.
 func (f *feeder) turn(stop context.Context) (more bool, err error) {
-	if f.r.limited() {
-		if err := f.r.pace.enter(stop); err != nil {
-			return false, nil
-		}
-	}
-	p, err := f.a.acquire(stop, f.a.conf.Connections)
-	if err != nil {
-		f.endJobTurn()
+	if err := f.awaitRoom(stop); err != nil {
 		return false, nil
 	}
-	keep := 1
-	if !f.r.limited() {
-		keep = len(p.senders)
-	}
-	for len(p.senders) > keep {
-		p.release1()
+	p, err := f.permit(stop)
+	if err != nil {
+		return false, nil
 	}
 	got, err := f.take(stop, p)
 	if err != nil || len(got.Rows) == 0 {
 		p.release()
-		f.endJobTurn()
+		f.decided()
 		return got.Missed || f.a.pauseLeft() > 0, err
 	}
 	f.dispatch(got.Rows, p)
 	return true, nil
 }
 
-func (f *feeder) endJobTurn() {
-	if f.r.limited() {
-		f.r.pace.leave()
+// permit waits until the account and the job are both due, and keeps neither from others while it waits for the other.
+func (f *feeder) permit(stop context.Context) (*permit, error) {
+	if !f.r.limited() {
+		return f.a.acquire(stop, f.a.conf.Connections)
 	}
+	select {
+	case f.asking <- struct{}{}:
+	case <-stop.Done():
+		return nil, stop.Err()
+	}
+	for {
+		err := f.r.pace.wait(stop)
+		var p *permit
+		if err == nil {
+			p, err = f.a.acquire(stop, 1)
+		}
+		if err != nil {
+			f.decided()
+			return nil, err
+		}
+		if time.Until(f.r.pace.due()) <= 0 {
+			return p, nil
+		}
+		p.release() // another account's mail had the job's slot meanwhile
+	}
+}
+
+// decided tells that the mail of a limited job has its slot, or has none.
+func (f *feeder) decided() {
+	if f.r.limited() {
+		<-f.asking
+	}
+}
+
+// awaitRoom waits until there is room for a claim beside the outcomes that wait to be written. Whoever waits here keeps
+// nothing from other companies. The feeder alone fills the room, so it stays free.
+func (f *feeder) awaitRoom(stop context.Context) (err error) {
+	n := 0
+	for n < f.a.conf.Connections && err == nil {
+		select {
+		case f.open <- struct{}{}:
+			n++
+		case <-stop.Done():
+			err = stop.Err()
+		}
+	}
+	for range n {
+		<-f.open
+	}
+	return err
 }
 
 // dispatch gives each row a sender of its own.
@@ -125,9 +174,11 @@ func (f *feeder) dispatch(rows []db.Row, p *permit) {
 	for _, row := range rows {
 		s := p.take()
 		f.r.c.hold(row.Lease)
+		f.open <- struct{}{}
 		f.r.group.Go(func() {
-			defer f.r.c.unhold(row.Lease)
-			f.deliver(f.r.work, row, s, p, func() { ended.Do(f.endJobTurn) })
+			f.deliver(f.r.work, row, s, p, func() { ended.Do(f.decided) })
+			f.r.c.unhold(row.Lease)
+			<-f.open
 		})
 	}
 }
@@ -136,30 +187,41 @@ func (f *feeder) dispatch(rows []db.Row, p *permit) {
 func (f *feeder) take(stop context.Context, p *permit) (db.Claimed, error) {
 	claim, probe := f.claim(len(p.senders))
 	first := p.senders[len(p.senders)-1]
-	if first.session == nil {
-		// Nothing is dialled in vain: rows dated into next year show up in the routes too.
-		due, err := f.r.c.place.Store.Due(stop, claim)
-		if err != nil || !due {
+	if first.session == nil || f.a.shared {
+		if due, err := f.due(stop, claim, probe); err != nil || !due {
 			return db.Claimed{}, err
 		}
 	}
 	if err := f.a.ready(stop, first); err != nil {
 		return db.Claimed{}, err
 	}
+	// A claim that a stop cut off might have taken rows all the same.
+	taking := context.WithoutCancel(stop)
 	if probe != 0 {
 		one := claim
 		one.Lanes, one.Limit, one.Hints = []uint32{probe}, 1, nil
-		got, err := f.r.c.place.Store.Claim(stop, one)
+		got, err := f.r.c.place.Store.Claim(taking, one)
 		if err != nil || len(got.Rows) > 0 {
 			return got, err
 		}
-		claim.Lanes = slices.DeleteFunc(claim.Lanes, func(l uint32) bool { return l == probe })
 	}
-	got, err := f.r.c.place.Store.Claim(stop, claim)
+	got, err := f.r.c.place.Store.Claim(taking, claim)
 	if got.Paused {
 		f.r.sortAside(claim.Routes)
 	}
 	return got, err
+}
+
+// due tells whether there is something to claim. Nothing is dialled in vain: rows dated into next year show up in the
+// routes too. And a database that hangs must not keep the account from other companies: a look can be cut off, a claim
+// cannot, for it might have taken rows all the same.
+func (f *feeder) due(stop context.Context, claim db.Claim, probe uint32) (bool, error) {
+	if probe != 0 {
+		claim.Lanes = append(slices.Clone(claim.Lanes), probe)
+	}
+	ctx, cancel := context.WithTimeout(stop, lookTime)
+	defer cancel()
+	return f.r.c.place.Store.Due(ctx, claim)
 }
 
 // claim is what to take with so many free senders. probe is a reopened lane of which only one row may go before its
@@ -168,24 +230,36 @@ func (f *feeder) claim(senders int) (c db.Claim, probe uint32) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.turns++
-	c = db.Claim{Instance: f.r.c.e.instance, Routes: f.routes, Priorities: f.r.priorities(), Lanes: []uint32{0}, Limit: senders,
+	c = db.Claim{Instance: f.r.c.e.instance, Routes: f.routes, Priorities: f.r.priorities(), Limit: senders,
 		Octets: claimOctets, MaxSize: f.maxSize(), Domain: f.a.domain, LowFirst: f.turns%lowEvery == 0}
-	for _, lane := range f.lanes.open {
-		switch {
-		case lane.Failures == 0 && len(c.Lanes) < lanesAtOnce:
-			c.Lanes = append(c.Lanes, lane.ID)
-		case lane.Failures > 0 && probe == 0 && !f.probed[lane.ID]:
-			probe = lane.ID
-			f.probed[lane.ID] = true
-			c.Lanes = append(c.Lanes, lane.ID)
-		}
-	}
-	for domain := range f.lanes.paused {
+	probe, c.Lanes = f.probe()
+	for domain := range f.r.c.pausedLanes() {
 		c.Paused = append(c.Paused, domain)
 	}
 	n := min(len(f.hints), 4*senders)
 	c.Hints, f.hints = f.hints[:n:n], f.hints[n:]
 	return c, probe
+}
+
+// probe picks the reopened lane whose last probe is longest ago, unless all have had one since the last poll; 0 is none.
+// lanes are those from which all may go. The caller holds the lock.
+func (f *feeder) probe() (probe uint32, lanes []uint32) {
+	lanes = []uint32{0}
+	for _, lane := range f.lanes.open {
+		last, known := f.probed[lane.ID]
+		switch {
+		case lane.Failures == 0:
+			lanes = append(lanes, lane.ID)
+		case known && last > f.polled:
+			// It has had its probe since the last poll.
+		case probe == 0 || last < f.probed[probe]:
+			probe = lane.ID
+		}
+	}
+	if probe != 0 {
+		f.probed[probe] = f.turns
+	}
+	return probe, lanes
 }
 
 // maxSize is the most octets of bodies that are read at all.

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -42,7 +43,14 @@ func (e *Engine) Reload(file *jobfile.File) error {
 		delete(e.companies, name)
 	}
 	for _, out := range oldWorld.File.LeftOut {
-		e.alerts.end("left out "+out.File, "companies are back: "+out.File)
+		if !slices.ContainsFunc(file.LeftOut, func(still jobfile.LeftOut) bool { return still.File == out.File }) {
+			e.alerts.end("left out "+out.File, "companies are back: "+out.File)
+		}
+	}
+	for _, c := range leaving {
+		if world.Place(c.name) == nil {
+			e.alerts.end("company "+c.name, "company "+c.name+" is not in jobs.yaml any more")
+		}
 	}
 	e.startCompanies(kept)
 	e.refused = ""
@@ -100,9 +108,7 @@ func (e *Engine) Live() Live {
 	l := Live{Started: e.started, Host: e.host, Instance: e.instance.ID, ReloadRefused: e.refused, Companies: map[string]Health{},
 		Stuck: e.pulses.stuck(stuckAfter)}
 	for name, c := range e.companies {
-		c.mu.Lock()
-		l.Companies[name] = Health{c.down, c.since}
-		c.mu.Unlock()
+		l.Companies[name] = c.outage.health()
 	}
 	return l
 }

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"fmt"
+	"hash/crc32"
 	"slices"
 	"strings"
 
@@ -96,4 +97,16 @@ func senderDomain(from string) (string, error) {
 		return "", err
 	}
 	return a.Host, nil
+}
+
+// routeHash is outbox.route as the table computes it from the same columns: the account, else the sender's domain as it
+// is written.
+func routeHash(account, from string) uint32 {
+	text := account
+	if text == "" {
+		text = from[strings.LastIndexByte(from, '@')+1:]
+		text, _, _ = strings.Cut(text, ">")
+		text = strings.Trim(text, " ")
+	}
+	return crc32.ChecksumIEEE([]byte(strings.ToLower(text)))
 }

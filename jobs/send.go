@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"go.uber.org/zap"
-
 	"outboxd/db"
 	"outboxd/mail"
 	"outboxd/mail/compose"
@@ -24,6 +22,7 @@ type parcel struct {
 	open     []int          // positions in all of the envelope's recipients
 	message  []byte
 	utf8     bool
+	asked    bool // a mark was asked for
 }
 
 // rowError says what is wrong with a row: it fails before anything is sent.
@@ -107,8 +106,9 @@ func (p *parcel) address(to, cc, bcc []mail.Address) error {
 	}
 	for i := range p.all {
 		for _, known := range p.row.Known {
-			// By position and address: a row that was edited meanwhile is not mixed up.
-			if known.Position == i && known.Address == p.all[i].Address {
+			// By position and address: a row that was edited meanwhile is not mixed up. One still under an earlier mark
+			// is open: that taking ended before the body.
+			if known.Position == i && known.Address == p.all[i].Address && known.State != db.RecipientSending {
 				p.all[i] = known
 			}
 		}
@@ -159,6 +159,7 @@ func (s *shipment) send(work context.Context) (smtpout.Result, error) {
 			From: s.envelope.From, To: s.envelope.To, Message: s.message, UTF8: s.utf8,
 			BeforeData: s.slot.hold,
 			Mark: func(ctx context.Context, accepted []bool) error {
+				s.asked = true
 				return s.f.r.c.place.Store.Mark(ctx, db.Mark{Lease: s.row.Lease, Account: s.f.a.conf.Name,
 					Daemon: s.f.r.c.e.host, Recipients: s.marked(accepted)})
 			},
@@ -174,31 +175,37 @@ func (s *shipment) send(work context.Context) (smtpout.Result, error) {
 	}
 }
 
-// deliver sends one taken row and settles it, whatever happens. decided is called as soon as the slot is: the next mail
-// may ask for its own then.
+// deliver sends one taken row and settles it, whatever happens. The sender goes on to the next row while the outcome is
+// written. decided is called as soon as the slot is: the next mail may ask for its own then.
 func (f *feeder) deliver(work context.Context, row db.Row, s *sender, p *permit, decided func()) {
-	defer f.a.free(s)
 	endTurn := func() {
 		p.endTurn()
 		decided()
 	}
 	settlement := f.try(work, row, s, endTurn)
 	endTurn()
+	f.a.free(s)
 	f.r.c.settle(settlement)
 	f.logOutcome(settlement, row)
 }
+
+// notReady is how long a row waits that was taken and then had no session: the account pauses in most cases.
+const notReady = time.Second
 
 // try does everything up to the settlement.
 func (f *feeder) try(work context.Context, row db.Row, s *sender, endTurn func()) db.Settlement {
 	back := func(reason string, wait time.Duration) db.Settlement {
 		return db.Settlement{Lease: row.Lease, Change: db.Change{State: db.Queued, GivenBack: true, Lane: row.Lane, Wait: wait, LastError: reason}}
 	}
+	if f.r.c.stop.Err() != nil {
+		return back("", 0) // the stop came while it was being taken
+	}
 	if row.Expired {
 		return db.Settlement{Lease: row.Lease, Change: db.Change{State: db.Expired, Verdict: true, LastError: "expires_at passed before the mail could be sent"}}
 	}
 	conf, err := f.r.c.resolver.resolve(row.Account, row.From)
 	if err == nil && conf.Name != f.a.conf.Name {
-		f.r.learn(row, conf.Name)
+		f.r.c.learnRoute(row, conf.Name)
 		return back("", time.Second)
 	}
 	var parcel *parcel
@@ -212,13 +219,13 @@ func (f *feeder) try(work context.Context, row db.Row, s *sender, endTurn func()
 		return back(reason, wait)
 	}
 	if err := f.a.ready(work, s); err != nil {
-		return back("", 0)
+		return back("", notReady)
 	}
 	slot, err := f.takeSlot(work, len(parcel.envelope.To))
 	endTurn()
 	if err != nil {
 		if !errors.Is(err, errLost) {
-			f.log.Warn(eventStoreError, zap.Error(err))
+			return back("", limitsPause)
 		}
 		return back("", 0)
 	}
@@ -228,7 +235,7 @@ func (f *feeder) try(work context.Context, row db.Row, s *sender, endTurn func()
 		slot.refund(context.WithoutCancel(work))
 	}
 	if err != nil {
-		return back("", 0)
+		return back("", notReady)
 	}
 	return f.decide(parcel, result)
 }

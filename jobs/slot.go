@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"go.uber.org/zap"
+
 	"outboxd/db"
 )
 
@@ -37,22 +39,15 @@ func (f *feeder) takeSlot(ctx context.Context, recipients int) (*slot, error) {
 
 // ask takes from all buckets or from none, and tells the paces when to ask next.
 func (s *slot) ask(ctx context.Context) (bool, error) {
-	s.takes = nil
-	s.at = time.Now()
+	s.takes, s.at = nil, time.Now()
 	for _, part := range s.f.bucketParts() {
 		t, err := part.buckets.Take(ctx, part.list, s.recipients)
-		if err != nil {
+		if err = s.f.asked(part, err); err != nil {
 			s.refund(context.WithoutCancel(ctx))
+			s.f.setPaces(part.waits(limitsPause))
 			return false, err
 		}
-		if s.f.a.limited() {
-			if wait, ok := t.Wait[s.f.a.bucket.Name]; ok {
-				s.f.a.pace.next(time.Now().Add(wait))
-			}
-		}
-		if wait, ok := t.Wait[s.f.r.bucket.Name]; ok {
-			s.f.r.pace.next(time.Now().Add(wait))
-		}
+		s.f.setPaces(t.Wait)
 		if !t.OK {
 			s.refund(context.WithoutCancel(ctx))
 			return false, nil
@@ -60,6 +55,31 @@ func (s *slot) ask(ctx context.Context) (bool, error) {
 		s.takes = append(s.takes, grant{part.buckets, t})
 	}
 	return true, nil
+}
+
+// asked notes whether the buckets answered: it is either the matter of the control database or of the company's own. The
+// error is a *limitsError.
+func (f *feeder) asked(part bucketPart, err error) error {
+	if err != nil && (part.buckets != f.a.buckets || f.a.limits == nil) {
+		f.r.c.report(err)
+	}
+	if part.buckets == f.a.buckets {
+		return f.a.asks(err)
+	}
+	if err != nil {
+		return &limitsError{err}
+	}
+	return nil
+}
+
+// setPaces tells the paces of account and job how long to wait, by the names of their buckets.
+func (f *feeder) setPaces(waits map[string]time.Duration) {
+	if wait, ok := waits[f.a.bucket.Name]; ok && f.a.limited() {
+		f.a.pace.next(time.Now().Add(wait))
+	}
+	if wait, ok := waits[f.r.bucket.Name]; ok {
+		f.r.pace.next(time.Now().Add(wait))
+	}
 }
 
 // hold is called right before DATA: a slot that was taken too long ago is forfeit, since the window has moved on.
@@ -88,11 +108,15 @@ func (s *slot) hold(ctx context.Context) error {
 	return nil
 }
 
-// refund gives back a slot that never came to DATA.
+// refund gives back a slot that never came to DATA. The next mail may ask at once: the bucket tells whether it is its turn.
 func (s *slot) refund(ctx context.Context) {
 	for _, g := range s.takes {
 		if err := g.buckets.Refund(ctx, g.take); err != nil {
-			s.f.log.Warn(eventStoreError, errField(err))
+			s.f.log.Warn(eventStoreError, zap.Error(err))
+			continue
+		}
+		for name := range g.take.Wait {
+			s.f.setPaces(map[string]time.Duration{name: 0})
 		}
 	}
 	s.takes = nil
@@ -101,6 +125,15 @@ func (s *slot) refund(ctx context.Context) {
 type bucketPart struct {
 	buckets *db.Buckets
 	list    []db.Bucket
+}
+
+// waits is the same wait for each of the part's buckets.
+func (p bucketPart) waits(wait time.Duration) map[string]time.Duration {
+	all := map[string]time.Duration{}
+	for _, b := range p.list {
+		all[b.Name] = wait
+	}
+	return all
 }
 
 // bucketParts are the buckets to ask, by the database they are in; the account's last, because others share it.

@@ -123,31 +123,36 @@ func (w *World) Place(company string) *Place {
 	return nil
 }
 
-// bucketsOf tells where an account's bucket is: with the company when it serves only one, so that it needs nobody else's
-// database; else in the control database.
+// bucketsOf tells where an account's bucket is: with the company whose own it is, so that it needs nobody else's database;
+// else in the control database. Entries that are one account to the provider share one place.
 func (w *World) bucketsOf(a *jobfile.Account) *db.Buckets {
-	users := map[string]bool{}
-	for _, other := range w.File.Accounts {
-		if other.Identity() != a.Identity() {
+	var owners []string
+	for _, entry := range w.File.Accounts {
+		if entry.Identity() != a.Identity() {
 			continue
 		}
-		for _, c := range w.File.Companies {
-			if other.Serves(c.Name) {
-				users[c.Name] = true
-			}
+		if len(entry.Companies) == 0 {
+			return w.buckets
 		}
-		if len(other.Companies) == 0 && len(w.File.LeftOut) > 0 {
-			users[""] = true // a company that is left out may come back
-		}
+		owners = append(owners, entry.Companies...)
 	}
-	if len(users) == 1 {
-		for name := range users {
-			if p := w.Place(name); p != nil {
-				return p.Own
-			}
+	slices.Sort(owners)
+	if owners = slices.Compact(owners); len(owners) == 1 {
+		if p := w.Place(owners[0]); p != nil {
+			return p.Own
 		}
 	}
 	return w.buckets
+}
+
+// usersOf counts the companies that may send by an account.
+func (w *World) usersOf(account string) (n int) {
+	for _, c := range w.File.Companies {
+		if slices.Contains(c.Accounts, account) {
+			n++
+		}
+	}
+	return n
 }
 
 // Migrate makes or updates the tables of every company and of the control database. All are tried.

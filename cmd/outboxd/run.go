@@ -40,7 +40,13 @@ type runCommand struct{}
 
 // Run is the daemon.
 func (runCommand) Run(i *invocation) error {
+	journal := toJournal(i.env("JOURNAL_STREAM"), i.stderr)
+	log := newLogger(i.stderr, journal)
 	file, problems := jobfile.Load(i.config)
+	if file == nil && journal {
+		logProblems(log, problems)
+		return exitError(exitWrong)
+	}
 	if file == nil {
 		if err := printProblems(i.stderr, problems); err != nil {
 			return err
@@ -59,7 +65,6 @@ func (runCommand) Run(i *invocation) error {
 	if err != nil {
 		return err
 	}
-	log := newLogger(i.stderr, toJournal(i.env("JOURNAL_STREAM"), i.stderr))
 	engine, err := jobs.New(file, jobs.Options{Log: log, Name: host + " " + folder, Host: host})
 	if err != nil {
 		return errors.Join(&usageError{err.Error(), "the secrets must be readable for the user that outboxd runs as; systemd does not start it again by itself"}, listener.Close())

@@ -2,7 +2,7 @@
 INSERT INTO {db}.outbox_bucket (name) VALUES (?) ON DUPLICATE KEY UPDATE name = name
 
 -- name: bucket-lock
-SELECT name, hour_mails, hour_recipients, minute_mails, minute_recipients, clock_offset
+SELECT name, hour_mails, minute_mails, minute_recipients, clock_offset
 FROM {db}.outbox_bucket WHERE name IN ({ids}) ORDER BY name FOR UPDATE
 
 -- name: bucket-clock
@@ -10,7 +10,7 @@ FROM {db}.outbox_bucket WHERE name IN ({ids}) ORDER BY name FOR UPDATE
 SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6)) AS clock
 
 -- name: bucket-write
-UPDATE {db}.outbox_bucket SET hour_mails = ?, hour_recipients = ?, minute_mails = ?, minute_recipients = ?, clock_offset = ? WHERE name = ?
+UPDATE {db}.outbox_bucket SET hour_mails = ?, minute_mails = ?, minute_recipients = ?, clock_offset = ? WHERE name = ?
 
 -- name: usage-add
 INSERT INTO {db}.outbox_usage (name, slot, mails, recipients) VALUES (?, ?, ?, ?)
@@ -24,8 +24,8 @@ DELETE FROM {db}.outbox_usage WHERE name = ? AND slot < ?
 
 -- name: bucket-refund
 -- Only when nobody took since: a later take already stands on this one.
-UPDATE {db}.outbox_bucket SET hour_mails = ?, hour_recipients = ?, minute_mails = ?, minute_recipients = ?
-WHERE name = ? AND hour_mails = ? AND hour_recipients = ? AND minute_mails = ? AND minute_recipients = ?
+UPDATE {db}.outbox_bucket SET hour_mails = ?, minute_mails = ?, minute_recipients = ?
+WHERE name = ? AND hour_mails = ? AND minute_mails = ? AND minute_recipients = ?
 
 -- name: usage-refund
 UPDATE {db}.outbox_usage SET mails = mails - ?, recipients = recipients - ? WHERE name = ? AND slot = ? AND mails >= ? AND recipients >= ?
@@ -46,6 +46,6 @@ SELECT name, GREATEST(0, COALESCE(TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(6), p
 FROM {db}.outbox_bucket WHERE name = ?
 
 -- name: bucket-read
-SELECT name, hour_mails, hour_recipients, minute_mails, minute_recipients, clock_offset,
+SELECT name, hour_mails, minute_mails, minute_recipients, clock_offset,
        TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6)) AS clock
 FROM {db}.outbox_bucket WHERE name = ?

@@ -4,7 +4,6 @@
 CREATE TABLE IF NOT EXISTS {db}.outbox_bucket (
   name          VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL COMMENT 'outboxd, once: account:user@host, or job:company/job',
   hour_mails         BIGINT NOT NULL DEFAULT 0                         COMMENT 'outboxd, on every take: when the next mail of the paced hour would be due, in µs of the bucket''s clock',
-  hour_recipients    BIGINT NOT NULL DEFAULT 0                         COMMENT 'outboxd, on every take: the same for an hour that counts recipients',
   minute_mails       BIGINT NOT NULL DEFAULT 0                         COMMENT 'outboxd, on every take: the same for the minute',
   minute_recipients  BIGINT NOT NULL DEFAULT 0                         COMMENT 'outboxd, on every take: the same for a minute that counts recipients',
   clock_offset  BIGINT NOT NULL DEFAULT 0                              COMMENT 'outboxd, after a jump of the server''s clock: µs that the server''s clock is ahead of the bucket''s',

@@ -1,0 +1,101 @@
+package jobs
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"outboxd/jobs/jobfile"
+)
+
+func TestAlertsOncePerTrouble(t *testing.T) {
+	core, logs := observer.New(zap.InfoLevel)
+	a := newAlerter(zap.New(core), "here")
+	a.start("x", "x is ill", "text") // nobody is to be told by mail: it stands in the log
+	if len(a.queue) != 0 || logs.FilterMessage(eventAlert).Len() != 1 {
+		t.Errorf("%d queued, %d logged", len(a.queue), logs.Len())
+	}
+	a.use(&jobfile.Alerts{To: []string{"it@acme.example"}}, nil)
+	a.start("x", "x is ill", "text")
+	a.end("y", "y is well")
+	if len(a.queue) != 0 {
+		t.Errorf("queued: %v", a.queue)
+	}
+	a.end("x", "x is well")
+	a.end("x", "x is well")
+	a.start("x", "x is ill", "text")
+	if len(a.queue) != 2 || a.queue[0].subject != "x is well" || a.queue[1].subject != "x is ill" {
+		t.Errorf("queued: %v", a.queue)
+	}
+	if !a.isOn("x") || a.isOn("y") {
+		t.Error("which troubles there are is forgotten")
+	}
+	for i := range 2 * maxAlerts {
+		a.start(fmt.Sprint("z", i), "z", "text")
+	}
+	if len(a.queue) != maxAlerts {
+		t.Errorf("%d queued", len(a.queue))
+	}
+	if n := logs.FilterMessage(eventAlert).Len(); n != 3+2*maxAlerts {
+		t.Errorf("%d logged", n)
+	}
+}
+
+// TestAlertsAreTriedForAWhile: with no account that is well they wait, and then are given up, in the log.
+func TestAlertsAreTriedForAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		core, logs := observer.New(zap.InfoLevel)
+		a := newAlerter(zap.New(core), "here")
+		ill := &account{conf: &jobfile.Account{Name: "main"}, paused: time.Now().Add(24 * time.Hour)}
+		a.use(&jobfile.Alerts{To: []string{"it@acme.example"}}, []*account{ill})
+		all := newPulses()
+		go a.run(t.Context(), all.add("alerts"))
+		a.start("x", "x is ill", "text")
+		synctest.Wait()
+		time.Sleep(alertPatience - 2*alertInterval) // of the bubble's own clock
+		if n := logs.FilterMessage(eventAlertFailed).Len(); n != 0 {
+			t.Error("given up too early")
+		}
+		if stuck := all.stuck(2 * alertInterval); len(stuck) != 0 {
+			t.Errorf("stuck: %v", stuck)
+		}
+		time.Sleep(5 * alertInterval)
+		if n := logs.FilterMessage(eventAlertFailed).Len(); n != 1 {
+			t.Errorf("given up %d times", n)
+		}
+	})
+}
+
+func TestOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		core, logs := observer.New(zap.InfoLevel)
+		a := newAlerter(zap.New(core), "here")
+		o := &outage{log: zap.New(core), alerts: a, key: "k", what: "it", zone: time.UTC, down: "down", up: "up", after: time.Minute}
+		count := func(event string) int { return logs.FilterMessage(event).Len() }
+		o.note(nil)
+		o.note(errors.New("away"))
+		time.Sleep(30 * time.Second) // of the bubble's own clock
+		o.note(errors.New("away"))
+		if h := o.health(); h.Down != "away" || time.Since(h.Since) != 30*time.Second {
+			t.Errorf("health %+v", h)
+		}
+		o.note(nil)
+		if count("down") != 1 || count("up") != 1 || count(eventAlert) != 0 {
+			t.Errorf("a short trouble: %d down, %d up, %d alerts", count("down"), count("up"), count(eventAlert))
+		}
+		o.note(errors.New("away"))
+		time.Sleep(61 * time.Second)
+		o.note(errors.New("away"))
+		o.note(errors.New("away"))
+		o.note(nil)
+		o.note(nil)
+		if count("down") != 2 || count("up") != 2 || count(eventAlert) != 2 {
+			t.Errorf("a long trouble: %d down, %d up, %d alerts", count("down"), count("up"), count(eventAlert))
+		}
+	})
+}

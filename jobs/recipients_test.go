@@ -1,0 +1,108 @@
+package jobs_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"outboxd/mail/smtptest"
+)
+
+// envelopes lists the recipients of each accepted message.
+func (s *site) envelopes() []string {
+	var all []string
+	for _, m := range s.smtp.Messages() {
+		all = append(all, strings.Join(m.To, " "))
+	}
+	return all
+}
+
+func TestPartialRefusalRetriesTheRest(t *testing.T) {
+	s := newSite(t)
+	later := rcpt("b@kunde.example", "450 4.2.0 greylisted")
+	later.Times = 1
+	s.smtp.On(later)
+	s.smtp.On(rcpt("gone@kunde.example", "550 5.1.1 no such user"))
+	s.mail("a@kunde.example, b@kunde.example, gone@kunde.example")
+	s.start(s.file("  main: "+s.account(unlimited), ""), "one")
+	s.awaitRows("1 queued 1")
+	states := `SELECT GROUP_CONCAT(state ORDER BY position) FROM {db}.outbox_recipient`
+	if got := s.db.Read(t, states); got != "accepted,open,failed" {
+		t.Errorf("recipients are %s", got)
+	}
+	s.db.Exec(t, `UPDATE {db}.outbox SET available_at = UTC_TIMESTAMP(6)`)
+	s.awaitRows("1 partial 2")
+	if got := s.db.Read(t, states); got != "accepted,accepted,failed" {
+		t.Errorf("recipients are %s", got)
+	}
+	if got := s.envelopes(); !slices.Equal(got, []string{"a@kunde.example", "b@kunde.example"}) {
+		t.Errorf("sent to %q", got)
+	}
+}
+
+func TestAllRecipientsRefused(t *testing.T) {
+	s := newSite(t)
+	s.smtp.On(smtptest.Rule{Step: smtptest.StepRcpt, Do: smtptest.Reply("550 5.1.1 no such user")})
+	s.mail("a@kunde.example, b@kunde.example")
+	s.start(s.file("  main: "+s.account(unlimited), ""), "one")
+	s.awaitRows("1 failed 1")
+	if text := s.db.Read(t, `SELECT last_error FROM {db}.outbox`); !strings.HasPrefix(text, "2 of 2 recipients, first a@kunde.example") {
+		t.Errorf("last_error: %s", text)
+	}
+	if n := s.smtp.Counts().Data; n != 0 {
+		t.Errorf("%d DATA", n)
+	}
+}
+
+func TestToCcBcc(t *testing.T) {
+	s := newSite(t)
+	s.db.Exec(t, `INSERT INTO {db}.outbox (recipients, cc, bcc, subject, body_text)
+		VALUES ('Eva <eva@kunde.example>, EVA@Kunde.example', 'jan@kunde.example; eva@kunde.example', 'boss@acme.example', 'x', 'x')`)
+	s.start(s.file("  main: "+s.account(unlimited), ""), "one")
+	s.awaitRows("1 sent 1")
+	m := s.smtp.Messages()[0]
+	if want := []string{"eva@kunde.example", "EVA@kunde.example", "jan@kunde.example", "boss@acme.example"}; !slices.Equal(m.To, want) {
+		t.Errorf("sent to %q, want %q", m.To, want)
+	}
+	data := string(m.Data)
+	if strings.Contains(data, "boss") || strings.Contains(strings.ToLower(data), "bcc") {
+		t.Errorf("the hidden recipient shows:\n%s", data)
+	}
+	if !strings.Contains(data, "jan@kunde.example") {
+		t.Errorf("the copy's recipient does not show:\n%s", data)
+	}
+}
+
+func TestTooManyRecipients(t *testing.T) {
+	s := newSite(t)
+	var list []string
+	for i := range 101 {
+		list = append(list, fmt.Sprintf("r%d@kunde.example", i))
+	}
+	s.mail(strings.Join(list, "\n"))
+	s.mail(strings.Join(list[1:], "\n"))
+	s.start(s.file("  main: "+s.account(unlimited), ""), "one")
+	s.awaitRows("1 failed 1", "2 sent 1")
+	if text := s.db.Read(t, `SELECT last_error FROM {db}.outbox WHERE id = 1`); !strings.Contains(text, "101 addresses") || !strings.Contains(text, "at most 100") {
+		t.Errorf("last_error: %s", text)
+	}
+}
+
+// TestServerTakesFewRecipients: what is over the server's own limit goes in further transactions, at once.
+func TestServerTakesFewRecipients(t *testing.T) {
+	s := newSite(t)
+	for transaction := range 3 {
+		s.smtp.On(smtptest.Rule{Step: smtptest.StepRcpt, Transaction: transaction + 1, Skip: 2, Do: smtptest.Reply("452 4.5.3 too many recipients")})
+	}
+	s.mail("a@kunde.example, b@kunde.example, c@kunde.example, d@kunde.example, e@kunde.example")
+	s.start(s.file("  main: "+s.account(unlimited), ""), "one")
+	s.awaitRows("1 sent 3")
+	want := []string{"a@kunde.example b@kunde.example", "c@kunde.example d@kunde.example", "e@kunde.example"}
+	if got := s.envelopes(); !slices.Equal(got, want) {
+		t.Errorf("sent to %q, want %q", got, want)
+	}
+	if n := len(s.smtp.Ledger()); n != 1 {
+		t.Errorf("%d Message-IDs, want 1", n)
+	}
+}
