@@ -43,7 +43,7 @@ lint: ## gofmt, go vet, staticcheck, and whether generated files are fresh
 	go run $(STATICCHECK) ./...
 	go run -C $(DEMO) $(STATICCHECK) ./...
 	go generate ./...
-	git diff --exit-code -- docs
+	git diff --exit-code -- docs/jobs-yaml.md
 
 generate: ## write the generated files anew
 	go generate ./...
@@ -51,13 +51,14 @@ generate: ## write the generated files anew
 demo: ## show outboxd at work, with nothing installed
 	go run -C $(DEMO) .
 
-install: build ## install binary, unit, sysusers, tmpfiles and example below PREFIX (/usr/local) and DESTDIR
+install: build ## install binary, unit, sysusers, tmpfiles, example and docs below PREFIX (/usr/local) and DESTDIR
 	install -D -m 0755 bin/outboxd '$(DESTDIR)$(PREFIX)/bin/outboxd'
 	install -d '$(DESTDIR)/etc/systemd/system' '$(DESTDIR)/usr/lib/sysusers.d' '$(DESTDIR)/usr/lib/tmpfiles.d'
 	sed 's#/usr/local/bin/outboxd#$(PREFIX)/bin/outboxd#' systemd/outboxd.service > '$(DESTDIR)/etc/systemd/system/outboxd.service'
 	install -m 0644 systemd/outboxd.sysusers '$(DESTDIR)/usr/lib/sysusers.d/outboxd.conf'
 	install -m 0644 systemd/outboxd.tmpfiles '$(DESTDIR)/usr/lib/tmpfiles.d/outboxd.conf'
-	install -D -m 0644 jobs.yaml '$(DESTDIR)$(PREFIX)/share/doc/outboxd/jobs.yaml'
+	install -d '$(DESTDIR)$(PREFIX)/share/doc/outboxd'
+	install -m 0644 jobs.yaml docs/*.md '$(DESTDIR)$(PREFIX)/share/doc/outboxd'
 
 # mariadb-server-core holds mariadbd and mariadb-install-db and installs no system service.
 mariadb:

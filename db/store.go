@@ -57,11 +57,8 @@ func (i Instance) token() string {
 	return i.ID + "-" + hex.EncodeToString(b[:])
 }
 
-// LeaseTime is how long a claim is valid without a heartbeat. A daemon beats six times as often.
-const (
-	LeaseTime      = 60 * time.Second
-	HeartbeatEvery = 10 * time.Second
-)
+// LeaseTime is how long a claim is valid without a heartbeat. A daemon beats several times in it.
+const LeaseTime = 60 * time.Second
 
 // micros is a duration as TIMESTAMPADD takes it.
 func micros(d time.Duration) int64 { return d.Microseconds() }

@@ -156,8 +156,8 @@ func (a *account) ready(ctx context.Context, s *sender) error {
 	}
 	a.drop(s)
 	health, err := a.buckets.Health(ctx, a.bucket.Name)
-	if err = a.asks(err); err != nil {
-		return err
+	if err = a.asks(err); err != nil && a.limited() {
+		return err // an unlimited account has nothing to ask but for its pause
 	}
 	a.mu.Lock()
 	a.failures = health.Failures

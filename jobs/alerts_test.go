@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
@@ -96,6 +97,27 @@ func TestOutage(t *testing.T) {
 		o.note(nil)
 		if count("down") != 2 || count("up") != 2 || count(eventAlert) != 2 {
 			t.Errorf("a long trouble: %d down, %d up, %d alerts", count("down"), count("up"), count(eventAlert))
+		}
+	})
+}
+
+// A server that can be read and not written is out of order, however often it can be read.
+func TestOutageOfWriting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		core, logs := observer.New(zap.InfoLevel)
+		o := &outage{log: zap.New(core), alerts: newAlerter(zap.New(core), "here"), zone: time.UTC, down: "down", up: "up", after: time.Minute}
+		for range 40 {
+			o.note(&mysql.MySQLError{Number: 1290})
+			o.note(nil)
+			time.Sleep(2 * time.Second) // of the bubble's own clock
+		}
+		if logs.FilterMessage("down").Len() != 1 || logs.FilterMessage("up").Len() != 0 || logs.FilterMessage(eventAlert).Len() != 1 {
+			t.Errorf("%d down, %d up, %d alerts", logs.FilterMessage("down").Len(), logs.FilterMessage("up").Len(), logs.FilterMessage(eventAlert).Len())
+		}
+		time.Sleep(writeDoubt)
+		o.note(nil)
+		if logs.FilterMessage("up").Len() != 1 {
+			t.Error("it never came back")
 		}
 	})
 }

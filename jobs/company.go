@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"outboxd/db"
+	"outboxd/mail"
 )
 
 // company is one company at work: its database, its jobs, and the leases it holds.
@@ -109,6 +110,8 @@ func storeRemedy(err error) string {
 		return "check the user, its password and its rights in jobs.yaml and on the server: outboxd check --online"
 	case db.Kind(err) == db.KindReadOnly:
 		return "the server takes no writes: is it a replica?"
+	case db.Kind(err) == db.KindFull:
+		return "make room on the database server's disk"
 	case db.Kind(err) == db.KindLost:
 		return "is the database server running, and can this computer reach it?"
 	}
@@ -150,6 +153,7 @@ func (c *company) keepHouse(ctx context.Context) {
 		}
 		if n%12 == 0 {
 			c.checkUncertain(ctx)
+			c.refuseMisfits(ctx)
 		}
 		if n%purgeUsageEvery == 0 {
 			c.purgeUsage(ctx)
@@ -232,6 +236,22 @@ func (c *company) checkUncertain(ctx context.Context) {
 			c.name, c.name))
 }
 
+// refuseMisfits fails rows that no claim looks for: their priority is none.
+func (c *company) refuseMisfits(ctx context.Context) {
+	routes, err := c.place.Store.Routes(ctx, 0, -1, routesAtOnce)
+	if err != nil {
+		c.report(err)
+		return
+	}
+	n, err := c.place.Store.RefuseMisfits(ctx, routes)
+	if n > 0 {
+		c.log.Warn(eventFailed, zap.Int("rows", n), zap.String("reason", "priority is not 1 to 5"))
+	}
+	if err != nil {
+		c.report(err)
+	}
+}
+
 // settle writes an outcome, however long the database is away: only the end of the process gives up. Then the lease runs
 // out and the mark decides.
 func (c *company) settle(t db.Settlement) {
@@ -287,6 +307,16 @@ func (c *company) learnedOf(route uint32) []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.learned[route])
+}
+
+// domain is that of the company's first account, for Message-IDs of rows whose account is not known.
+func (c *company) domain() string {
+	for _, conf := range c.resolver.accounts {
+		if from, err := mail.ParseAddress(conf.From); err == nil {
+			return from.Host
+		}
+	}
+	return "outboxd.invalid" // a loaded file has senders that can be read
 }
 
 // now is the time in the company's zone.

@@ -130,7 +130,7 @@ func giveUp(each []db.Recipient, open []int, outcomes []mail.Outcome, attempts i
 			if r.State = db.RecipientFailed; o.Verdict == mail.Uncertain {
 				r.State = db.RecipientUncertain
 			}
-			r.LastError = fmt.Sprintf("given up after %d tries: %s", attempts, r.LastError)
+			r.LastError = fmt.Sprintf("given up after %d tries: %s", attempts, o)
 		}
 	}
 }

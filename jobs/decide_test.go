@@ -42,7 +42,7 @@ func TestBackoff(t *testing.T) {
 func TestGiveUp(t *testing.T) {
 	outcomes := []mail.Outcome{
 		{Verdict: mail.Accepted, Retry: mail.RetryNo},
-		{Verdict: mail.Temporary, Scope: mail.ScopeRecipient},
+		{Verdict: mail.Temporary, Scope: mail.ScopeRecipient, Step: mail.StepRcpt, Reply: mail.Reply{Code: 450, Text: "full"}, Remedy: "Try later."},
 		{Verdict: mail.Temporary, Scope: mail.ScopeServer},
 		{Verdict: mail.Uncertain, Retry: mail.RetryNo},
 	}
@@ -55,7 +55,7 @@ func TestGiveUp(t *testing.T) {
 			t.Errorf("recipient %d is %s, want %s", i, r.State, want[i])
 		}
 	}
-	if each[1].LastError != "given up after 8 tries: full" || each[2].LastError != "down" {
+	if each[1].LastError != "given up after 8 tries: temporary at rcpt: 450 full" || each[2].LastError != "down" {
 		t.Errorf("errors %q, %q", each[1].LastError, each[2].LastError)
 	}
 }

@@ -160,7 +160,7 @@ func (r *runner) failUnroutable(stop context.Context, routes []uint32, lanes []u
 // others stand between them, the accounts' feeders go on, and fail what they find.
 func (r *runner) failSome(routes []uint32, lanes []uint32) (more bool, err error) {
 	got, err := r.c.place.Store.Claim(context.WithoutCancel(r.c.stop), db.Claim{Instance: r.c.e.instance, Routes: routes,
-		Priorities: db.Priorities, Lanes: lanes, Limit: 100, Octets: claimOctets, Domain: "outboxd.invalid"})
+		Priorities: db.Priorities, Lanes: lanes, Limit: 100, Octets: claimOctets, Domain: r.c.domain()})
 	if err != nil || len(got.Rows) == 0 {
 		return false, err
 	}

@@ -112,7 +112,7 @@ func (d *Desk) row(name string) (*Place, RowName, error) {
 		return nil, n, err
 	}
 	if n.Company == "" {
-		if len(d.world.Companies) != 1 || len(d.world.File.LeftOut) > 0 {
+		if len(d.world.Companies) != 1 || len(d.world.leftOut) > 0 {
 			return nil, n, &AskError{Text: fmt.Sprintf("row %d of which company?", n.ID), Usage: true,
 				Hint: fmt.Sprintf("name it COMPANY/%d; the companies are %s", n.ID, d.companies())}
 		}
@@ -127,7 +127,7 @@ func (d *Desk) place(company string) (*Place, error) {
 	if p := d.world.Place(company); p != nil {
 		return p, nil
 	}
-	for _, out := range d.world.File.LeftOut {
+	for _, out := range d.world.leftOut {
 		for _, name := range out.Companies {
 			if name == company {
 				return nil, &AskError{Text: fmt.Sprintf("company %s is left out: %s has errors", company, out.File),

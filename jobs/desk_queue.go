@@ -92,7 +92,7 @@ func (d *Desk) QueueList(ctx context.Context, q QueueListRequest) (QueueListRepl
 func checkList(q QueueListRequest, companies int) error {
 	switch {
 	case q.State != "" && !slices.Contains(states, q.State):
-		return &AskError{Text: fmt.Sprintf("there is no state %q", q.State), Hint: "the states are " + joined(states), Usage: true}
+		return &AskError{Text: fmt.Sprintf("there is no state %q", q.State), Hint: "the states are " + joined(states) + "; held rows are queued: --held", Usage: true}
 	case q.Before > 0 && companies != 1:
 		return &AskError{Text: "rows before a number are those of one company", Hint: "name the company", Usage: true}
 	}

@@ -44,6 +44,7 @@ const (
 	AccountPaused   = "paused"   // in trouble: tried again at PausedUntil
 	AccountInactive = "inactive" // active: false
 	AccountUnknown  = "unknown"  // its database cannot be asked, so nothing is sent by it
+	AccountUnusable = "unusable" // its secret or its certificates could not be read at the start
 )
 
 // AccountStatus is how an account does, over all daemons and companies.
@@ -87,7 +88,7 @@ func (d *Desk) Status(ctx context.Context, _ StatusRequest) (StatusReply, error)
 			}
 		}
 	}
-	for _, out := range file.LeftOut {
+	for _, out := range d.world.leftOut {
 		one := LeftOut{File: out.File, Companies: out.Companies, Problems: []string{}}
 		for _, p := range out.Problems.Errors() {
 			one.Problems = append(one.Problems, p.String())
@@ -129,7 +130,10 @@ func (d *Desk) accountStatus(ctx context.Context, a *jobfile.Account) AccountSta
 			s.NextAt = d.in(usage.Next)
 		}
 	}
+	broken := d.world.unusable[a.Name]
 	switch {
+	case broken != nil:
+		s.State, s.Reason = AccountUnusable, broken.Error()+"; mend it, then reload"
 	case !a.Active:
 		s.State, s.Reason = AccountInactive, fmt.Sprintf("active: false in %s", d.world.File.Path)
 	case err != nil:

@@ -301,7 +301,7 @@ func (w *why) sending() {
 	switch until := w.row.LeaseUntil; {
 	case until == nil:
 	case until.After(w.row.Clock):
-		w.sayUntil(*until, "The daemon holds it and confirms that every ten seconds; if it stops to, the row is free again at %s.")
+		w.sayUntil(*until, "The daemon holds it and confirms that every few seconds; if it stops to, the row is free again at %s.")
 	default:
 		w.say("That daemon has given no sign of life since %s. Any other one takes the row back within a minute: queued if it was not handed over, uncertain if it was.", w.at(*until))
 		w.next = "start outboxd if none runs: systemctl status outboxd"
@@ -313,6 +313,10 @@ func (w *why) ended() {
 	again := fmt.Sprintf("once the cause is gone, send it again: outboxd queue retry %s", w.name)
 	switch w.row.State {
 	case db.Sent:
+		if w.row.LastError != "" { // the reason of whoever settled it
+			w.say("A person has settled it as sent: %s. outboxd itself did not see the server's answer.", strings.TrimSuffix(w.row.LastError, "."))
+			return
+		}
 		w.say("It was sent%s by account %s%s.", w.sentAt(), orNone(w.row.SentVia), w.reply())
 	case db.Failed:
 		w.say("It failed%s.", because(w.row.LastError))

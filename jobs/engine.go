@@ -76,7 +76,8 @@ func New(file *jobfile.File, o Options) (*Engine, error) {
 	return e, nil
 }
 
-// openAccounts makes the accounts, or keeps those of before that are the same. All problems are reported together.
+// openAccounts makes the accounts, or keeps those of before that are the same. At the start an account whose secret or
+// certificates cannot be read is left aside, and its rows wait; afterwards that is an error, and all are reported together.
 func (e *Engine) openAccounts(w *World, before map[string]*account) (map[string]*account, error) {
 	accounts := map[string]*account{}
 	var errs []error
@@ -85,6 +86,10 @@ func (e *Engine) openAccounts(w *World, before map[string]*account) (map[string]
 			continue
 		}
 		smtp, err := smtpConfig(conf)
+		if err != nil && before == nil {
+			w.unusable[conf.Name] = err
+			continue
+		}
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -195,12 +200,24 @@ func (e *Engine) startCompanies(kept map[string]bool) {
 			c.run(e.kill, own)
 		}()
 	}
-	for _, out := range e.world.File.LeftOut {
+	for _, out := range e.world.leftOut {
+		companies := strings.Join(out.Companies, ", ")
 		e.log.Error(eventCompanyOut, zap.String("file", out.File), zap.Strings("companies", out.Companies), zap.String("problems", out.Problems.String()))
-		e.alerts.start("left out "+out.File, fmt.Sprintf("companies left out: %s", out.File),
-			fmt.Sprintf("%s has errors, so its companies (%s) are left out and send nothing:\n\n%s\n\nMend the file, then: systemctl reload outboxd", out.File, strings.Join(out.Companies, ", "), out.Problems))
+		e.alerts.start(leftOutKey(out), "companies left out: "+companies,
+			fmt.Sprintf("The companies %s (%s) are left out and send nothing:\n\n%s\n\nMend that, then: systemctl reload outboxd", companies, out.File, out.Problems))
+	}
+	for name, err := range e.world.unusable {
+		e.log.Error(eventAccountUnusable, zap.String("account", name), zap.Error(err))
+		e.alerts.start(unusableKey(name), "account "+name+" cannot be used",
+			fmt.Sprintf("%v\n\nIts mail waits. Mend that, then: systemctl reload outboxd", err))
 	}
 }
+
+func leftOutKey(out jobfile.LeftOut) string {
+	return "left out " + out.File + " " + strings.Join(out.Companies, " ")
+}
+
+func unusableKey(account string) string { return "unusable " + account }
 
 func (e *Engine) newCompany(p *Place) *company {
 	c := &company{e: e, name: p.Company.Name, place: p, resolver: newResolver(e.world.File, p.Company), accounts: map[string]*account{},

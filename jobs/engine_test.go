@@ -84,11 +84,37 @@ func TestP1_TwoDaemons(t *testing.T) {
 	}
 }
 
-func TestSecretsAreReadAtStart(t *testing.T) {
+// TestP6_MissingSecretStopsOnlyItsOwn starts with an account and a company whose passwords cannot be read.
+func TestP6_MissingSecretStopsOnlyItsOwn(t *testing.T) {
 	s := newSite(t)
-	text := s.file("  main: "+s.account(unlimited+", username: eva, password: {file: missing}"), "")
-	_, err := jobs.New(s.write(text), jobs.Options{Name: "one"})
-	if err == nil || !strings.Contains(err.Error(), "account main") {
+	text := s.two("  main: "+s.account(unlimited)+"\n  bad: "+accountOn("localhost", s.smtp, unlimited+", username: eva, password: {file: missing}"),
+		"    server: main\n    database: elsewhere\n    login: {username: beta, password: {file: missing}}", "")
+	s.start(text, "one")
+	s.mail("a@kunde.example")
+	s.db.Exec(t, `INSERT INTO {db}.outbox (recipients, body_text, account) VALUES ('b@kunde.example', 'x', 'bad')`)
+	s.messages(1)
+	s.awaitEvent("company_left_out", 1)
+	s.awaitEvent("account_unusable", 1)
+	s.awaitRows("1 sent 1", "2 queued 0")
+	status, err := s.engine.Desk().Status(t.Context(), jobs.StatusRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(status.LeftOut) != 1 || status.LeftOut[0].Companies[0] != "beta" {
+		t.Errorf("left out %+v", status.LeftOut)
+	}
+	for _, a := range status.Accounts {
+		if want := map[string]string{"main": jobs.AccountOK, "bad": jobs.AccountUnusable}[a.Account]; a.State != want {
+			t.Errorf("account %s is %s: %s", a.Account, a.State, a.Reason)
+		}
+	}
+}
+
+// TestControlSecretIsNeeded: without the control database there is nothing to do.
+func TestControlSecretIsNeeded(t *testing.T) {
+	s := newSite(t)
+	text := strings.Replace(s.file("  main: "+s.account(unlimited), ""), "username: ", "password: {file: missing}, username: ", 1)
+	if _, err := jobs.New(s.write(text), jobs.Options{Name: "one"}); err == nil || !strings.Contains(err.Error(), "control database") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"outboxd/db"
 )
 
 // outage watches whether a database can be used. A person is told when it could not for a while, and when it can again.
@@ -22,11 +24,23 @@ type outage struct {
 	mu    sync.Mutex
 	why   string // why it cannot be used, "" when it can
 	since time.Time
+	wrote time.Time // when a write was last refused, though reading may work
 }
+
+// writeDoubt is how long a refused write counts, whatever can be read meanwhile.
+const writeDoubt = time.Minute
 
 // note takes in how the last statement went.
 func (o *outage) note(err error) {
 	o.mu.Lock()
+	switch db.Kind(err) {
+	case db.KindReadOnly, db.KindFull:
+		o.wrote = time.Now()
+	}
+	if err == nil && time.Since(o.wrote) < writeDoubt {
+		o.mu.Unlock()
+		return
+	}
 	was, since := o.why, o.since
 	if changed := (err == nil) != (was == ""); changed {
 		o.since = time.Now()

@@ -3,6 +3,7 @@ package jobs
 import (
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -42,10 +43,13 @@ func (e *Engine) Reload(file *jobfile.File) error {
 		leaving = append(leaving, c)
 		delete(e.companies, name)
 	}
-	for _, out := range oldWorld.File.LeftOut {
-		if !slices.ContainsFunc(file.LeftOut, func(still jobfile.LeftOut) bool { return still.File == out.File }) {
-			e.alerts.end("left out "+out.File, "companies are back: "+out.File)
+	for _, out := range oldWorld.leftOut {
+		if !slices.ContainsFunc(world.leftOut, func(still jobfile.LeftOut) bool { return leftOutKey(still) == leftOutKey(out) }) {
+			e.alerts.end(leftOutKey(out), "companies are back: "+strings.Join(out.Companies, ", "))
 		}
+	}
+	for name := range oldWorld.unusable { // a reload with one of them is refused
+		e.alerts.end(unusableKey(name), "account "+name+" can be used again")
 	}
 	for _, c := range leaving {
 		if world.Place(c.name) == nil {
@@ -90,6 +94,7 @@ type Live struct {
 	Started       time.Time         `json:"started"`
 	Host          string            `json:"host"`
 	Instance      string            `json:"instance"`
+	Draining      bool              `json:"draining,omitempty"` // it takes nothing more and waits for the mails in flight
 	ReloadRefused string            `json:"reload_refused,omitempty"`
 	Companies     map[string]Health `json:"companies"`
 	Stuck         []string          `json:"stuck,omitempty"`
@@ -105,7 +110,7 @@ type Health struct {
 func (e *Engine) Live() Live {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	l := Live{Started: e.started, Host: e.host, Instance: e.instance.ID, ReloadRefused: e.refused, Companies: map[string]Health{},
+	l := Live{Started: e.started, Host: e.host, Instance: e.instance.ID, Draining: !e.running, ReloadRefused: e.refused, Companies: map[string]Health{},
 		Stuck: e.pulses.stuck(stuckAfter)}
 	for name, c := range e.companies {
 		l.Companies[name] = c.outage.health()

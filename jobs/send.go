@@ -80,7 +80,20 @@ func pack(row db.Row, a *account, maxSize int64, now time.Time) (*parcel, error)
 	if p.message, err = compose.Build(m); err != nil {
 		return nil, &rowError{err.Error()}
 	}
-	return p, nil
+	return p, a.admits(p)
+}
+
+// admits refuses what the account's own limits could never let through.
+func (a *account) admits(p *parcel) error {
+	if most := a.conf.MaxSize; most > 0 && int64(len(p.message)) > most {
+		return &rowError{fmt.Sprintf("the message is %d octets, the account's max_size is %d: make it smaller, or use another account", len(p.message), most)}
+	}
+	for _, w := range a.bucket.Windows {
+		if w.Recipients && len(p.envelope.To) > w.N {
+			return &rowError{fmt.Sprintf("%d recipients, and the account's limits let %d through in %s: insert several rows", len(p.envelope.To), w.N, w.Per)}
+		}
+	}
+	return nil
 }
 
 // address fills the envelope: each recipient once, and only those that are still open.

@@ -18,6 +18,9 @@ type World struct {
 	buckets   *db.Buckets
 	pools     map[db.Server]*db.Pool
 	before    *World // while it is being replaced
+
+	leftOut  []jobfile.LeftOut // companies that cannot run: by their file, or by a secret that cannot be read
+	unusable map[string]error  // accounts that cannot send, by name; set by the engine
 }
 
 // Place is one company's database.
@@ -28,14 +31,16 @@ type Place struct {
 	Own     *db.Buckets // for its jobs, and for accounts that serve this company alone
 }
 
-// Open reads the databases' secrets. All that cannot be read are reported together.
+// Open reads the databases' secrets. A company whose own secret cannot be read is left out and stops nobody else; without
+// the control database's there is nothing to do.
 func Open(file *jobfile.File) (*World, error) { return open(file, nil) }
 
-// next opens another file, on the connections of this one where they lead to the same place.
+// next opens another file, on the connections of this one where they lead to the same place. Here any secret that cannot
+// be read is an error: the old file can go on. All are reported together.
 func (w *World) next(file *jobfile.File) (*World, error) { return open(file, w) }
 
 func open(file *jobfile.File, before *World) (*World, error) {
-	w := &World{File: file, pools: map[db.Server]*db.Pool{}, before: before}
+	w := &World{File: file, pools: map[db.Server]*db.Pool{}, before: before, leftOut: slices.Clone(file.LeftOut), unusable: map[string]error{}}
 	var errs []error
 	pool, err := w.pool(file.Server(file.Control.Server), controlLogin(file))
 	if err == nil {
@@ -49,6 +54,10 @@ func open(file *jobfile.File, before *World) (*World, error) {
 	}
 	for _, c := range file.Companies {
 		p, err := w.place(c)
+		if err != nil && before == nil && len(file.Companies) > 1 {
+			w.leaveOut(c.Name, err)
+			continue
+		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("company %s: %w", c.Name, err))
 			continue
@@ -60,6 +69,12 @@ func open(file *jobfile.File, before *World) (*World, error) {
 	}
 	w.before = nil
 	return w, nil
+}
+
+// leaveOut keeps a company from running.
+func (w *World) leaveOut(company string, err error) {
+	w.leftOut = append(w.leftOut, jobfile.LeftOut{File: w.File.Path, Companies: []string{company}, Problems: jobfile.Problems{
+		{File: w.File.Path, Line: 1, Column: 1, Path: "companies." + company, Message: err.Error(), Hint: "mend it, then reload"}}})
 }
 
 // controlLogin is the user of the control database: that of the only company where the two are one, else the server's.

@@ -42,7 +42,7 @@ type outside struct {
 
 // commands is the command line.
 type commands struct {
-	Config string `help:"The jobs.yaml to work with." default:"/etc/outboxd/jobs.yaml" placeholder:"FILE"`
+	Config string `help:"The jobs.yaml to work with (${default})." default:"/etc/outboxd/jobs.yaml" placeholder:"FILE"`
 
 	Run     runCommand     `cmd:"" help:"Send: the daemon. SIGHUP reloads jobs.yaml, SIGTERM drains and ends, a second one ends at once."`
 	Check   checkCommand   `cmd:"" help:"Report every problem of jobs.yaml and its includes."`

@@ -123,6 +123,9 @@ func printDaemon(w io.Writer, r jobs.StatusReply) {
 		return
 	}
 	fmt.Fprintf(w, "outboxd on %s, running since %s\n", clean(r.Daemon.Host), clock(r.Daemon.Started))
+	if r.Daemon.Draining {
+		fmt.Fprintln(w, "It is ending: it takes nothing more and waits for the mails in flight.")
+	}
 }
 
 // printTroubles lists all that a person may want to mend.
