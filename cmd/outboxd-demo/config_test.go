@@ -5,10 +5,11 @@ import (
 	"testing"
 
 	"outboxd/jobs/jobfile"
+	"outboxd/mail/smtptest"
 )
 
 func TestConfigIsValid(t *testing.T) {
-	path, err := writeConfig(t.TempDir(), &net.TCPAddr{Port: 3306}, 2525, []byte("no certificate"))
+	path, err := writeConfig(t.TempDir(), &net.TCPAddr{Port: 3306}, 2525, smtptest.New(t).CAPEM())
 	if err != nil {
 		t.Fatal(err)
 	}
