@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -91,6 +92,23 @@ func startDaemon(t testing.TB, config, runtime string) *exec.Cmd {
 		}
 	})
 	return cmd
+}
+
+// TestCrashIsNoExitStatus: the unit does not start outboxd again after exit status 2, and a crash of Go is one by default.
+func TestCrashIsNoExitStatus(t *testing.T) {
+	s := newSite(t)
+	cmd := startDaemon(t, s.config, s.runtime)
+	s.db.Exec(t, `INSERT INTO {db}.outbox (recipients, body_text) VALUES ('a@kunde.example', 'x')`)
+	if err := s.smtp.WaitMessages(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Signal(syscall.SIGQUIT); err != nil { // Go's runtime takes it as a crash
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code == exitWrong {
+		t.Errorf("exit status %d", code)
+	}
 }
 
 // killOnce lets a daemon send until so many mails were accepted in all, holds the next ones at a step, and kills it.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
@@ -40,6 +41,9 @@ type runCommand struct{}
 
 // Run is the daemon.
 func (runCommand) Run(i *invocation) error {
+	// A panic ends the process with SIGABRT. The usual exit status 2 would mean a wrong configuration, after which the unit
+	// does not start it again.
+	debug.SetTraceback("crash")
 	journal := toJournal(i.env("JOURNAL_STREAM"), i.stderr)
 	log := newLogger(i.stderr, journal)
 	file, problems := jobfile.Load(i.config)
