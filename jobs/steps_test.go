@@ -66,12 +66,13 @@ const fateQuery = `SELECT CONCAT_WS(' ', state, attempts, claims,
 
 func (c faultCase) run(t *testing.T) {
 	s := newSite(t, smtptest.Users(map[string]string{"eva": "right"}))
-	action := faultActions[c.fault]
+	action, lines := faultActions[c.fault], 16_000
 	if c.step == smtptest.StepBody {
-		action.After = 300_000
+		// More than the buffers of both sockets hold: the dot must still be here when the fault comes.
+		action.After, lines = 300_000, 200_000
 	}
 	s.smtp.On(smtptest.Rule{Step: c.step, Do: action})
-	s.db.Exec(t, `INSERT INTO {db}.outbox (recipients, body_text) VALUES ('a@kunde.example', REPEAT(CONCAT(REPEAT('x', 63), '\n'), 16000))`)
+	s.db.Exec(t, `INSERT INTO {db}.outbox (recipients, body_text) VALUES ('a@kunde.example', REPEAT(CONCAT(REPEAT('x', 63), '\n'), ?))`, lines)
 	d := s.start(s.file("  main: "+s.account(unlimited+", username: eva, password: {file: "+s.secret("right")+"}"), ""), "one")
 	got := ""
 	if !until(20*time.Second, func() bool {
