@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"outboxd/db"
+	"outboxd/jobs/jobfile"
 	"outboxd/mail"
 )
 
@@ -23,7 +24,6 @@ type company struct {
 	accounts map[string]*account // active ones that it may use
 	mark     string              // fingerprint: a reload keeps a company that is the same
 	log      *zap.Logger
-	wake     chan struct{}
 
 	stop   context.Context // ends when nothing more is to be taken
 	cancel context.CancelFunc
@@ -39,10 +39,10 @@ type company struct {
 }
 
 const (
-	housekeeping   = 5 * time.Second
-	lateCommit     = time.Hour
-	strikesToPause = 3
-	domainLane     = "domain:"
+	housekeeping   = 5 * time.Second // between two heartbeats: a lease stands twelve of them
+	lateCommit     = time.Hour       // how long after their expires_at rows may still be committed
+	strikesToPause = 3               // throttled recipients in a row until their domain pauses
+	domainLane     = "domain:"       // head of the name of a domain's lane
 )
 
 // run works until stop is done and the mails in flight have ended. own takes back what an earlier life of this daemon
@@ -212,7 +212,7 @@ func (c *company) rescue(ctx context.Context, own string) error {
 // of the company's must agree.
 func (c *company) resends() bool {
 	for _, j := range c.place.Company.Jobs {
-		if j.OnUncertain != "resend" {
+		if j.OnUncertain != jobfile.Resend {
 			return false
 		}
 	}
@@ -321,15 +321,3 @@ func (c *company) domain() string {
 
 // now is the time in the company's zone.
 func (c *company) now() time.Time { return time.Now().In(c.place.Company.Timezone) }
-
-// sleep waits, and tells whether ctx still lives.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}

@@ -31,10 +31,10 @@ type runner struct {
 }
 
 const (
-	routesAtOnce = 64       // looked at in one poll; the next poll goes on behind them
-	lanesAtOnce  = 8        // reopened lanes looked into in one poll
-	claimOctets  = 64 << 20 // bodies in memory at once, a claim
-	defaultSize  = 50_000_000
+	routesAtOnce = 64         // looked at in one poll; the next poll goes on behind them
+	lanesAtOnce  = 8          // reopened lanes looked into in one poll
+	claimOctets  = 64 << 20   // bodies in memory at once, a claim
+	defaultSize  = 50_000_000 // octets of bodies that are read where the account states no max_size
 )
 
 func newRunner(c *company, job *jobfile.Deliver, work context.Context) *runner {
@@ -57,7 +57,6 @@ func (r *runner) run(stop context.Context) {
 		r.c.report(r.poll(stop))
 		select {
 		case <-tick.C:
-		case <-r.c.wake:
 		case <-stop.Done():
 		}
 	}

@@ -149,7 +149,7 @@ func (w *why) lane() {
 }
 
 func laneName(name string) string {
-	if domain, ok := strings.CutPrefix(name, "domain:"); ok {
+	if domain, ok := strings.CutPrefix(name, domainLane); ok {
 		return "the recipient's domain " + domain
 	}
 	return name

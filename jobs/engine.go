@@ -221,7 +221,7 @@ func unusableKey(account string) string { return "unusable " + account }
 
 func (e *Engine) newCompany(p *Place) *company {
 	c := &company{e: e, name: p.Company.Name, place: p, resolver: newResolver(e.world.File, p.Company), accounts: map[string]*account{},
-		mark: e.companyMark(e.world, e.accounts, p), log: e.log.With(zap.String("company", p.Company.Name)), wake: make(chan struct{}),
+		mark: e.companyMark(e.world, e.accounts, p), log: e.log.With(zap.String("company", p.Company.Name)),
 		done: make(chan struct{}), leases: map[db.Lease]bool{}, strikes: map[string]int{}, learned: map[uint32][]string{},
 		lanes: &lanes{paused: map[uint32]uint32{}}, quiet: map[string]bool{}}
 	c.outage = e.newOutage(c.log, "company "+c.name, "company "+c.name+": its database", "Its mail waits, other companies are not affected.", p.Company.Timezone)

@@ -42,24 +42,17 @@ func (a *account) pauseLeft() time.Duration {
 	return time.Until(a.paused)
 }
 
+// awaitHealth returns when the account is well, however often the end of its pause is moved meanwhile.
 func (a *account) awaitHealth(ctx context.Context) error {
 	for {
 		a.mu.Lock()
 		left, resumed := time.Until(a.paused), a.resumed
 		a.mu.Unlock()
-		if left <= 0 {
+		if left <= 0 || ctx.Err() != nil {
 			return ctx.Err()
 		}
-		timer := time.NewTimer(min(left, healthEvery))
-		select {
-		case <-timer.C:
+		if sleepUnless(ctx, min(left, healthEvery), resumed) {
 			a.reconsider(ctx)
-		case <-resumed:
-		case <-ctx.Done():
-		}
-		timer.Stop()
-		if ctx.Err() != nil {
-			return ctx.Err()
 		}
 	}
 }

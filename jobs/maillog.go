@@ -11,7 +11,7 @@ const (
 	eventExpired   = "expired"    // expires_at was over
 	eventGivenBack = "given_back" // not tried: the account fell ill, lost its slot, or outboxd stops
 	eventLeaseLost = "lease_lost" // somebody else has the row by now; nothing was written
-	eventUnsettled = "unsettled"  // the outcome could not be written; it is tried again
+	eventUnsettled = "unsettled"  // the server refuses the outcome; the lease runs out and the mark decides
 	eventRescued   = "rescued"    // rows that a dead daemon left behind
 
 	eventAccountPaused   = "account_paused"   // the account is in trouble and waits

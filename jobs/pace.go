@@ -40,19 +40,10 @@ func (p *pace) wait(ctx context.Context) error {
 		p.mu.Lock()
 		left, changed := time.Until(p.notYet), p.changed
 		p.mu.Unlock()
-		if left <= 0 {
+		if left <= 0 || ctx.Err() != nil {
 			return ctx.Err()
 		}
-		timer := time.NewTimer(left)
-		select {
-		case <-timer.C:
-		case <-changed:
-		case <-ctx.Done():
-		}
-		timer.Stop()
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
+		sleepUnless(ctx, left, changed)
 	}
 }
 
@@ -73,4 +64,20 @@ func (p *pace) due() time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.notYet
+}
+
+// sleep waits, and tells whether the whole time has passed: false when ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool { return sleepUnless(ctx, d, nil) }
+
+// sleepUnless is sleep that changed, when it is closed, cuts short too.
+func sleepUnless(ctx context.Context, d time.Duration, changed <-chan struct{}) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-changed:
+	case <-ctx.Done():
+	}
+	return false
 }

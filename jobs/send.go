@@ -170,7 +170,7 @@ func (s *shipment) send(work context.Context) (smtpout.Result, error) {
 	for fresh := false; ; fresh = true {
 		result := s.sender.session.Send(work, smtpout.Delivery{
 			From: s.envelope.From, To: s.envelope.To, Message: s.message, UTF8: s.utf8,
-			BeforeData: s.slot.hold,
+			BeforeData: s.slot.use,
 			Mark: func(ctx context.Context, accepted []bool) error {
 				s.asked = true
 				return s.f.r.c.place.Store.Mark(ctx, db.Mark{Lease: s.row.Lease, Account: s.f.a.conf.Name,

@@ -82,8 +82,8 @@ func (f *feeder) setPaces(waits map[string]time.Duration) {
 	}
 }
 
-// hold is called right before DATA: a slot that was taken too long ago is forfeit, since the window has moved on.
-func (s *slot) hold(ctx context.Context) error {
+// use is called right before DATA: a slot that was taken too long ago is forfeit, since the window has moved on.
+func (s *slot) use(ctx context.Context) error {
 	for time.Since(s.at) > s.f.hold {
 		ok, err := s.ask(ctx)
 		if err != nil {
@@ -96,11 +96,7 @@ func (s *slot) hold(ctx context.Context) error {
 		if wait > lateWait {
 			return errLost
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if !sleep(ctx, wait) {
 			return ctx.Err()
 		}
 	}
