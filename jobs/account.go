@@ -23,7 +23,8 @@ type account struct {
 	buckets *db.Buckets
 	log     *zap.Logger
 	alerts  *alerter
-	mark    string // fingerprint of all this: a reload keeps an account that is the same
+
+	fingerprint string // of all this: a reload keeps an account that is the same
 
 	senders chan *sender  // those that are free
 	pace    *pace         // of a limited account
@@ -32,8 +33,8 @@ type account struct {
 	refused refusals      // other senders that its server does not accept
 	dials   *rate.Limiter // a server that drops each connection is not dialled in a loop
 
-	shared bool    // by several companies
-	limits *outage // of the database that has the bucket; nil where that is the company's own
+	shared  bool    // by several companies
+	control *outage // of the control database; nil where the bucket is in the company's own
 
 	mu       sync.Mutex
 	paused   time.Time     // nothing is tried before
@@ -156,7 +157,7 @@ func (a *account) ready(ctx context.Context, s *sender) error {
 	}
 	a.drop(s)
 	health, err := a.buckets.Health(ctx, a.bucket.Name)
-	if err = a.asks(err); err != nil && a.limited() {
+	if err = a.noteBucket(err); err != nil && a.limited() {
 		return err // an unlimited account has nothing to ask but for its pause
 	}
 	a.mu.Lock()
@@ -181,7 +182,7 @@ func (a *account) ready(ctx context.Context, s *sender) error {
 	}
 	s.session, s.mails, s.since = session, 0, time.Now()
 	if health.Left > 0 {
-		return a.asks(a.buckets.Pause(ctx, a.bucket.Name, 0, health.Scope, health.Reason))
+		return a.noteBucket(a.buckets.Pause(ctx, a.bucket.Name, 0, health.Scope, health.Reason))
 	}
 	return nil
 }

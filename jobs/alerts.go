@@ -190,7 +190,7 @@ func (a *account) sendAlert(ctx context.Context, to []string, subject, text stri
 	if a.limited() {
 		taken := time.Now()
 		take, err := a.buckets.Take(ctx, []db.Bucket{a.bucket}, len(d.To))
-		if err = a.asks(err); err != nil {
+		if err = a.noteBucket(err); err != nil {
 			return err
 		}
 		a.pace.next(time.Now().Add(take.Wait[a.bucket.Name]))

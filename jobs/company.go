@@ -22,8 +22,9 @@ type company struct {
 	place    *Place
 	resolver *resolver
 	accounts map[string]*account // active ones that it may use
-	mark     string              // fingerprint: a reload keeps a company that is the same
 	log      *zap.Logger
+
+	fingerprint string // of all this: a reload keeps a company that is the same
 
 	stop   context.Context // ends when nothing more is to be taken
 	cancel context.CancelFunc

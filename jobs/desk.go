@@ -167,7 +167,7 @@ func (d *Desk) audit(ctx context.Context, by By, action, target, detail string) 
 	if err == nil {
 		return nil
 	}
-	return &AskError{Text: fmt.Sprintf("the audit cannot be written, so nothing was done: %v", err), Hint: databaseHint(err), Err: err}
+	return &AskError{Text: fmt.Sprintf("the audit cannot be written, so nothing was done: %v", err), Hint: DatabaseHint(err), Err: err}
 }
 
 // AuditRequest asks who did what. Before 0 starts with the newest entry.
@@ -200,7 +200,7 @@ func (d *Desk) Audit(ctx context.Context, q AuditRequest) (AuditReply, error) {
 	defer cancel()
 	entries, err := d.world.Control.AuditLog(ctx, q.Before, limitOf(q.Limit))
 	if err != nil {
-		return AuditReply{}, &AskError{Text: err.Error(), Hint: databaseHint(err), Err: err}
+		return AuditReply{}, &AskError{Text: err.Error(), Hint: DatabaseHint(err), Err: err}
 	}
 	if entries == nil {
 		entries = []db.Audited{}
@@ -208,8 +208,8 @@ func (d *Desk) Audit(ctx context.Context, q AuditRequest) (AuditReply, error) {
 	return AuditReply{entries}, nil
 }
 
-// databaseHint tells what to do about a database error.
-func databaseHint(err error) string {
+// DatabaseHint tells what a person should do about a database error.
+func DatabaseHint(err error) string {
 	var schema *db.SchemaError
 	if errors.As(err, &schema) {
 		return "run outboxd migrate"
@@ -226,9 +226,6 @@ func databaseHint(err error) string {
 	}
 	return "run outboxd check --online"
 }
-
-// DatabaseHint tells what a person should do about a database error.
-func DatabaseHint(err error) string { return databaseHint(err) }
 
 // each calls f for the numbers 0 to n-1, several at once, and returns when all are done.
 func each(n int, f func(i int)) {

@@ -257,7 +257,7 @@ func (t *accountTest) send(ctx context.Context, session *smtpout.Session, l *tes
 		t.add(TestStep{Step: "limit", Result: StepFailed, Text: full.Error(), Cause: string(mail.ClassSenderQuota),
 			Remedy: fmt.Sprintf("test again at %s", t.desk.now().Add(full.wait).Format("15:04:05"))})
 	case r.Stopped != nil:
-		t.add(TestStep{Step: "mail", Result: StepFailed, Text: r.Stopped.Error(), Remedy: databaseHint(r.Stopped)})
+		t.add(TestStep{Step: "mail", Result: StepFailed, Text: r.Stopped.Error(), Remedy: DatabaseHint(r.Stopped)})
 	case r.Message.Verdict == mail.Accepted:
 		t.add(TestStep{Step: "mail", Result: StepOK, Text: fmt.Sprintf("to %s: %s", l.to.Addr(), r.Message.Reply)})
 		t.heal(ctx)
@@ -278,7 +278,7 @@ func (t *accountTest) heal(ctx context.Context) {
 		err = buckets.Heal(ctx, name)
 	}
 	if err != nil {
-		t.add(TestStep{Step: "pause", Result: StepFailed, Text: err.Error(), Remedy: databaseHint(err)})
+		t.add(TestStep{Step: "pause", Result: StepFailed, Text: err.Error(), Remedy: DatabaseHint(err)})
 		return
 	}
 	t.add(TestStep{Step: "pause", Result: StepOK, Text: "ended: the account works"})

@@ -73,7 +73,7 @@ func (d *Desk) QueueList(ctx context.Context, q QueueListRequest) (QueueListRepl
 	for i, p := range places {
 		name := p.Company.Name
 		if failed[i] != nil {
-			reply.Missing = append(reply.Missing, Missing{name, failed[i].Error(), databaseHint(failed[i])})
+			reply.Missing = append(reply.Missing, Missing{name, failed[i].Error(), DatabaseHint(failed[i])})
 		}
 		reply.More = reply.More || len(found[i]) == limit
 		for _, s := range found[i] {
@@ -264,16 +264,17 @@ func askError(name RowName, action string, err error) error {
 	case errors.As(err, &none):
 		return &AskError{Text: fmt.Sprintf("there is no row %s", name), Hint: "it may have been deleted; find it by outboxd queue list --recipient or --reference", Err: err}
 	case errors.As(err, &state):
-		return &AskError{Text: fmt.Sprintf("%s is %s: %s", name, stateOf(state), state.Hint), Hint: stateHint(name, action, state), Err: err}
+		return &AskError{Text: fmt.Sprintf("%s is %s: %s", name, StateText(state.State, state.Held), state.Hint), Hint: stateHint(name, action, state), Err: err}
 	}
-	return &AskError{Text: err.Error(), Hint: databaseHint(err), Err: err}
+	return &AskError{Text: err.Error(), Hint: DatabaseHint(err), Err: err}
 }
 
-func stateOf(e *db.StateError) string {
-	if e.Held && e.State == db.Queued {
+// StateText is a row's state for people: a queued row that is held is held.
+func StateText(s db.State, held bool) string {
+	if held && s == db.Queued {
 		return "held"
 	}
-	return string(e.State)
+	return string(s)
 }
 
 // stateHint tells what to do about a row whose state does not allow what was asked.

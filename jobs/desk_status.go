@@ -109,17 +109,14 @@ func companyStatus(ctx context.Context, p *Place) CompanyStatus {
 		s.Counts = &counts
 	}
 	if err != nil {
-		s.Counts, s.Error, s.Hint = nil, err.Error(), databaseHint(err)
+		s.Counts, s.Error, s.Hint = nil, err.Error(), DatabaseHint(err)
 	}
 	s.Up = err == nil
 	return s
 }
 
 func (d *Desk) accountStatus(ctx context.Context, a *jobfile.Account) AccountStatus {
-	s := AccountStatus{Account: a.Name, State: AccountOK, LimitHour: a.Rate.N}
-	for _, r := range append([]jobfile.Rate{a.Rate}, a.Limits...) {
-		s.Limits = append(s.Limits, r.String())
-	}
+	s := AccountStatus{Account: a.Name, State: AccountOK, LimitHour: a.Rate.N, Limits: limitTexts(a)}
 	buckets, bucket := d.world.bucketsOf(a), accountBucket(a)
 	health, err := buckets.Health(ctx, bucket.Name)
 	if err == nil && len(bucket.Windows) > 0 {
@@ -137,7 +134,7 @@ func (d *Desk) accountStatus(ctx context.Context, a *jobfile.Account) AccountSta
 	case !a.Active:
 		s.State, s.Reason = AccountInactive, fmt.Sprintf("active: false in %s", d.world.File.Path)
 	case err != nil:
-		s.State, s.Reason = AccountUnknown, fmt.Sprintf("%v; %s", err, databaseHint(err))
+		s.State, s.Reason = AccountUnknown, fmt.Sprintf("%v; %s", err, DatabaseHint(err))
 	case health.Left > 0:
 		s.State, s.PausedUntil, s.Reason, s.Failures = AccountPaused, d.in(health.Left), health.Reason, health.Failures
 		if s.NextAt == nil || s.NextAt.Before(*s.PausedUntil) {

@@ -68,12 +68,17 @@ func (w *why) sayUntil(until time.Time, format string, args ...any) {
 
 // at is a time in the company's zone, with its distance from now by the database's clock.
 func (w *why) at(t time.Time) string {
-	text := t.In(w.place.Company.Timezone).Format("2006-01-02 15:04:05 MST")
+	text := timeText(t, w.place.Company.Timezone)
 	left := t.Sub(w.row.Clock)
 	if left > 0 {
 		return fmt.Sprintf("%s (in %s)", text, span(left))
 	}
 	return fmt.Sprintf("%s (%s ago)", text, span(-left))
+}
+
+// timeText is a time as texts for people have it.
+func timeText(t time.Time, zone *time.Location) string {
+	return t.In(zone).Format("2006-01-02 15:04:05 MST")
 }
 
 // span is a length of time as people say it: seconds within the hour, minutes within two days, then days.
@@ -247,10 +252,7 @@ func goes(n int) string {
 }
 
 func limitText(a *jobfile.Account, job *jobfile.Deliver) string {
-	var all []string
-	for _, r := range append([]jobfile.Rate{a.Rate}, a.Limits...) {
-		all = append(all, r.String())
-	}
+	all := limitTexts(a)
 	if job.Rate != nil {
 		all = append(all, fmt.Sprintf("job %s %s", job.Name, job.Rate))
 	}

@@ -96,15 +96,15 @@ func (e *Engine) openAccounts(w *World, before map[string]*account) (map[string]
 		}
 		buckets := w.bucketsOf(conf)
 		shared := w.usersOf(conf.Name) > 1
-		mark := fingerprint(conf, smtp.Password, buckets.Key(), shared)
-		if old := before[conf.Name]; old != nil && old.mark == mark {
+		settings := fingerprint(conf, smtp.Password, buckets.Key(), shared)
+		if old := before[conf.Name]; old != nil && old.fingerprint == settings {
 			accounts[conf.Name] = old
 			continue
 		}
 		a := newAccount(conf, smtp, buckets, e.log, e.alerts)
-		a.mark, a.mended, a.shared = mark, before[conf.Name] != nil, shared
+		a.fingerprint, a.mended, a.shared = settings, before[conf.Name] != nil, shared
 		if buckets == w.buckets {
-			a.limits = e.control
+			a.control = e.control
 		}
 		accounts[conf.Name] = a
 	}
@@ -135,9 +135,9 @@ func (e *Engine) Run(stop, kill context.Context) error {
 	e.mu.Unlock()
 	e.log.Info(eventStarted, zap.String("host", e.host), zap.String("instance", e.instance.ID), zap.Int("companies", len(e.world.Companies)))
 
-	var helpers sync.WaitGroup
-	helpers.Go(func() { e.alerts.run(ctx, e.pulses.add("alerts")) })
-	helpers.Go(func() { e.keepAccounts(ctx) })
+	var background sync.WaitGroup
+	background.Go(func() { e.alerts.run(ctx, e.pulses.add("alerts")) })
+	background.Go(func() { e.keepAccounts(ctx) })
 
 	<-stop.Done()
 	e.log.Info(eventStopping)
@@ -145,7 +145,7 @@ func (e *Engine) Run(stop, kill context.Context) error {
 	go func() {
 		e.drain()
 		cancel()
-		helpers.Wait()
+		background.Wait()
 		ended <- e.close()
 	}()
 	select {
@@ -221,7 +221,7 @@ func unusableKey(account string) string { return "unusable " + account }
 
 func (e *Engine) newCompany(p *Place) *company {
 	c := &company{e: e, name: p.Company.Name, place: p, resolver: newResolver(e.world.File, p.Company), accounts: map[string]*account{},
-		mark: e.companyMark(e.world, e.accounts, p), log: e.log.With(zap.String("company", p.Company.Name)),
+		fingerprint: e.companyFingerprint(e.world, e.accounts, p), log: e.log.With(zap.String("company", p.Company.Name)),
 		done: make(chan struct{}), leases: map[db.Lease]bool{}, strikes: map[string]int{}, learned: map[uint32][]string{},
 		lanes: &lanes{paused: map[uint32]uint32{}}, quiet: map[string]bool{}}
 	c.outage = e.newOutage(c.log, "company "+c.name, "company "+c.name+": its database", "Its mail waits, other companies are not affected.", p.Company.Timezone)
@@ -242,12 +242,12 @@ func (e *Engine) newOutage(log *zap.Logger, key, what, effect string, zone *time
 	return &outage{log: log, alerts: e.alerts, key: key, what: what, effect: effect, zone: zone, after: e.patience, since: time.Now()}
 }
 
-// companyMark is the fingerprint of all that a company's work depends on.
-func (e *Engine) companyMark(w *World, accounts map[string]*account, p *Place) string {
+// companyFingerprint is the fingerprint of all that a company's work depends on.
+func (e *Engine) companyFingerprint(w *World, accounts map[string]*account, p *Place) string {
 	parts := []any{p.Company, p.Company.Timezone.String(), p.Pool.Key()}
 	for _, name := range p.Company.Accounts {
 		if a := accounts[name]; a != nil {
-			parts = append(parts, a.mark)
+			parts = append(parts, a.fingerprint)
 		} else {
 			parts = append(parts, w.File.Account(name))
 		}
@@ -298,7 +298,7 @@ func (e *Engine) keepAccounts(ctx context.Context) {
 		for _, a := range all {
 			a.closeIdle()
 			if a.limited() && n%purgeUsageEvery == 0 {
-				if err := a.asks(a.buckets.PurgeUsage(ctx, a.bucket.Name, time.Now())); err != nil {
+				if err := a.noteBucket(a.buckets.PurgeUsage(ctx, a.bucket.Name, time.Now())); err != nil {
 					e.log.Warn(eventStoreError, zap.Error(err))
 				}
 			}
@@ -313,8 +313,11 @@ func (e *Engine) isHost(name string) bool {
 	return strings.EqualFold(name, e.host) || strings.EqualFold(name, short)
 }
 
-// Alive lists the loops that have made no progress for longer than most: for the watchdog.
-func (e *Engine) Alive(most time.Duration) []string { return e.pulses.stuck(most) }
+// stuckAfter is when a loop counts as hanging: well above the time a few statements with their deadlines may take.
+const stuckAfter = 5 * time.Minute
+
+// Stuck lists the loops that have made no progress for five minutes: for the watchdog.
+func (e *Engine) Stuck() []string { return e.pulses.stuck(stuckAfter) }
 
 // Desk answers and acts for people, always by the current file.
 func (e *Engine) Desk() *Desk {

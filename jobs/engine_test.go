@@ -31,7 +31,7 @@ func TestRowsLeaveAndTell(t *testing.T) {
 	if n := len(s.smtp.Messages()); n != 3 {
 		t.Errorf("%d messages", n)
 	}
-	if stuck := s.engine.Alive(time.Minute); len(stuck) != 0 {
+	if stuck := s.engine.StuckFor(time.Minute); len(stuck) != 0 {
 		t.Errorf("stuck: %v", stuck)
 	}
 }

@@ -2,5 +2,8 @@ package jobs
 
 import "time"
 
+// StuckFor lists the loops that have made no progress for so long.
+func (e *Engine) StuckFor(d time.Duration) []string { return e.pulses.stuck(d) }
+
 // SetPatience sets how long a database is out of reach before a person is told.
 func (e *Engine) SetPatience(d time.Duration) { e.patience, e.control.after = d, d }

@@ -25,10 +25,10 @@ type limitsError struct{ err error }
 func (e *limitsError) Error() string { return e.err.Error() }
 func (e *limitsError) Unwrap() error { return e.err }
 
-// asks notes how a question to the account's bucket went, and returns its error as a *limitsError.
-func (a *account) asks(err error) error {
-	if a.limits != nil && !errors.Is(err, context.Canceled) {
-		a.limits.note(err)
+// noteBucket notes how a question to the account's bucket went, and returns its error as a *limitsError.
+func (a *account) noteBucket(err error) error {
+	if a.control != nil && !errors.Is(err, context.Canceled) {
+		a.control.note(err)
 	}
 	if err == nil {
 		return nil
@@ -69,7 +69,7 @@ func (a *account) reconsider(ctx context.Context) {
 		return
 	}
 	health, err := a.buckets.Health(ctx, a.bucket.Name)
-	if a.asks(err) != nil {
+	if a.noteBucket(err) != nil {
 		return
 	}
 	a.mu.Lock()

@@ -158,7 +158,7 @@ func TestP6_DeadServerStopsOneCompany(t *testing.T) {
 	s.mailsVia(5, "main")
 	s.await("5", `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sent'`)
 	s.awaitEvent("company_down", 1)
-	if stuck := e.Alive(time.Minute); len(stuck) != 0 {
+	if stuck := e.StuckFor(time.Minute); len(stuck) != 0 {
 		t.Errorf("stuck: %v", stuck)
 	}
 }

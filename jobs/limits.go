@@ -19,12 +19,24 @@ func bucketName(a *jobfile.Account) string { return "account:" + a.Identity() }
 // accountBucket is what the account's rate and limits allow; without windows it is unlimited.
 func accountBucket(a *jobfile.Account) db.Bucket {
 	b := db.Bucket{Name: bucketName(a), MaxRecipients: maxRecipients}
-	for _, r := range append([]jobfile.Rate{a.Rate}, a.Limits...) {
+	for _, r := range ratesOf(a) {
 		if !r.Unlimited && r.N > 0 {
 			b.Windows = append(b.Windows, db.Window{N: r.N, Per: r.Per, Recipients: r.Recipients})
 		}
 	}
 	return b
+}
+
+// ratesOf lists the account's rate and its limits.
+func ratesOf(a *jobfile.Account) []jobfile.Rate { return append([]jobfile.Rate{a.Rate}, a.Limits...) }
+
+// limitTexts are they as in jobs.yaml.
+func limitTexts(a *jobfile.Account) []string {
+	var all []string
+	for _, r := range ratesOf(a) {
+		all = append(all, r.String())
+	}
+	return all
 }
 
 // jobBucket is what the job's own rate allows; false when it has none.

@@ -59,7 +59,7 @@ func (o *outage) note(err error) {
 		o.log.Error(o.down, zap.Error(err), zap.String("remedy", storeRemedy(err)))
 	case time.Since(since) >= o.after:
 		o.alerts.start(o.key, o.what+" cannot be used", fmt.Sprintf("%s has been out of reach or out of order since %s:\n\n%v\n%s\n\n%s outboxd goes on by itself when it is back.",
-			o.what, since.In(o.zone).Format("2006-01-02 15:04:05 MST"), err, storeRemedy(err), o.effect))
+			o.what, timeText(since, o.zone), err, storeRemedy(err), o.effect))
 	}
 }
 

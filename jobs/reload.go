@@ -35,7 +35,7 @@ func (e *Engine) Reload(file *jobfile.File) error {
 
 	kept, leaving := map[string]bool{}, []*company{}
 	for name, c := range e.companies {
-		if p := world.Place(name); p != nil && e.companyMark(world, accounts, p) == c.mark {
+		if p := world.Place(name); p != nil && e.companyFingerprint(world, accounts, p) == c.fingerprint {
 			kept[name] = true
 			continue
 		}
@@ -43,19 +43,7 @@ func (e *Engine) Reload(file *jobfile.File) error {
 		leaving = append(leaving, c)
 		delete(e.companies, name)
 	}
-	for _, out := range oldWorld.leftOut {
-		if !slices.ContainsFunc(world.leftOut, func(still jobfile.LeftOut) bool { return leftOutKey(still) == leftOutKey(out) }) {
-			e.alerts.end(leftOutKey(out), "companies are back: "+strings.Join(out.Companies, ", "))
-		}
-	}
-	for name := range oldWorld.unusable { // a reload with one of them is refused
-		e.alerts.end(unusableKey(name), "account "+name+" can be used again")
-	}
-	for _, c := range leaving {
-		if world.Place(c.name) == nil {
-			e.alerts.end("company "+c.name, "company "+c.name+" is not in jobs.yaml any more")
-		}
-	}
+	e.endAlerts(oldWorld, leaving)
 	e.startCompanies(kept)
 	e.refused = ""
 	e.alerts.end("reload", "the new jobs.yaml is in force")
@@ -74,6 +62,23 @@ func (e *Engine) Reload(file *jobfile.File) error {
 		}
 	})
 	return nil
+}
+
+// endAlerts ends those of what the new file has mended or does not have any more.
+func (e *Engine) endAlerts(before *World, leaving []*company) {
+	for _, out := range before.leftOut {
+		if !slices.ContainsFunc(e.world.leftOut, func(still jobfile.LeftOut) bool { return leftOutKey(still) == leftOutKey(out) }) {
+			e.alerts.end(leftOutKey(out), "companies are back: "+strings.Join(out.Companies, ", "))
+		}
+	}
+	for name := range before.unusable { // a reload with one of them is refused
+		e.alerts.end(unusableKey(name), "account "+name+" can be used again")
+	}
+	for _, c := range leaving {
+		if e.world.Place(c.name) == nil {
+			e.alerts.end("company "+c.name, "company "+c.name+" is not in jobs.yaml any more")
+		}
+	}
 }
 
 // ReloadFailed notes that a new jobs.yaml has errors and the old one goes on.
@@ -111,12 +116,9 @@ func (e *Engine) Live() Live {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	l := Live{Started: e.started, Host: e.host, Instance: e.instance.ID, Draining: !e.running, ReloadRefused: e.refused, Companies: map[string]Health{},
-		Stuck: e.pulses.stuck(stuckAfter)}
+		Stuck: e.Stuck()}
 	for name, c := range e.companies {
 		l.Companies[name] = c.outage.health()
 	}
 	return l
 }
-
-// stuckAfter is when a loop counts as hanging: well above the time a few statements with their deadlines may take.
-const stuckAfter = 5 * time.Minute

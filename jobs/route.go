@@ -16,11 +16,6 @@ type resolver struct {
 	accounts []*jobfile.Account // in order of preference
 }
 
-// RouteError says why no account may send a row. It is the row's fault: waiting does not help.
-type RouteError struct{ Text string }
-
-func (e *RouteError) Error() string { return e.Text }
-
 func newResolver(file *jobfile.File, c *jobfile.Company) *resolver {
 	r := &resolver{company: c.Name}
 	for _, name := range c.Accounts {
@@ -32,11 +27,11 @@ func newResolver(file *jobfile.File, c *jobfile.Company) *resolver {
 }
 
 // resolve returns the account for a row that names an account, a sender, both or neither. An inactive one is returned
-// only where no active one will do: the row waits for it. Otherwise the error is a *RouteError.
+// only where no active one will do: the row waits for it. Otherwise the error is a *rowError.
 func (r *resolver) resolve(account, from string) (*jobfile.Account, error) {
 	domain, err := senderDomain(from)
 	if err != nil {
-		return nil, &RouteError{fmt.Sprintf("from_address %q: %v", from, err)}
+		return nil, &rowError{fmt.Sprintf("from_address %q: %v", from, err)}
 	}
 	if account != "" {
 		return r.named(account, domain)
@@ -57,18 +52,18 @@ func (r *resolver) resolve(account, from string) (*jobfile.Account, error) {
 		return waiting, nil
 	}
 	if domain == "" {
-		return nil, &RouteError{"the company has no account: give it one in jobs.yaml"}
+		return nil, &rowError{"the company has no account: give it one in jobs.yaml"}
 	}
-	return nil, &RouteError{fmt.Sprintf("no account of the company may send as @%s: use a sender of another domain, or add it to an account's sender_domains", domain)}
+	return nil, &rowError{fmt.Sprintf("no account of the company may send as @%s: use a sender of another domain, or add it to an account's sender_domains", domain)}
 }
 
 func (r *resolver) named(account, domain string) (*jobfile.Account, error) {
 	i := slices.IndexFunc(r.accounts, func(a *jobfile.Account) bool { return strings.EqualFold(a.Name, account) })
 	if i < 0 {
-		return nil, &RouteError{fmt.Sprintf("account %q is none that this company may use: set one of %s, or NULL for the first that fits", account, r.names())}
+		return nil, &rowError{fmt.Sprintf("account %q is none that this company may use: set one of %s, or NULL for the first that fits", account, r.names())}
 	}
 	if a := r.accounts[i]; !maySend(a, domain) {
-		return nil, &RouteError{fmt.Sprintf("account %s may not send as @%s: its sender_domains are %s", a.Name, domain, strings.Join(a.SenderDomains, ", "))}
+		return nil, &rowError{fmt.Sprintf("account %s may not send as @%s: its sender_domains are %s", a.Name, domain, strings.Join(a.SenderDomains, ", "))}
 	}
 	return r.accounts[i], nil
 }

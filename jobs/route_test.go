@@ -34,7 +34,7 @@ func TestResolve(t *testing.T) {
 		{"any", "a@b, c@d", "", `from_address`},
 	} {
 		got, err := r.resolve(c.account, c.from)
-		var refused *RouteError
+		var refused *rowError
 		switch {
 		case c.refusal == "" && (err != nil || got.Name != c.want):
 			t.Errorf("%q %q: %v %v, want %s", c.account, c.from, got, err, c.want)

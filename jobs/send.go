@@ -25,7 +25,7 @@ type parcel struct {
 	asked    bool // a mark was asked for
 }
 
-// rowError says what is wrong with a row: it fails before anything is sent.
+// rowError says what is wrong with a row: it fails before anything is sent, since waiting does not help.
 type rowError struct{ text string }
 
 func (e *rowError) Error() string { return e.text }

@@ -49,7 +49,7 @@ func TestP6_HangingDatabaseDoesNotKeepTheAccount(t *testing.T) {
 	open()
 	s.mails(5)
 	s.awaitIn(10*time.Second, "5", `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sent'`)
-	if stuck := e.Alive(time.Minute); len(stuck) != 0 {
+	if stuck := e.StuckFor(time.Minute); len(stuck) != 0 {
 		t.Errorf("stuck: %v", stuck)
 	}
 	unlock()

@@ -42,7 +42,7 @@ func (s *slot) ask(ctx context.Context) (bool, error) {
 	s.takes, s.at = nil, time.Now()
 	for _, part := range s.f.bucketParts() {
 		t, err := part.buckets.Take(ctx, part.list, s.recipients)
-		if err = s.f.asked(part, err); err != nil {
+		if err = s.f.noteBuckets(part, err); err != nil {
 			s.refund(context.WithoutCancel(ctx))
 			s.f.setPaces(part.waits(limitsPause))
 			return false, err
@@ -57,14 +57,14 @@ func (s *slot) ask(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// asked notes whether the buckets answered: it is either the matter of the control database or of the company's own. The
-// error is a *limitsError.
-func (f *feeder) asked(part bucketPart, err error) error {
-	if err != nil && (part.buckets != f.a.buckets || f.a.limits == nil) {
+// noteBuckets notes whether the buckets answered: that is the matter of the control database or of the company's own. It
+// returns the error as a *limitsError.
+func (f *feeder) noteBuckets(part bucketPart, err error) error {
+	if err != nil && (part.buckets != f.a.buckets || f.a.control == nil) {
 		f.r.c.report(err)
 	}
 	if part.buckets == f.a.buckets {
-		return f.a.asks(err)
+		return f.a.noteBucket(err)
 	}
 	if err != nil {
 		return &limitsError{err}

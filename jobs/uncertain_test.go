@@ -178,9 +178,9 @@ func TestStalledHandsAreNoHang(t *testing.T) {
 	d.stop()
 	s.awaitEvent("stopping", 1)
 	if !until(10*time.Second, func() bool {
-		return !strings.Contains(strings.Join(s.engine.Alive(-time.Hour), " "), "deliver")
+		return !strings.Contains(strings.Join(s.engine.StuckFor(-time.Hour), " "), "deliver")
 	}) {
-		t.Errorf("still watched: %v", s.engine.Alive(-time.Hour))
+		t.Errorf("still watched: %v", s.engine.StuckFor(-time.Hour))
 	}
 	open()
 }

@@ -20,7 +20,8 @@ func (c accountListCommand) Run(i *invocation) error {
 	if c.JSON {
 		return printJSON(i.stdout, reply, "  ")
 	}
-	t := newTable(i.stdout, "ACCOUNT", "STATE", "SERVER", "ENCRYPTION", "USER", "FROM", "LIMITS", "COMPANIES")
+	w := &errorWriter{w: i.stdout}
+	t := newTable(w, "ACCOUNT", "STATE", "SERVER", "ENCRYPTION", "USER", "FROM", "LIMITS", "COMPANIES")
 	for _, a := range reply.Accounts {
 		t.row(a.Account, a.State, fmt.Sprintf("%s:%d", a.Host, a.Port), a.Encryption, a.Username, a.From, strings.Join(a.Limits, ", "), orAll(a.Companies))
 	}
@@ -31,7 +32,8 @@ func (c accountListCommand) Run(i *invocation) error {
 	for _, a := range reply.Accounts {
 		all = append(all, a.AccountStatus)
 	}
-	return printAccountTroubles(i.stdout, all)
+	printAccountTroubles(w, all)
+	return w.err
 }
 
 func orAll(list []string) string {

@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"outboxd/db"
+	"outboxd/jobs"
 )
 
 func TestClean(t *testing.T) {
@@ -71,7 +72,7 @@ func TestSmallTexts(t *testing.T) {
 		number(db.CountLimit): "10000", number(db.CountLimit + 1): ">10000", counted(1, "error"): "1 error", counted(0, "error"): "0 errors",
 		short("abc", 3): "abc", short("äöüß", 3): "äö…", clock(time.Time{}): "-", clockOf(nil): "-", clockOf(&now): now.Format("2006-01-02 15:04:05"),
 		orAll(nil): "all", orAll([]string{"a", "b"}): "a, b", codeText(0): "", codeText(250): "250",
-		stateText(db.Queued, true): "held", stateText(db.Sent, true): "sent", indented("a\nb"): "  a\n  b",
+		jobs.StateText(db.Queued, true): "held", jobs.StateText(db.Sent, true): "sent", indented("a\nb"): "  a\n  b",
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)

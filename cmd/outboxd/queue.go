@@ -68,7 +68,7 @@ func printRows(to io.Writer, r jobs.QueueListReply) error {
 		if at == nil && s.State == db.Queued {
 			at = &s.AvailableAt
 		}
-		t.row(s.Row, stateText(s.State, s.Held), s.Priority, s.Attempts, clock(s.CreatedAt), clockOf(at), short(s.Recipients, 40), short(s.Subject, 30),
+		t.row(s.Row, jobs.StateText(s.State, s.Held), s.Priority, s.Attempts, clock(s.CreatedAt), clockOf(at), short(s.Recipients, 40), short(s.Subject, 30),
 			short(s.Reference, 24), short(s.LastError, 60))
 	}
 	if err := t.end(); err != nil {
@@ -78,13 +78,6 @@ func printRows(to io.Writer, r jobs.QueueListReply) error {
 		fmt.Fprintln(w, "There are more: --limit N, narrower filters, or --before NUMBER of one company.")
 	}
 	return w.err
-}
-
-func stateText(s db.State, held bool) string {
-	if held && s == db.Queued {
-		return "held"
-	}
-	return string(s)
 }
 
 type queueShowCommand struct {
@@ -111,7 +104,7 @@ func printRow(to io.Writer, r jobs.QueueShowReply) error {
 		name  string
 		value any
 	}{
-		{"row", r.Row}, {"state", stateText(r.State, r.Held)}, {"recipients", r.Recipients}, {"cc", r.Cc}, {"bcc", r.Bcc}, {"from", r.From},
+		{"row", r.Row}, {"state", jobs.StateText(r.State, r.Held)}, {"recipients", r.Recipients}, {"cc", r.Cc}, {"bcc", r.Bcc}, {"from", r.From},
 		{"subject", r.Subject}, {"reference", r.Reference}, {"priority", r.Priority}, {"account", r.Account}, {"dedupe_key", r.DedupeKey},
 		{"size", counted(int(r.Size), "octet")}, {"inserted", clock(r.CreatedAt)}, {"changed", clock(r.UpdatedAt)}, {"send_after", clockOf(r.SendAfter)},
 		{"expires_at", clockOf(r.ExpiresAt)}, {"available_at", clock(r.AvailableAt)}, {"claims", r.Claims}, {"attempts", r.Attempts},
@@ -170,7 +163,7 @@ func (c queueWhyCommand) Run(i *invocation) error {
 		return printJSON(i.stdout, reply, "  ")
 	}
 	w := &errorWriter{w: i.stdout}
-	fmt.Fprintf(w, "%s is %s.\n", clean(reply.Row), stateText(reply.State, reply.Held))
+	fmt.Fprintf(w, "%s is %s.\n", clean(reply.Row), jobs.StateText(reply.State, reply.Held))
 	for _, r := range reply.Reasons {
 		fmt.Fprintln(w, clean(r.Text))
 	}

@@ -30,12 +30,8 @@ const (
 	eventKilled     = "killed"        // a second signal: mails in flight are abandoned
 )
 
-const (
-	// aliveTime is how long a loop may go without progress: well above the deadlines of the statements in it.
-	aliveTime = 5 * time.Minute
-	// controlGrace is how long answers may take when the daemon ends.
-	controlGrace = 3 * time.Second
-)
+// controlGrace is how long answers may take when the daemon ends.
+const controlGrace = 3 * time.Second
 
 type runCommand struct{}
 
@@ -98,17 +94,17 @@ func (d *process) run(listener *control.Listener, file *jobfile.File) error {
 	defer drain()
 	kill, end := context.WithCancel(context.Background())
 	defer end()
-	helpers, dismiss := context.WithCancel(context.WithoutCancel(d.ctx))
-	var helping sync.WaitGroup
-	helping.Go(func() { d.answer(helpers, listener) })
-	helping.Go(func() { d.feedWatchdog(helpers) })
+	serving, dismiss := context.WithCancel(context.WithoutCancel(d.ctx))
+	var background sync.WaitGroup
+	background.Go(func() { d.answer(serving, listener) })
+	background.Go(func() { d.feedWatchdog(serving) })
 
 	ended := make(chan error, 1)
 	go func() { ended <- d.engine.Run(stop, kill) }()
 	d.notify(daemon.SdNotifyReady + "\nSTATUS=" + summary(file))
 	err := d.obey(signals, ended, drain, end)
 	dismiss()
-	helping.Wait()
+	background.Wait()
 	return err
 }
 
@@ -202,7 +198,7 @@ func (d *process) feedWatchdog(ctx context.Context) {
 	defer tick.Stop()
 	was := ""
 	for {
-		stuck := strings.Join(d.engine.Alive(aliveTime), ", ")
+		stuck := strings.Join(d.engine.Stuck(), ", ")
 		switch {
 		case stuck != "" && stuck != was:
 			d.log.Error(eventStuck, zap.String("parts", stuck))

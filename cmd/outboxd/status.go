@@ -152,24 +152,20 @@ func printTroubles(w io.Writer, r jobs.StatusReply) {
 		fmt.Fprintf(w, "\nLeft out with all its companies (%s): %s\n%s\n", clean(strings.Join(out.Companies, ", ")), clean(out.File),
 			indented(strings.Join(out.Problems, "\n")))
 	}
-	if err := printAccountTroubles(w, r.Accounts); err != nil {
-		fmt.Fprintln(w, err)
-	}
+	printAccountTroubles(w, r.Accounts)
 }
 
-func printAccountTroubles(w io.Writer, all []jobs.AccountStatus) error {
-	out := &errorWriter{w: w}
+func printAccountTroubles(w io.Writer, all []jobs.AccountStatus) {
 	for _, a := range all {
 		switch {
 		case a.State == jobs.AccountPaused:
-			fmt.Fprintf(out, "\nAccount %s is paused until %s: %s\n", clean(a.Account), clockOf(a.PausedUntil), clean(a.Reason))
+			fmt.Fprintf(w, "\nAccount %s is paused until %s: %s\n", clean(a.Account), clockOf(a.PausedUntil), clean(a.Reason))
 		case a.State == jobs.AccountUnknown:
-			fmt.Fprintf(out, "\nAccount %s sends nothing: %s\n", clean(a.Account), clean(a.Reason))
+			fmt.Fprintf(w, "\nAccount %s sends nothing: %s\n", clean(a.Account), clean(a.Reason))
 		case a.State == jobs.AccountOK && a.Reason != "":
-			fmt.Fprintf(out, "\nAccount %s was in trouble and tries again: %s\n", clean(a.Account), clean(a.Reason))
+			fmt.Fprintf(w, "\nAccount %s was in trouble and tries again: %s\n", clean(a.Account), clean(a.Reason))
 		}
 	}
-	return out.err
 }
 
 func indented(s string) string {
