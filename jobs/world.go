@@ -187,38 +187,51 @@ func (w *World) Migrate(ctx context.Context, report func(database string, applie
 // Schema is what one database has to hold.
 type Schema struct {
 	For      string // "company acme", or "control"
+	Server   *jobfile.Server
 	Database string
-	Username string // as whom outboxd runs there
-	Pool     *db.Pool
+	Username string   // as whom outboxd runs there
+	Pool     *db.Pool // nil when it comes from Schemas
 	Parts    []db.Part
+
+	login *jobfile.Login // nil: the server's own user
 }
 
-// Schemas lists the databases with the tables that each needs. A company's database may be the control database too.
+func newSchema(name string, server *jobfile.Server, database string, login *jobfile.Login, parts ...db.Part) Schema {
+	s := Schema{For: name, Server: server, Database: database, Username: server.Username, Parts: parts, login: login}
+	if login != nil {
+		s.Username = login.Username
+	}
+	return s
+}
+
+// Schemas lists the databases of a file with the tables that each needs. It reads no secrets. A company's database may be
+// the control database too.
+func Schemas(file *jobfile.File) []Schema {
+	var all []Schema
+	control, shared := file.Control, false
+	for _, c := range file.Companies {
+		s := newSchema("company "+c.Name, file.Server(c.Server), c.Database, c.Login, db.CompanyPart, db.BucketPart)
+		if c.Server == control.Server && c.Database == control.Database {
+			s.Parts, shared = append(s.Parts, db.ControlPart), true
+		}
+		all = append(all, s)
+	}
+	if !shared {
+		all = append(all, newSchema("control", file.Server(control.Server), control.Database, nil, db.BucketPart, db.ControlPart))
+	}
+	return all
+}
+
+// Schemas is the function of that name with the databases' pools, without companies whose secret could not be read.
 func (w *World) Schemas() []Schema {
 	var all []Schema
-	for _, p := range w.Companies {
-		all = append(all, Schema{"company " + p.Company.Name, p.Company.Database, w.user(p.Company.Server, p.Company.Login), p.Pool,
-			[]db.Part{db.CompanyPart, db.BucketPart}})
-	}
-	control := w.File.Control
-	for i, p := range w.Companies {
-		if p.Company.Server == control.Server && p.Company.Database == control.Database {
-			all[i].Parts = append(all[i].Parts, db.ControlPart)
-			return all
+	for _, s := range Schemas(w.File) {
+		var err error
+		if s.Pool, err = w.pool(s.Server, s.login); err == nil {
+			all = append(all, s)
 		}
 	}
-	pool, err := w.pool(w.File.Server(control.Server), nil)
-	if err != nil {
-		return all // Open has read this secret already
-	}
-	return append(all, Schema{"control", control.Database, w.user(control.Server, nil), pool, []db.Part{db.BucketPart, db.ControlPart}})
-}
-
-func (w *World) user(server string, login *jobfile.Login) string {
-	if login != nil {
-		return login.Username
-	}
-	return w.File.Server(server).Username
+	return all
 }
 
 // Close ends all connections.

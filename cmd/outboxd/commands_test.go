@@ -191,7 +191,7 @@ func TestPrintedSchemasAreTheWorlds(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want, got := world.Schemas(), schemas(file)
+			want, got := world.Schemas(), jobs.Schemas(file)
 			if len(want) != len(got) {
 				t.Fatalf("%v, want %v", got, want)
 			}

@@ -54,52 +54,19 @@ func (c migrateCommand) apply(i *invocation, file *jobfile.File) error {
 	}
 	hint := jobs.DatabaseHint(err)
 	if db.Kind(err) == db.KindSetup {
-		hint = "the database must exist (CREATE DATABASE), and this user needs CREATE, ALTER, INDEX, CREATE VIEW, SELECT, INSERT and UPDATE in it; or a DBA runs what outboxd migrate --print shows"
+		hint = "the database must exist (CREATE DATABASE), and this user needs CREATE, ALTER, INDEX, CREATE VIEW, DROP, SELECT, INSERT and UPDATE in it; or a DBA runs what outboxd migrate --print shows"
 	}
 	return &jobs.AskError{Text: err.Error(), Hint: hint, Err: err}
 }
 
-// schemas lists the databases of a file with what each has to hold: jobs.World does the same for connected ones.
-func schemas(file *jobfile.File) []jobs.Schema {
-	var all []jobs.Schema
-	control := -1
-	for n, c := range file.Companies {
-		username := file.Server(c.Server).Username
-		if c.Login != nil {
-			username = c.Login.Username
-		}
-		all = append(all, jobs.Schema{For: "company " + c.Name, Database: c.Database, Username: username, Parts: []db.Part{db.CompanyPart, db.BucketPart}})
-		if c.Server == file.Control.Server && c.Database == file.Control.Database {
-			control = n
-		}
-	}
-	if control >= 0 {
-		all[control].Parts = append(all[control].Parts, db.ControlPart)
-		return all
-	}
-	return append(all, jobs.Schema{For: "control", Database: file.Control.Database, Username: file.Server(file.Control.Server).Username,
-		Parts: []db.Part{db.BucketPart, db.ControlPart}})
-}
-
-// serverOf tells on which server a database is.
-func serverOf(file *jobfile.File, s jobs.Schema) *jobfile.Server {
-	for _, c := range file.Companies {
-		if "company "+c.Name == s.For {
-			return file.Server(c.Server)
-		}
-	}
-	return file.Server(file.Control.Server)
-}
-
 func printSchemas(to io.Writer, file *jobfile.File) error {
 	w := &errorWriter{w: to}
-	for _, s := range schemas(file) {
-		server := serverOf(file, s)
-		where := fmt.Sprintf("%s:%d", server.Host, server.Port)
-		if server.Socket != "" {
-			where = server.Socket
+	for _, s := range jobs.Schemas(file) {
+		where := fmt.Sprintf("%s:%d", s.Server.Host, s.Server.Port)
+		if s.Server.Socket != "" {
+			where = s.Server.Socket
 		}
-		fmt.Fprintf(w, "-- %s\n-- %s: database %s on server %s (%s)\n-- %s\n", strings.Repeat("=", 76), s.For, s.Database, server.Name, clean(where), strings.Repeat("=", 76))
+		fmt.Fprintf(w, "-- %s\n-- %s: database %s on server %s (%s)\n-- %s\n", strings.Repeat("=", 76), s.For, s.Database, s.Server.Name, clean(where), strings.Repeat("=", 76))
 		fmt.Fprintf(w, "-- CREATE DATABASE IF NOT EXISTS `%s` CHARACTER SET utf8mb4;\n\n", s.Database)
 		text, err := db.Schema(s.Database, s.Parts...)
 		if err != nil {
