@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -163,11 +164,7 @@ func (b *Buckets) create(ctx context.Context, buckets []Bucket) error {
 		if known {
 			continue
 		}
-		err := retry(ctx, func() error {
-			_, err := b.pool.db.ExecContext(ctx, b.sql["bucket-create"], k.Name)
-			return err
-		})
-		if err != nil {
+		if _, err := b.pool.write(ctx, b.sql["bucket-create"], k.Name); err != nil {
 			return fmt.Errorf("make bucket %s in %s: %w", k.Name, b.database, err)
 		}
 		b.mu.Lock()
@@ -190,7 +187,7 @@ func (b *Buckets) takeIn(ctx context.Context, tx *sqlx.Tx, buckets []Bucket, rec
 	}
 	if len(rows) != len(buckets) {
 		b.forget(buckets)
-		return Take{}, fmt.Errorf("a bucket's row was deleted: it is made anew at the next take")
+		return Take{}, errors.New("a bucket's row was deleted: it is made anew at the next take")
 	}
 	var server int64
 	if err := tx.GetContext(ctx, &server, b.sql["bucket-clock"]); err != nil {

@@ -208,11 +208,8 @@ func union(parts []string) string {
 // take commits the lease. A lost connection leaves it open whether the rows were taken: the read that follows tells. A row
 // that breaks a rule of the table, inserted with the rules switched off, must not keep back the others.
 func (s *Store) take(ctx context.Context, ids []uint64, token, domain string) error {
-	args := append([]any{token, int(LeaseTime / time.Second), token, domain}, idArgs(ids)...)
-	err := retry(ctx, func() error {
-		_, err := s.pool.db.ExecContext(ctx, s.sql.list("claim", len(ids)), args...)
-		return err
-	})
+	args := append([]any{token, int(leaseTime / time.Second), token, domain}, idArgs(ids)...)
+	_, err := s.pool.write(ctx, s.sql.list("claim", len(ids)), args...)
 	switch {
 	case err == nil, Kind(err) == KindLost:
 		return nil

@@ -70,6 +70,15 @@ func Waits(err error) bool {
 // LeaseLostError says that a row was no longer held by the token it was taken with.
 type LeaseLostError struct{ Lease Lease }
 
+// Error names the row and the token.
 func (e *LeaseLostError) Error() string {
 	return fmt.Sprintf("lease of row %d lost (%s)", e.Lease.ID, e.Lease.Token)
+}
+
+// wrap adds the operation to an error, if there is one.
+func wrap(err error, what string) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", what, err)
 }

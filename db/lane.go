@@ -67,11 +67,7 @@ func (s *Store) lostLane(ctx context.Context, lanes []Lane) (uint32, error) {
 
 // PauseLane makes the rows of the lane wait; the lane is made when it is new.
 func (s *Store) PauseLane(ctx context.Context, name string, wait time.Duration, reason string) (Lane, error) {
-	err := retry(ctx, func() error {
-		_, err := s.pool.db.ExecContext(ctx, s.sql["lane-pause"], name, micros(wait), cut(reason, maxReply))
-		return err
-	})
-	if err != nil {
+	if _, err := s.pool.write(ctx, s.sql["lane-pause"], name, micros(wait), cut(reason, maxReply)); err != nil {
 		return Lane{}, fmt.Errorf("pause lane %s of %s: %w", name, s.database, err)
 	}
 	lanes, err := s.Lanes(ctx)
@@ -105,10 +101,8 @@ func (s *Store) DropLane(ctx context.Context, id uint32) error {
 }
 
 func (s *Store) exec(ctx context.Context, what, statement string, args ...any) error {
-	return wrap(retry(ctx, func() error {
-		_, err := s.pool.db.ExecContext(ctx, statement, args...)
-		return err
-	}), what+" in "+s.database)
+	_, err := s.pool.write(ctx, statement, args...)
+	return wrap(err, what+" in "+s.database)
 }
 
 // Queue is one line of waiting rows: those of a route with a priority.

@@ -105,14 +105,7 @@ func plain(marks []Mark) bool {
 // that every lease is held.
 func (s *Store) markPlain(ctx context.Context, marks []Mark, leases []Lease, marked map[Lease]bool) error {
 	args := append([]any{marks[0].Account, cut(marks[0].Daemon, maxDaemon)}, leaseArgs(leases)...)
-	var n int64
-	err := retry(ctx, func() error {
-		r, err := s.pool.db.ExecContext(ctx, s.sql.list("mark", len(leases)), args...)
-		if err == nil {
-			n, err = r.RowsAffected()
-		}
-		return err
-	})
+	n, err := s.pool.write(ctx, s.sql.list("mark", len(leases)), args...)
 	switch {
 	case Kind(err) == KindLost:
 		return &commitUnknownError{err}

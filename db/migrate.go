@@ -211,6 +211,7 @@ type SchemaError struct {
 	Have, Want int
 }
 
+// Error says what to do about it.
 func (e *SchemaError) Error() string {
 	switch {
 	case e.Have == 0:

@@ -13,14 +13,14 @@ import (
 
 // Filter says which rows to list. Zero values do not filter.
 type Filter struct {
-	Recipient string    `json:"recipient,omitempty"` // a bare address: a row's first recipient, and any once it was tried
-	Reference string    `json:"reference,omitempty"`
-	State     State     `json:"state,omitempty"`
-	Held      bool      `json:"held,omitempty"`   // only held rows
-	Since     time.Time `json:"since,omitzero"`   // created at or after
-	Until     time.Time `json:"until,omitzero"`   // created before
-	Before    uint64    `json:"before,omitempty"` // numbers below this one: the next page
-	Limit     int       `json:"limit,omitempty"`  // 0 means 50, at most 1000
+	Recipient string // a bare address: a row's first recipient, and any once it was tried
+	Reference string
+	State     State
+	Held      bool      // only held rows
+	Since     time.Time // created at or after
+	Until     time.Time // created before
+	Before    uint64    // numbers below this one: the next page
+	Limit     int       // 0 means 50, at most 1000
 }
 
 // Summary is a row in a listing.
@@ -171,6 +171,7 @@ type NoRowError struct {
 	ID       uint64
 }
 
+// Error names the row and the database.
 func (e *NoRowError) Error() string {
 	return fmt.Sprintf("no row %d in %s (deleted, or another company's)", e.ID, e.Database)
 }
@@ -219,6 +220,7 @@ type StateError struct {
 	Hint  string
 }
 
+// Error names the row, its state and what would have been needed.
 func (e *StateError) Error() string {
 	state := string(e.State)
 	if e.Held {

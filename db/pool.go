@@ -162,6 +162,19 @@ func retry(ctx context.Context, f func() error) error {
 	}
 }
 
+// write runs one statement and returns how many rows it found.
+func (p *Pool) write(ctx context.Context, statement string, args ...any) (rows int64, err error) {
+	err = retry(ctx, func() error {
+		r, err := p.db.ExecContext(ctx, statement, args...)
+		if err != nil {
+			return err
+		}
+		rows, err = r.RowsAffected()
+		return err
+	})
+	return rows, err
+}
+
 // commitUnknownError says that COMMIT was sent and its reply never came.
 type commitUnknownError struct{ err error }
 

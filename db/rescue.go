@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -15,7 +16,15 @@ type Rescue struct {
 	Resend bool   // a marked row is queued again (on_uncertain: resend) instead of becoming uncertain
 }
 
-// Rescued counts what a rescue did.
+// tokens is the LIKE pattern of the rows to take back at once.
+func (r Rescue) tokens() string {
+	if r.Own == "" {
+		return "-" // matches no token
+	}
+	return r.Own + "-%"
+}
+
+// Rescued lists the rows of a rescue by what became of them.
 type Rescued struct {
 	Queued    []uint64 // never marked: the dot was not sent
 	Uncertain []uint64 // marked: the dot may have been sent
@@ -36,11 +45,7 @@ const (
 // Rescue returns up to 500 rows. It looks for the mark while it holds the row's lock, so that a sender that was paused
 // either has marked already or finds its lease gone.
 func (s *Store) Rescue(ctx context.Context, r Rescue) (Rescued, error) {
-	own := "-" // matches no token
-	if r.Own != "" {
-		own = r.Own + "-%"
-	}
-	ids, err := selectAll[uint64](ctx, s.pool.db, s.sql["left-behind"], own, rescueBatch)
+	ids, err := selectAll[uint64](ctx, s.pool.db, s.sql["left-behind"], r.tokens(), rescueBatch)
 	if err != nil {
 		return Rescued{}, fmt.Errorf("look for expired leases in %s: %w", s.database, err)
 	}
@@ -70,12 +75,8 @@ func (s *Store) rescueIn(ctx context.Context, tx *sqlx.Tx, ids []uint64, r Rescu
 		return out, err
 	}
 	// Still expired? A heartbeat may have come between the look and the lock.
-	own := "-"
-	if r.Own != "" {
-		own = r.Own + "-%"
-	}
 	var still []uint64
-	if err := tx.SelectContext(ctx, &still, s.sql["left-behind"], own, rescueBatch); err != nil {
+	if err := tx.SelectContext(ctx, &still, s.sql["left-behind"], r.tokens(), rescueBatch); err != nil {
 		return out, err
 	}
 	var leases []Lease
@@ -148,7 +149,7 @@ func afterMark(l Lease, recipients []Recipient, resend bool) Settlement {
 
 // merge returns the recipients with the changed ones in their new state.
 func merge(all, changed []Recipient) []Recipient {
-	out := append([]Recipient(nil), all...)
+	out := slices.Clone(all)
 	for _, c := range changed {
 		for i := range out {
 			if out[i].Position == c.Position {
@@ -209,15 +210,7 @@ func (s *Store) Expire(ctx context.Context, c ExpireCursor) (next ExpireCursor, 
 	for i, f := range found {
 		ids[i] = f.ID
 	}
-	err = retry(ctx, func() error {
-		r, err := s.pool.db.ExecContext(ctx, s.sql.list("expire", len(ids)), idArgs(ids)...)
-		if err != nil {
-			return err
-		}
-		expired, err = r.RowsAffected()
-		return err
-	})
-	if err != nil {
+	if expired, err = s.pool.write(ctx, s.sql.list("expire", len(ids)), idArgs(ids)...); err != nil {
 		return c, 0, false, fmt.Errorf("expire rows of %s: %w", s.database, err)
 	}
 	last := found[len(found)-1]

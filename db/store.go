@@ -57,21 +57,17 @@ func (i Instance) token() string {
 	return i.ID + "-" + hex.EncodeToString(b[:])
 }
 
-// LeaseTime is how long a claim is valid without a heartbeat. A daemon beats several times in it.
-const LeaseTime = 60 * time.Second
+// leaseTime is how long a claim is valid without a heartbeat. A daemon beats several times in it.
+const leaseTime = 60 * time.Second
 
 // micros is a duration as TIMESTAMPADD takes it.
 func micros(d time.Duration) int64 { return d.Microseconds() }
 
-// Heartbeat prolongs the leases by LeaseTime. Leases that were lost meanwhile are left alone: the mark finds out.
+// Heartbeat prolongs the leases by leaseTime. Leases that were lost meanwhile are left alone: the mark finds out.
 func (s *Store) Heartbeat(ctx context.Context, leases []Lease) error {
 	for chunk := range chunks(leases, 500) {
-		args := append([]any{int(LeaseTime / time.Second)}, leaseArgs(chunk)...)
-		err := retry(ctx, func() error {
-			_, err := s.pool.db.ExecContext(ctx, s.sql.list("heartbeat", len(chunk)), args...)
-			return err
-		})
-		if err != nil {
+		args := append([]any{int(leaseTime / time.Second)}, leaseArgs(chunk)...)
+		if _, err := s.pool.write(ctx, s.sql.list("heartbeat", len(chunk)), args...); err != nil {
 			return fmt.Errorf("heartbeat in %s: %w", s.database, err)
 		}
 	}

@@ -98,7 +98,6 @@ type Health struct {
 // Health reads the account's troubles. A bucket that was never used has none.
 func (b *Buckets) Health(ctx context.Context, name string) (Health, error) {
 	rows, err := selectAll[struct {
-		Name     string `db:"name"`
 		Left     int64  `db:"pause_left"`
 		Scope    string `db:"pause_scope"`
 		Reason   string `db:"pause_reason"`
@@ -174,15 +173,6 @@ func (b *Buckets) PurgeUsage(ctx context.Context, name string, now time.Time) er
 }
 
 func (b *Buckets) exec(ctx context.Context, what, statement string, args ...any) error {
-	return wrap(retry(ctx, func() error {
-		_, err := b.pool.db.ExecContext(ctx, statement, args...)
-		return err
-	}), what+" in "+b.database)
-}
-
-func wrap(err error, what string) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", what, err)
+	_, err := b.pool.write(ctx, statement, args...)
+	return wrap(err, what+" in "+b.database)
 }

@@ -41,7 +41,7 @@ ON DUPLICATE KEY UPDATE failures = IF(paused_until > UTC_TIMESTAMP(6), failures,
 UPDATE {db}.outbox_bucket SET paused_until = NULL, pause_scope = NULL, pause_reason = NULL, failures = 0 WHERE name = ? AND failures > 0
 
 -- name: bucket-health
-SELECT name, GREATEST(0, COALESCE(TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(6), paused_until), 0)) AS pause_left,
+SELECT GREATEST(0, COALESCE(TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(6), paused_until), 0)) AS pause_left,
        COALESCE(pause_scope, '') AS pause_scope, COALESCE(pause_reason, '') AS pause_reason, failures
 FROM {db}.outbox_bucket WHERE name = ?
 
