@@ -17,8 +17,9 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
+func number(n uint16) error { return fmt.Errorf("settle: %w", &mysql.MySQLError{Number: n}) }
+
 func TestKindsOfErrors(t *testing.T) {
-	number := func(n uint16) error { return fmt.Errorf("settle: %w", &mysql.MySQLError{Number: n}) }
 	for _, c := range []struct {
 		name  string
 		err   error

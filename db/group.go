@@ -16,6 +16,24 @@ type group[T any] struct {
 	running bool
 }
 
+// apart runs the items together. When one of them may be what the server refuses each is run by itself, so that it does not
+// keep back the others. what names an item in its error.
+func apart[T any](items []T, run func([]T) ([]error, error), what func(T) string) []error {
+	errs, err := run(items)
+	if err == nil {
+		return errs
+	}
+	errs = make([]error, len(items))
+	for i, item := range items {
+		if len(items) == 1 || Waits(err) {
+			errs[i] = wrap(err, what(item))
+		} else {
+			errs[i] = apart(items[i:i+1], run, what)[0]
+		}
+	}
+	return errs
+}
+
 type entry[T any] struct {
 	item T
 	done chan error

@@ -40,27 +40,13 @@ type Mark struct {
 	Recipients []Recipient // of a row with several: all of them, those of this transaction as RecipientSending
 }
 
-// Mark commits the attempt row, together with those of other sessions that ask at the same time. It returns nil only when
+// Mark commits the attempt row, together with those that are asked for at the same time. It returns nil only when
 // the row is proven to be marked and still held by the lease; a *LeaseLostError when it is not held any more.
 func (s *Store) Mark(ctx context.Context, m Mark) error { return s.marks.do(ctx, m) }
 
 func (s *Store) runMarks(ctx context.Context, marks []Mark) []error {
-	errs, err := s.markAll(ctx, marks)
-	if err == nil {
-		return errs
-	}
-	errs = make([]error, len(marks))
-	if len(marks) == 1 || Waits(err) {
-		for i, m := range marks {
-			errs[i] = fmt.Errorf("mark row %d of %s: %w", m.ID, s.database, err)
-		}
-		return errs
-	}
-	// One mark that the server refuses must not stop those of the others.
-	for i := range marks {
-		errs[i] = s.runMarks(ctx, marks[i:i+1])[0]
-	}
-	return errs
+	return apart(marks, func(some []Mark) ([]error, error) { return s.markAll(ctx, some) },
+		func(m Mark) string { return fmt.Sprintf("mark row %d of %s", m.ID, s.database) })
 }
 
 func (s *Store) markAll(ctx context.Context, marks []Mark) ([]error, error) {
@@ -122,7 +108,7 @@ func (s *Store) markPlain(ctx context.Context, marks []Mark, leases []Lease, mar
 
 func (s *Store) writeMarks(ctx context.Context, tx *sqlx.Tx, marks []Mark, leases []Lease, marked map[Lease]bool) error {
 	clear(marked)
-	// One account and daemon a statement; sessions of different accounts in one group are rare enough to loop.
+	// One account and daemon a statement; marks of different accounts in one group are rare enough to loop.
 	for _, account := range accountsOf(marks) {
 		var own []Lease
 		for _, m := range marks {

@@ -71,28 +71,14 @@ const (
 	maxDaemon   = 64   // characters of outbox_attempt.daemon
 )
 
-// Settle writes the outcome into row, recipients and attempt in one transaction, together with those of other sessions.
+// Settle writes the outcome into row, recipients and attempt in one transaction, together with those of other rows.
 // It may be called again with the same settlement: what is written already stays. A *LeaseLostError says that the row
 // belongs to somebody else by now; nothing was written then. An uncertain row of this lease gets the truth.
 func (s *Store) Settle(ctx context.Context, t Settlement) error { return s.settles.do(ctx, t) }
 
 func (s *Store) runSettles(ctx context.Context, batch []Settlement) []error {
-	errs, err := s.settleAll(ctx, batch)
-	if err == nil {
-		return errs
-	}
-	errs = make([]error, len(batch))
-	if len(batch) == 1 || Waits(err) {
-		for i := range errs {
-			errs[i] = fmt.Errorf("settle row %d of %s: %w", batch[i].ID, s.database, err)
-		}
-		return errs
-	}
-	// One outcome that the server refuses must not keep back those of the others.
-	for i := range batch {
-		errs[i] = s.runSettles(ctx, batch[i:i+1])[0]
-	}
-	return errs
+	return apart(batch, func(some []Settlement) ([]error, error) { return s.settleAll(ctx, some) },
+		func(t Settlement) string { return fmt.Sprintf("settle row %d of %s", t.ID, s.database) })
 }
 
 // settleAll hopes that all leases are held, which spares a look; else each row is looked at under a lock. That also reads
