@@ -15,7 +15,6 @@ type options struct {
 	requireTLS  bool
 	requireAuth bool
 	noMessages  bool
-	noBodies    bool
 	noRecords   bool
 	certificate Certificate
 	maxTLS      uint16
@@ -82,15 +81,12 @@ func Without(extensions ...string) Option {
 	}
 }
 
-// WithoutBodies keeps no message content: Message.Data is nil. The rest is kept.
-func WithoutBodies() Option { return func(o *options) { o.noBodies = true } }
-
 // WithoutMessages keeps the ledger and the counts, but no messages and no transcript: for tests with very many mails.
-func WithoutMessages() Option { return func(o *options) { o.noMessages, o.noBodies = true, true } }
+func WithoutMessages() Option { return func(o *options) { o.noMessages = true } }
 
 // NullSink keeps the counts and nothing else, for benchmarks.
 func NullSink() Option {
-	return func(o *options) { o.noMessages, o.noBodies, o.noRecords = true, true, true }
+	return func(o *options) { o.noMessages, o.noRecords = true, true }
 }
 
 // OnMessage calls f for every accepted message, before its reply is written and in the connection's

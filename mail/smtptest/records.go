@@ -173,9 +173,6 @@ func (r *records) accepted(m Message) {
 			}
 		}
 		if !r.opts.noMessages {
-			if r.opts.noBodies {
-				m.Data = nil
-			}
 			r.messages = append(r.messages, m)
 		}
 	})

@@ -81,6 +81,23 @@ func soon(t *testing.T) context.Context {
 	return ctx
 }
 
+func sendSample(t *testing.T, c *smtp.Client) {
+	t.Helper()
+	if err := errors.Join(c.Mail("a@x.example"), c.Rcpt("b@y.example"), c.Rcpt("C@y.example")); err != nil {
+		t.Fatal(err)
+	}
+	w, err := c.Data()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(w, sample); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestWholeDialogueWithStandardClient(t *testing.T) {
 	var heard []Message
 	s := New(t, Users(map[string]string{"ann": "secret"}), RequireAuth(), RequireTLS(), OnMessage(func(m Message) { heard = append(heard, m) }))
@@ -94,21 +111,8 @@ func TestWholeDialogueWithStandardClient(t *testing.T) {
 	if err := c.Auth(smtp.PlainAuth("", "ann", "secret", "127.0.0.1")); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 {
-		if err := errors.Join(c.Mail("a@x.example"), c.Rcpt("b@y.example"), c.Rcpt("C@y.example")); err != nil {
-			t.Fatal(err)
-		}
-		w, err := c.Data()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.WriteString(w, sample); err != nil {
-			t.Fatal(err)
-		}
-		if err := w.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
+	sendSample(t, c)
+	sendSample(t, c)
 	if err := c.Quit(); err != nil {
 		t.Fatal(err)
 	}

@@ -234,7 +234,7 @@ func (b *body) add(chunk []byte, complete bool) {
 	}
 	b.header(chunk)
 	b.check(chunk, complete)
-	if o := &b.conn.s.opts; !o.noBodies || o.onMessage != nil {
+	if o := &b.conn.s.opts; !o.noMessages || o.onMessage != nil {
 		b.data = append(b.data, chunk...)
 	}
 }
