@@ -25,6 +25,7 @@ type Client struct {
 // NoDaemonError says that no daemon listens.
 type NoDaemonError struct{ Socket string }
 
+// Error names the socket.
 func (e *NoDaemonError) Error() string {
 	return "no outboxd is running (nobody answers on " + e.Socket + ")"
 }
@@ -37,6 +38,7 @@ type RemoteError struct {
 	Err   error  // what happened on the way; nil for what the daemon told
 }
 
+// Error returns the text; the hint stands apart.
 func (e *RemoteError) Error() string { return e.Text }
 
 // Unwrap returns what happened on the way.

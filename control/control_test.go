@@ -99,7 +99,7 @@ func TestCall(t *testing.T) {
 	want := unknownActor
 	switch runtime.GOOS {
 	case "linux", "darwin", "freebsd":
-		want = ActorName(os.Getuid())
+		want = actorName(os.Getuid())
 	}
 	if r.Actor != want {
 		t.Errorf("actor %q, want %q", r.Actor, want)
@@ -315,7 +315,7 @@ func TestBoundedStopsWaiting(t *testing.T) {
 }
 
 func TestActorName(t *testing.T) {
-	if got := ActorName(1 << 30); got != fmt.Sprintf("unknown(%d)", 1<<30) {
+	if got := actorName(1 << 30); got != fmt.Sprintf("unknown(%d)", 1<<30) {
 		t.Error(got)
 	}
 	if actorOf(context.Background()) != unknownActor {

@@ -26,6 +26,7 @@ const (
 // RunningError says that another daemon lives in the folder.
 type RunningError struct{ Folder string }
 
+// Error names the folder.
 func (e *RunningError) Error() string { return "another outboxd is running in " + e.Folder }
 
 // ErrorHint tells how to run a second one.

@@ -27,7 +27,7 @@ func withActor(ctx context.Context, c net.Conn) context.Context {
 	if err != nil {
 		return ctx
 	}
-	return context.WithValue(ctx, actorKey{}, ActorName(uid))
+	return context.WithValue(ctx, actorKey{}, actorName(uid))
 }
 
 func actorOf(ctx context.Context) string {
@@ -37,8 +37,8 @@ func actorOf(ctx context.Context) string {
 	return unknownActor
 }
 
-// ActorName is how a user stands in the audit: name(uid), or unknown(uid) where the computer has no name for the number.
-func ActorName(uid int) string {
+// actorName is how a user stands in the audit: name(uid), or unknown(uid) where the computer has no name for the number.
+func actorName(uid int) string {
 	name := unknownActor
 	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
 		name = u.Username
@@ -49,7 +49,7 @@ func ActorName(uid int) string {
 // Self is how the user of this process stands in the audit when it works without a daemon.
 func Self() string {
 	if uid := os.Getuid(); uid >= 0 {
-		return ActorName(uid)
+		return actorName(uid)
 	}
 	if u, err := user.Current(); err == nil { // Windows has no numbers
 		return u.Username

@@ -131,12 +131,12 @@ func (c *checker) checkAlerts() {
 	a := c.accountNamed(name)
 	switch {
 	case a == nil && !c.main.written(path):
-		c.main.wrong("alerts", "", "there is no account "+GeneralAccount+" to send alerts with", "add it to accounts, or name another: account: NAME")
+		c.main.wrong("alerts", "", "there is no account "+generalAccount+" to send alerts with", "add it to accounts, or name another: account: NAME")
 	case a == nil:
 		c.main.wrong(path, name, "no such account", knownHint(name, c.accountNames()))
 	case !a.Active && !c.main.bad[join(join("accounts", name), "active")]:
 		c.main.wrong(path, name, "the account that sends alerts is not active", other)
-	case len(a.Companies) > 0 && name != GeneralAccount:
+	case len(a.Companies) > 0 && name != generalAccount:
 		c.main.wrong(path, name, "the account that sends alerts serves some companies only", other)
 	}
 }

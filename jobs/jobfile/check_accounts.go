@@ -96,8 +96,8 @@ func (c *checker) addresses(path string, a *Account) {
 // accountCompanies checks the names of companies. With includes a missing one is a warning only: removing a company's
 // file must not stop the others.
 func (c *checker) accountCompanies(path string, a *Account) {
-	if a.Name == GeneralAccount && c.main.written(path+".companies") {
-		c.main.wrong(path+".companies", "", "the account "+GeneralAccount+" serves every company", "remove the key, or give the account another name")
+	if a.Name == generalAccount && c.main.written(path+".companies") {
+		c.main.wrong(path+".companies", "", "the account "+generalAccount+" serves every company", "remove the key, or give the account another name")
 		c.main.bad[path+".companies"] = true
 		return
 	}
@@ -121,5 +121,5 @@ func (c *checker) accountCompanies(path string, a *Account) {
 
 // serves is Account.Serves for an account whose list of companies may be broken: that is one problem, not many.
 func (c *checker) serves(a *Account, company string) bool {
-	return c.main.bad[join("accounts", a.Name)+".companies"] || a.Serves(company)
+	return c.main.bad[join("accounts", a.Name)+".companies"] || a.serves(company)
 }

@@ -17,7 +17,7 @@ const (
 	Ask    = "ask"    // on_uncertain: a person decides
 	Resend = "resend" // on_uncertain: send again, at the risk of a second copy
 
-	GeneralAccount = "system" // the account that every company may use and that carries alerts when none is named
+	generalAccount = "system" // the account that every company may use and that carries alerts when none is named
 )
 
 // File is a jobs.yaml that can be run. It is never changed after Load.
@@ -135,8 +135,8 @@ func (a *Account) Identity() string {
 	return strings.ToLower(a.Username) + "@" + host
 }
 
-// Serves tells whether the company may use the account, active or not.
-func (a *Account) Serves(company string) bool {
+// serves tells whether the company may use the account, active or not.
+func (a *Account) serves(company string) bool {
 	return len(a.Companies) == 0 || slices.Contains(a.Companies, company)
 }
 

@@ -13,11 +13,11 @@ func TestIdentity(t *testing.T) {
 }
 
 func TestServes(t *testing.T) {
-	if !(&Account{}).Serves("acme") {
+	if !(&Account{}).serves("acme") {
 		t.Error("an account for all does not serve acme")
 	}
 	some := &Account{Companies: []string{"acme"}}
-	if !some.Serves("acme") || some.Serves("beta") {
+	if !some.serves("acme") || some.serves("beta") {
 		t.Error("an account for acme")
 	}
 }

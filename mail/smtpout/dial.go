@@ -164,14 +164,14 @@ func newSession(d *dialing) (*Session, *Error) {
 		mechanism:  d.mechanism,
 		rested:     time.Now(),
 	}
-	if param, ok := s.Extension("SIZE"); ok {
+	if param, ok := extension(s.extensions, "SIZE"); ok {
 		if n, err := strconv.ParseInt(param, 10, 64); err == nil && n > 0 {
 			s.maxSize = n
 		}
 	}
-	_, s.eightBit = s.Extension("8BITMIME")
-	_, s.utf8 = s.Extension("SMTPUTF8")
-	_, s.size = s.Extension("SIZE")
+	_, s.eightBit = extension(s.extensions, "8BITMIME")
+	_, s.utf8 = extension(s.extensions, "SMTPUTF8")
+	_, s.size = extension(s.extensions, "SIZE")
 	if err := s.attach(); err != nil {
 		return nil, ioError(mail.StepHello, err)
 	}

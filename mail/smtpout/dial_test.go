@@ -107,7 +107,7 @@ func TestWhatWasOfferedInClearIsForgotten(t *testing.T) {
 	server, c := tcp(t)
 	server.On(smtptest.Rule{Step: smtptest.StepHello, Times: 1, Do: smtptest.Reply("250-localhost\n250-STARTTLS\n250-X-CLEAR\n250 SIZE 10")})
 	s := open(t, c)
-	if _, ok := s.Extension("x-clear"); ok || s.MaxSize() != 0 {
+	if _, ok := extension(s.extensions, "x-clear"); ok || s.MaxSize() != 0 {
 		t.Errorf("extensions %q", s.Extensions())
 	}
 }

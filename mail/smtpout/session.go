@@ -119,7 +119,8 @@ func (s *Session) Usable() bool {
 }
 
 // Close ends the session: with QUIT if no transaction is under way and the dialogue is sound, else by closing the
-// connection, which a transaction under way notices at once. The error is that of a QUIT that was not answered; the connection is closed anyway.
+// connection, which a transaction under way notices at once. The error is that of a QUIT that was not answered; the
+// connection is closed anyway.
 func (s *Session) Close() error {
 	s.mu.Lock()
 	first := !s.closed
@@ -141,11 +142,6 @@ func (s *Session) MaxSize() int64 { return s.maxSize }
 
 // Extensions returns the lines of the EHLO reply that was given last, after STARTTLS, in the server's order.
 func (s *Session) Extensions() []string { return slices.Clone(s.extensions) }
-
-// Extension returns the parameters of one EHLO keyword and whether the server announced it.
-func (s *Session) Extension(keyword string) (params string, ok bool) {
-	return extension(s.extensions, keyword)
-}
 
 // Mechanism returns the AUTH mechanism that the login used, "" without one.
 func (s *Session) Mechanism() string { return s.mechanism }
