@@ -41,15 +41,7 @@ func BenchmarkClaim(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	server, err := dbtest.Start(dbtest.Options{Durable: true})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			b.Error(err)
-		}
-	})
+	server := dbtest.Own(b, dbtest.Options{Durable: true})
 	cases := []*backlog{
 		{name: "1,000 waiting"},
 		{name: "many waiting", insert: dueRows},

@@ -31,7 +31,7 @@ type Bucket struct {
 	MaxRecipients int // most recipients a mail has, at least 1; the limit holds only for such mails
 }
 
-// tolerance is how much early a take may come (tau) and how long after it DATA may be written (hold). With both in the
+// tolerance is how early a take may come (tau) and how long after it DATA may be written (hold). With both in the
 // interval between two mails no sliding window can hold more than its limit, and 99 % of it can be used.
 func tolerance(per time.Duration) (tau, hold time.Duration) {
 	if per <= time.Minute {

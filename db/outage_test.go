@@ -307,9 +307,7 @@ func settleAll(t *testing.T, d *dbtest.Database, rows []db.Row) (quarter chan st
 
 // The server dies while sixteen senders settle, and comes back: every settlement is repeated, every row settled once.
 func TestP1_KilledServerLosesNoOutcome(t *testing.T) {
-	server, err := dbtest.Start(dbtest.Options{Durable: true})
-	must(t, err)
-	t.Cleanup(func() { must(t, server.Stop()) })
+	server := dbtest.Own(t, dbtest.Options{Durable: true})
 	d := dbtest.On(t, server.Server)
 	ctx := deadline(t)
 	const many = 1000

@@ -75,9 +75,7 @@ func TestWhatKeepsAPoolFromItsServer(t *testing.T) {
 func TestTLSIsVerifiedAndNeverLeftOut(t *testing.T) {
 	dir := t.TempDir()
 	ca := certificate(t, dir, "127.0.0.1")
-	server, err := dbtest.Start(dbtest.Options{Flags: []string{"--ssl-cert=" + ca, "--ssl-key=" + filepath.Join(dir, "key.pem")}})
-	must(t, err)
-	t.Cleanup(func() { must(t, server.Stop()) })
+	server := dbtest.Own(t, dbtest.Options{Flags: []string{"--ssl-cert=" + ca, "--ssl-key=" + filepath.Join(dir, "key.pem")}})
 	plain := dbtest.On(t, server.Server)
 	stranger := certificate(t, t.TempDir(), "127.0.0.1")
 	for _, c := range []struct {
@@ -110,9 +108,7 @@ func TestTLSIsVerifiedAndNeverLeftOut(t *testing.T) {
 }
 
 func TestTLSIsNotGivenUpWhereTheServerHasNone(t *testing.T) {
-	server, err := dbtest.Start(dbtest.Options{Flags: []string{"--skip-ssl"}})
-	must(t, err)
-	t.Cleanup(func() { must(t, server.Stop()) })
+	server := dbtest.Own(t, dbtest.Options{Flags: []string{"--skip-ssl"}})
 	login := server.Server
 	login.TLS = true
 	pool, err := db.Open(login)

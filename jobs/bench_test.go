@@ -35,15 +35,7 @@ func BenchmarkThroughput(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer sink.Close()
-	server, err := dbtest.Start(dbtest.Options{Durable: true})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			b.Error(err)
-		}
-	})
+	server := dbtest.Own(b, dbtest.Options{Durable: true})
 	d := dbtest.On(b, server.Server)
 	for b.Loop() {
 		bare, bareCPU := bareRate(b, sink)

@@ -115,7 +115,7 @@ func login(t testing.TB) db.Server {
 	shared.Lock()
 	defer shared.Unlock()
 	if shared.server == nil {
-		s, err := Start(Options{})
+		s, err := start(Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

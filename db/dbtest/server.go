@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"testing"
 	"time"
 
 	"outboxd/db"
@@ -37,8 +38,23 @@ type Options struct {
 
 const startTimeout = 60 * time.Second
 
-// Start makes a data folder and starts a server on it. Stop ends it and removes the folder.
-func Start(o Options) (*Server, error) {
+// Own starts a server for one test alone, which ends with the test.
+func Own(t testing.TB, o Options) *Server {
+	t.Helper()
+	s, err := start(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// start makes a data folder and starts a server on it. Stop ends it and removes the folder.
+func start(o Options) (*Server, error) {
 	daemon, install, err := programs()
 	if err != nil {
 		return nil, err
