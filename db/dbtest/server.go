@@ -64,7 +64,7 @@ func start(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{dir: dir, Socket: filepath.Join(dir, "s"), options: o}
-	out, err := exec.Command(install, "--no-defaults", "--datadir="+s.data(), "--auth-root-authentication-method=normal",
+	out, err := s.command(install, "--no-defaults", "--datadir="+s.data(), "--auth-root-authentication-method=normal",
 		"--skip-test-db", "--user="+userName()).CombinedOutput()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("mariadb-install-db: %w\n%s", err, out), os.RemoveAll(dir))
@@ -82,6 +82,14 @@ func start(o Options) (*Server, error) {
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
 
+// command gives a program a folder of its own for temporary tables: a server that starts removes those that it finds, and
+// other packages' servers start at the same time.
+func (s *Server) command(program string, args ...string) *exec.Cmd {
+	cmd := exec.Command(program, args...)
+	cmd.Env = append(os.Environ(), "TMPDIR="+s.dir)
+	return cmd
+}
+
 func (s *Server) launch(daemon string) error {
 	flush := "2"
 	if s.options.Durable {
@@ -95,7 +103,7 @@ func (s *Server) launch(daemon string) error {
 	args := append([]string{"--no-defaults", "--datadir=" + s.data(), "--socket=" + s.Socket, "--port=" + strconv.Itoa(s.Port),
 		"--bind-address=127.0.0.1", "--user=" + userName(), "--innodb-flush-log-at-trx-commit=" + flush, "--skip-log-bin", "--skip-name-resolve",
 		"--innodb-buffer-pool-size=512M", "--innodb-log-file-size=256M", "--max-connections=200", "--pid-file=" + filepath.Join(s.dir, "pid")}, s.options.Flags...)
-	s.cmd = exec.Command(daemon, args...)
+	s.cmd = s.command(daemon, args...)
 	s.cmd.Stdout, s.cmd.Stderr = logFile, logFile
 	endWithParent(s.cmd)
 	if err := s.cmd.Start(); err != nil {
