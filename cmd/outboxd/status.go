@@ -160,7 +160,7 @@ func printAccountTroubles(w io.Writer, all []jobs.AccountStatus) {
 		switch {
 		case a.State == jobs.AccountPaused:
 			fmt.Fprintf(w, "\nAccount %s is paused until %s: %s\n", clean(a.Account), clockOf(a.PausedUntil), clean(a.Reason))
-		case a.State == jobs.AccountUnknown:
+		case a.State == jobs.AccountUnknown, a.State == jobs.AccountUnusable:
 			fmt.Fprintf(w, "\nAccount %s sends nothing: %s\n", clean(a.Account), clean(a.Reason))
 		case a.State == jobs.AccountOK && a.Reason != "":
 			fmt.Fprintf(w, "\nAccount %s was in trouble and tries again: %s\n", clean(a.Account), clean(a.Reason))
