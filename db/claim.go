@@ -282,6 +282,12 @@ func (r claimedRow) row(token string) Row {
 	}
 }
 
+// several tells whether the row may have more than one recipient, and so an outcome for some of them, whatever its
+// counters say: they begin anew when a person retries it, and a taking that was given back is taken off.
+func (r claimedRow) several() bool {
+	return r.Cc.String != "" || r.Bcc.String != "" || strings.ContainsAny(r.Recipients, ",;\r\n")
+}
+
 func (s *Store) claimed(ctx context.Context, ids []uint64, token string, maxSize int64) ([]Row, error) {
 	args := append([]any{maxSize, maxSize, maxSize}, idArgs(ids)...)
 	found, err := selectAll[claimedRow](ctx, s.pool.db, s.sql.list("claimed", len(ids)), append(args, token)...)
@@ -289,17 +295,17 @@ func (s *Store) claimed(ctx context.Context, ids []uint64, token string, maxSize
 		return nil, err
 	}
 	rows := make([]Row, len(found))
-	var again []uint64
+	var several []uint64
 	for i, f := range found {
 		rows[i] = f.row(token)
-		if f.Attempts > 0 || f.Claims > 1 {
-			again = append(again, f.ID)
+		if f.several() {
+			several = append(several, f.ID)
 		}
 	}
-	if len(again) == 0 {
+	if len(several) == 0 {
 		return rows, nil
 	}
-	known, err := s.recipients(ctx, again)
+	known, err := s.recipients(ctx, several)
 	if err != nil {
 		return nil, err
 	}

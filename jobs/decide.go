@@ -59,7 +59,7 @@ func (f *feeder) decide(p *parcel, r smtpout.Result) db.Settlement {
 		t.Verdict = true
 	case d.deferred:
 		t.Verdict, t.Wait = true, d.wait
-	case d.pause > 0 && !d.accepted:
+	case d.pause > 0 && !d.ended:
 		// The account's matter: no attempt is spent. The row steps back, so that another one is the next to try.
 		t.GivenBack, t.Wait = true, d.pause
 	default:
@@ -78,6 +78,7 @@ type judgement struct {
 	state    db.State
 	each     []db.Recipient
 	accepted bool          // at least one was accepted now
+	ended    bool          // at least one has its outcome now, whatever it is
 	deferred bool          // the mail itself was refused for now
 	wait     time.Duration // until its next try
 	pause    time.Duration // of the account, when it is the one in trouble
@@ -116,6 +117,9 @@ func (f *feeder) judge(p *parcel, outcomes []mail.Outcome) judgement {
 			giveUp(d.each, p.open, outcomes, attempts)
 			d.deferred = false
 		}
+	}
+	for _, i := range p.open {
+		d.ended = d.ended || d.each[i].State != db.RecipientOpen
 	}
 	d.state = db.Together(d.each, db.Queued)
 	d.reason = f.reason(d.each)

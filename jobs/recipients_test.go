@@ -106,3 +106,45 @@ func TestServerTakesFewRecipients(t *testing.T) {
 		t.Errorf("%d Message-IDs, want 1", n)
 	}
 }
+
+// TestP2_UncertainRecipientIsNotTriedWithTheOthers: one recipient waits for the server's own trouble, the other may have the
+// mail. The next try is for the first alone.
+func TestP2_UncertainRecipientIsNotTriedWithTheOthers(t *testing.T) {
+	s := newSite(t)
+	busy := rcpt("busy@kunde.example", "451 4.7.500 Server busy. Please try again later")
+	busy.Times = 1
+	s.smtp.On(busy)
+	s.smtp.On(smtptest.Rule{Step: smtptest.StepDot, Times: 1, Do: smtptest.LoseReply()})
+	s.mail("a@kunde.example, busy@kunde.example")
+	s.start(s.file("  main: "+s.account(unlimited), ""), "one")
+	states := `SELECT GROUP_CONCAT(state ORDER BY position) FROM {db}.outbox_recipient`
+	s.await("uncertain,open", states)
+	s.awaitRows("1 queued 1")
+	s.db.Exec(t, `UPDATE {db}.outbox SET available_at = UTC_TIMESTAMP(6)`)
+	s.db.Exec(t, `UPDATE {db}.outbox_bucket SET paused_until = NULL`)
+	s.awaitRows("1 uncertain 2")
+	if got := s.db.Read(t, states); got != "uncertain,accepted" {
+		t.Errorf("recipients are %s", got)
+	}
+	if got := len(s.smtp.RecipientLedger()["a@kunde.example"].Began); got != 1 {
+		t.Errorf("a@kunde.example was sent to %d times", got)
+	}
+}
+
+// TestP2_RetryByHandKeepsWhoHasIt: a person's retry begins the counters anew, not the recipients that have the mail.
+func TestP2_RetryByHandKeepsWhoHasIt(t *testing.T) {
+	s := newSite(t)
+	gone := rcpt("b@kunde.example", "550 5.1.1 no such user")
+	gone.Times = 1
+	s.smtp.On(gone)
+	s.mail("a@kunde.example, b@kunde.example")
+	s.start(s.file("  main: "+s.account(unlimited), ""), "one")
+	s.awaitRows("1 partial 1")
+	if err := s.db.Store.Retry(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	s.awaitRows("1 sent 1")
+	if got := s.envelopes(); !slices.Equal(got, []string{"a@kunde.example", "b@kunde.example"}) {
+		t.Errorf("sent to %q", got)
+	}
+}
