@@ -190,13 +190,18 @@ func (b *Buckets) takeIn(ctx context.Context, tx *sqlx.Tx, buckets []Bucket, rec
 		return Take{}, errors.New("a bucket's row was deleted: it is made anew at the next take")
 	}
 	var server int64
+	asked := b.mono()
 	if err := tx.GetContext(ctx, &server, b.sql["bucket-clock"]); err != nil {
 		return Take{}, err
+	}
+	mono := b.mono()
+	if mono-asked > clockJump/2 {
+		return Take{}, errors.New("the server told its time too late to compare it")
 	}
 	out := Take{OK: true, Wait: map[string]time.Duration{}}
 	now := make([]int64, len(rows))
 	for i := range rows {
-		now[i] = b.clock(&rows[i], server)
+		now[i] = b.clock(&rows[i], server, mono)
 		wait, err := b.early(ctx, tx, named(buckets, rows[i].Name), rows[i], now[i], recipients)
 		if err != nil {
 			return Take{}, err
@@ -229,10 +234,10 @@ func named(buckets []Bucket, name string) Bucket {
 }
 
 // clock is the bucket's time: the server's, less what it was set by while this process watched.
-func (b *Buckets) clock(row *bucketRow, server int64) int64 {
+func (b *Buckets) clock(row *bucketRow, server int64, mono time.Duration) int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now, mono := server-row.ClockOffset, b.mono()
+	now := server - row.ClockOffset
 	if last := b.seen[row.Name]; last.bucket != 0 {
 		expected := last.bucket + (mono - last.mono).Microseconds()
 		if d := now - expected; d > clockJump.Microseconds() || -d > clockJump.Microseconds() {

@@ -312,3 +312,24 @@ func TestUsageIsPurged(t *testing.T) {
 		t.Errorf("a bucket never used: %+v, %v", u, err)
 	}
 }
+
+// A server that tells its time late, because it or this process stood still, is no clock that was set.
+func TestP4_LateClockIsNoJump(t *testing.T) {
+	d := dbtest.New(t)
+	passed, asks := time.Duration(0), 0
+	b, err := d.Pool.Buckets(d.Name, func() time.Duration {
+		if asks++; asks == 4 { // the answer of the second take
+			passed += 5 * time.Second
+		}
+		return passed
+	})
+	must(t, err)
+	k := of(db.Window{N: 540, Per: time.Minute})
+	take(t, b, k, 1)
+	if got, err := b.Take(deadline(t), k, 1); err == nil {
+		t.Errorf("a late answer was believed: %+v", got)
+	}
+	if offset := d.Read(t, `SELECT clock_offset FROM {db}.outbox_bucket`); offset != "0" {
+		t.Errorf("the clock was moved by %s µs", offset)
+	}
+}

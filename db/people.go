@@ -232,7 +232,7 @@ func (e *StateError) Error() string {
 // Retry queues a row again, to go at once: one that has ended unsent, or one that waits for its next try.
 func (s *Store) Retry(ctx context.Context, id uint64) error {
 	return s.change(ctx, id, "only a row that waits or ended unsent can be retried, and not after its expires_at",
-		edit{"retry", []any{id}}, edit{"retry-recipients", []any{id}})
+		edit{statement: "retry", args: []any{id}}, edit{statement: "retry-recipients", args: []any{id}, ended: true})
 }
 
 // SettleByHand ends an uncertain row as sent or failed: a person has found out. Of a row with several recipients those
@@ -253,27 +253,28 @@ func (s *Store) SettleByHand(ctx context.Context, id uint64, to State, reason st
 		}
 	}
 	return s.change(ctx, id, "only an uncertain row can be settled",
-		edit{"settle-by-hand", []any{Together(all, to), cut(reason, maxError), to == Sent, id}}, edit{"settle-recipients", []any{each, cut(reason, maxError), id}})
+		edit{statement: "settle-by-hand", args: []any{Together(all, to), cut(reason, maxError), to == Sent, id}}, edit{statement: "settle-recipients", args: []any{each, cut(reason, maxError), id}})
 }
 
 // Hold keeps a queued row back until Release.
 func (s *Store) Hold(ctx context.Context, id uint64, reason string) error {
-	return s.change(ctx, id, "only a queued row can be held", edit{"hold", []any{cut(reason, maxError), id}})
+	return s.change(ctx, id, "only a queued row can be held", edit{statement: "hold", args: []any{cut(reason, maxError), id}})
 }
 
 // Release lets a held row go.
 func (s *Store) Release(ctx context.Context, id uint64) error {
-	return s.change(ctx, id, "only a held row can be released", edit{"release", []any{id}})
+	return s.change(ctx, id, "only a held row can be released", edit{statement: "release", args: []any{id}})
 }
 
 // Cancel ends a queued row, held or not.
 func (s *Store) Cancel(ctx context.Context, id uint64, reason string) error {
-	return s.change(ctx, id, "only a queued row can be cancelled", edit{"cancel", []any{cut(reason, maxError), id}})
+	return s.change(ctx, id, "only a queued row can be cancelled", edit{statement: "cancel", args: []any{cut(reason, maxError), id}})
 }
 
 type edit struct {
 	statement string
 	args      []any
+	ended     bool // only where the row had ended: one that waits has recipients nobody has decided about
 }
 
 // change runs the edits in one transaction. The first is guarded: when it touches nothing the row's state is the error.
@@ -288,6 +289,9 @@ func (s *Store) change(ctx context.Context, id uint64, hint string, edits ...edi
 			return &NoRowError{s.database, id}
 		}
 		for i, e := range edits {
+			if e.ended && row.State == Queued {
+				continue
+			}
 			r, err := tx.ExecContext(ctx, s.sql[e.statement], e.args...)
 			if err != nil {
 				return err

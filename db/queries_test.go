@@ -46,7 +46,7 @@ func TestLoadQueriesRefuses(t *testing.T) {
 }
 
 // usedName finds the statements that the code asks for by name.
-var usedName = regexp.MustCompile(`(?:sql\[|\.list\(|\.rows\(|edit\{)"([a-z-]+)"|"(count-[a-z]+)"`)
+var usedName = regexp.MustCompile(`(?:sql\[|\.list\(|\.rows\(|edit\{statement: )"([a-z-]+)"|"(count-[a-z]+)"`)
 
 func TestCodeAndQueriesNameTheSameStatements(t *testing.T) {
 	q, err := loadQueries(queryFiles)

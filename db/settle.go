@@ -137,19 +137,53 @@ func (s *Store) settleIn(ctx context.Context, tx *sqlx.Tx, batch []Settlement) (
 		return nil, err
 	}
 	errs := make([]error, len(batch))
-	var valid []Settlement
+	var valid, late []Settlement
 	for i, t := range batch {
 		row, there := rows[t.ID]
 		switch {
 		case there && row.Token == t.Token && (row.State == Sending || row.State == Uncertain && t.State != Uncertain):
 			valid = append(valid, t)
+		case there && row.Token == t.Token && row.State == Queued && t.Attempt != nil:
+			late = append(late, t)
 		case there && row.Token == t.Token:
 			// Settled by this token before: done.
 		default:
 			errs[i] = &LeaseLostError{t.Lease}
 		}
 	}
-	return errs, s.apply(ctx, tx, valid)
+	if err := s.apply(ctx, tx, valid); err != nil {
+		return nil, err
+	}
+	return errs, s.tellLate(ctx, tx, late)
+}
+
+// tellLate writes the truth about recipients that a rescue has left uncertain, where the row waits for its other ones.
+func (s *Store) tellLate(ctx context.Context, tx *sqlx.Tx, late []Settlement) error {
+	if len(late) == 0 {
+		return nil
+	}
+	ids := make([]uint64, len(late))
+	for i, t := range late {
+		ids[i] = t.ID
+	}
+	known, err := s.recipientsIn(ctx, tx, ids)
+	if err != nil {
+		return err
+	}
+	var recipients []recipientRow
+	for _, t := range late {
+		for _, r := range t.Recipients {
+			if slices.ContainsFunc(known[t.ID], func(k Recipient) bool {
+				return k.Position == r.Position && k.State == RecipientUncertain && k.Token == t.Token
+			}) {
+				recipients = append(recipients, recipientRow{t.ID, r})
+			}
+		}
+	}
+	if err := s.writeAttempts(ctx, tx, late); err != nil {
+		return err
+	}
+	return s.writeRecipients(ctx, tx, recipients)
 }
 
 // apply writes settlements, rows with the same change together. errNotHeld means that a guard held and the transaction

@@ -242,3 +242,27 @@ func TestP2_AcceptedRecipientsAreKnownAtTheNextTry(t *testing.T) {
 		t.Errorf("known at the second try: %s", got)
 	}
 }
+
+// A rescue left one recipient uncertain and the row waiting for the other; then the first one's answer comes.
+func TestP2_LateTruthOfOneRecipient(t *testing.T) {
+	d := dbtest.New(t)
+	d.Exec(t, `INSERT INTO {db}.outbox (recipients) VALUES ('a@b.example, c@b.example')`)
+	r := one(t, d.Store)
+	m := markOf(r.Lease)
+	m.Recipients = recipients(db.RecipientSending, r.Token, "a@b.example", "c@b.example")
+	m.Recipients[1].State, m.Recipients[1].Token = db.RecipientOpen, ""
+	must(t, d.Store.Mark(deadline(t), m))
+	rescue(t, d, db.Rescue{Own: me.ID})
+	if got := each(t, d); got != "0 uncertain,1 open" {
+		t.Fatalf("rescued to %s", got)
+	}
+	m.Recipients[0].State = db.RecipientAccepted
+	must(t, d.Store.Settle(deadline(t), db.Settlement{Lease: r.Lease, Change: db.Change{State: db.Queued, Verdict: true, Sent: true}, Recipients: m.Recipients,
+		Attempt: &db.Attempt{Account: "main", Daemon: "here", Step: "dot", Verdict: "accepted", Code: 250}}))
+	if got := each(t, d); got != "0 accepted,1 open" {
+		t.Errorf("the truth makes it %s", got)
+	}
+	if got := d.Read(t, `SELECT verdict FROM {db}.outbox_attempt WHERE finished_at IS NOT NULL`); got != "accepted" {
+		t.Errorf("the attempt says %q", got)
+	}
+}
