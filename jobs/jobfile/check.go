@@ -177,6 +177,20 @@ func (c *checker) resolve(path string) string {
 	return filepath.Join(c.dir, path)
 }
 
+const maxCA = 4 << 20 // octets: all the authorities of the world need less than one
+
+// readCA reads a regular file; a named pipe or a device would be waited for for ever.
+func readCA(path string) (pem []byte, err error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular() || info.Size() > maxCA:
+		return nil, errors.New("it is no file of certificates")
+	}
+	return os.ReadFile(path)
+}
+
 // checkAddress reports what is no mail address and returns its display name and the bare address.
 func (c *checker) checkAddress(path, text string) (name, addr string, ok bool) {
 	if !c.main.has(path) {
@@ -202,7 +216,7 @@ func (c *checker) checkCA(path string, encryption string, ca *string) {
 		c.main.wrong(path, written, "is of no use with encryption none", "remove it, or encrypt the connection")
 		return
 	}
-	pem, err := os.ReadFile(*ca)
+	pem, err := readCA(*ca)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		c.main.warn(path, written, "there is no such file, so nothing can connect", "put the certificates of the authorities there, in PEM form")
