@@ -54,20 +54,37 @@ func (c *company) run(work context.Context, own bool) {
 		return
 	}
 	beats, endBeats := context.WithCancel(context.WithoutCancel(c.stop))
-	var keep, runners sync.WaitGroup
+	var keep, working sync.WaitGroup
 	keep.Go(func() { c.keepHouse(beats) })
-	for _, job := range c.place.Company.Jobs {
-		if job.Host != "" && !c.e.isHost(job.Host) {
-			c.log.Info(eventJobElsewhere, zap.String("job", job.Name), zap.String("host", job.Host))
-			continue
-		}
-		r := newRunner(c, job, work)
-		runners.Go(func() { r.run(c.stop) })
+	for _, j := range c.jobs(work) {
+		working.Go(func() { j.run(c.stop) })
 	}
-	runners.Wait()
+	working.Wait()
 	// Heartbeats go on until the last mail in flight has its outcome.
 	endBeats()
 	keep.Wait()
+}
+
+// job is one job at work, of whatever kind. It runs until stop is done and what it has begun has ended.
+type job interface{ run(stop context.Context) }
+
+// jobs are those of the company that belong on this computer.
+func (c *company) jobs(work context.Context) (all []job) {
+	for _, conf := range c.place.Company.Jobs.Deliver {
+		if c.here(conf.Name, conf.Host) {
+			all = append(all, newRunner(c, conf, work))
+		}
+	}
+	return all
+}
+
+// here tells whether a job bound to host, "" for any, runs on this computer.
+func (c *company) here(job, host string) bool {
+	if host == "" || c.e.isHost(host) {
+		return true
+	}
+	c.log.Info(eventJobElsewhere, zap.String("job", job), zap.String("host", host))
+	return false
 }
 
 // start waits for a database with the right tables.
@@ -164,7 +181,7 @@ func (c *company) keepHouse(ctx context.Context) {
 
 // purgeUsage drops what the limits of the jobs do not count any more.
 func (c *company) purgeUsage(ctx context.Context) {
-	for _, job := range c.place.Company.Jobs {
+	for _, job := range c.place.Company.Jobs.Deliver {
 		if b, limited := jobBucket(c.name, job); limited {
 			c.report(c.place.Own.PurgeUsage(ctx, b.Name, time.Now()))
 		}
@@ -212,12 +229,12 @@ func (c *company) rescue(ctx context.Context, own string) error {
 // resends tells whether the company's jobs resend what is uncertain. Rows that nobody sends any more have no job, so all
 // of the company's must agree.
 func (c *company) resends() bool {
-	for _, j := range c.place.Company.Jobs {
+	for _, j := range c.place.Company.Jobs.Deliver {
 		if j.OnUncertain != jobfile.Resend {
 			return false
 		}
 	}
-	return len(c.place.Company.Jobs) > 0
+	return len(c.place.Company.Jobs.Deliver) > 0
 }
 
 // checkUncertain tells a person of rows whose fate only a person can find out.
@@ -280,12 +297,12 @@ func (c *company) settle(t db.Settlement) {
 // failsUnroutable tells whether the job ends rows that no account may send: one job does it for the company, the first
 // that is not bound to accounts.
 func (c *company) failsUnroutable(r *runner) bool {
-	for _, j := range c.place.Company.Jobs {
+	for _, j := range c.place.Company.Jobs.Deliver {
 		if len(j.Accounts) == 0 {
 			return j == r.job
 		}
 	}
-	return c.place.Company.Jobs[0] == r.job
+	return c.place.Company.Jobs.Deliver[0] == r.job
 }
 
 // learnRoute remembers that a route has rows of this account too: other rows of the route may not be sent, or two names

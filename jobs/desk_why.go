@@ -168,13 +168,13 @@ func (w *why) way() (*jobfile.Account, *jobfile.Deliver) {
 		w.say("No account can send it: %v. It fails with this reason when its turn comes.", err)
 		return nil, nil
 	}
-	if len(c.Jobs) == 0 {
+	if len(c.Jobs.Deliver) == 0 {
 		w.say("The company has no job that sends: nothing of it goes.")
 		w.next = fmt.Sprintf("give the company a job of kind deliver in %s, then reload", w.desk.world.File.Path)
 		return a, nil
 	}
 	var misses []string
-	for _, j := range c.Jobs {
+	for _, j := range c.Jobs.Deliver {
 		switch {
 		case len(j.Priority) > 0 && !slices.Contains(j.Priority, w.row.Priority):
 			misses = append(misses, fmt.Sprintf("%s takes the priorities %s", j.Name, strings.Trim(fmt.Sprint(j.Priority), "[]")))

@@ -16,18 +16,18 @@ func (c *checker) jobs(e entry, allowed []*Account) {
 	if e.src.bad[at] {
 		return
 	}
-	if len(e.Jobs) == 0 {
-		e.src.warn(e.path, "", "has no job, so nothing is sent", "jobs: {send: {kind: deliver}}")
+	if len(e.Jobs.Deliver) == 0 && e.src.sound(at) {
+		e.src.warn(e.path, "", "has no job that sends, so nothing is sent", "jobs: {send: {kind: deliver}}")
 		return
 	}
 	var taking []*Deliver // those of which it is known what they take
 	before := len(e.src.problems.Errors())
-	for _, job := range e.Jobs {
+	for _, job := range e.Jobs.Deliver {
 		path := join(at, job.Name)
 		if !e.src.has(path) {
 			continue
 		}
-		c.job(e, path, job, allowed)
+		c.deliver(e, path, job, allowed)
 		if e.src.bad[path+".kind"] || e.src.bad[path+".accounts"] || e.src.bad[path+".priority"] {
 			continue
 		}
@@ -38,12 +38,12 @@ func (c *checker) jobs(e entry, allowed []*Account) {
 		}
 		taking = append(taking, job)
 	}
-	if len(taking) == len(e.Jobs) && len(e.src.problems.Errors()) == before {
+	if e.src.sound(at) && len(e.src.problems.Errors()) == before {
 		c.coverage(e)
 	}
 }
 
-func (c *checker) job(e entry, path string, job *Deliver, allowed []*Account) {
+func (c *checker) deliver(e entry, path string, job *Deliver, allowed []*Account) {
 	for i, name := range job.Accounts {
 		at := indexed(path+".accounts", i)
 		if !e.src.has(at) {
@@ -170,7 +170,7 @@ func (c *checker) coverage(e entry) {
 		}
 		var levels []string
 		for n := 1; n <= priorities; n++ {
-			if !slices.ContainsFunc(e.Jobs, func(j *Deliver) bool { return j.takes(account, n) }) {
+			if !slices.ContainsFunc(e.Jobs.Deliver, func(j *Deliver) bool { return j.takes(account, n) }) {
 				levels = append(levels, strconv.Itoa(n))
 			}
 		}

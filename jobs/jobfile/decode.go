@@ -60,10 +60,12 @@ func (d *decoder) value(n *yaml.Node, path string, v reflect.Value, tag reflect.
 	case t.Kind() == reflect.Pointer:
 		v.Set(reflect.New(t.Elem()))
 		d.value(n, path, v.Elem(), tag)
+	case isKinds(t):
+		d.named(n, path, func(item *yaml.Node, path string) (reflect.Value, bool) { return d.ofKind(item, path, v) })
 	case t.Kind() == reflect.Struct:
 		d.structure(n, path, v)
 	case isNamed(t):
-		d.named(n, path, v)
+		d.named(n, path, func(*yaml.Node, string) (reflect.Value, bool) { return v, true })
 	default:
 		d.list(n, path, v, tag)
 	}
@@ -72,6 +74,12 @@ func (d *decoder) value(n *yaml.Node, path string, v reflect.Value, tag reflect.
 // isNamed tells a mapping from names to structs, kept as a slice in the order of the file.
 func isNamed(t reflect.Type) bool {
 	return t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Pointer
+}
+
+// isKinds tells a mapping from names to structs of several types, which the key kind tells apart. It is kept as a struct
+// with a slice for each kind.
+func isKinds(t reflect.Type) bool {
+	return t.Kind() == reflect.Struct && t.NumField() > 0 && t.Field(0).Tag.Get("kind") != ""
 }
 
 // plain refuses what YAML has beyond keys, lists and values.
@@ -215,8 +223,9 @@ func (d *decoder) unknown(path string, key *yaml.Node, known []string) {
 	d.add(p)
 }
 
-// named decodes a mapping from names to structs with a field Name.
-func (d *decoder) named(n *yaml.Node, path string, v reflect.Value) {
+// named decodes a mapping from names to structs with a field Name. list says into which slice a struct belongs, or
+// reports that it belongs into none.
+func (d *decoder) named(n *yaml.Node, path string, list func(item *yaml.Node, path string) (reflect.Value, bool)) {
 	d.mapping(n, path, "names, each with its keys,", func(key, value *yaml.Node) {
 		at := join(path, key.Value)
 		d.mark(at, key, value)
@@ -224,11 +233,49 @@ func (d *decoder) named(n *yaml.Node, path string, v reflect.Value) {
 			d.add(Problem{Line: key.Line, Column: key.Column, Path: at, Message: "not a valid name",
 				Hint: "a name has lower-case letters, digits, _ and -, begins with a letter or digit, and has at most 63 characters"})
 		}
+		v, ok := list(value, at)
+		if !ok {
+			return
+		}
 		item := reflect.New(v.Type().Elem().Elem())
 		item.Elem().FieldByName("Name").SetString(key.Value)
 		d.value(value, at, item.Elem(), "")
 		v.Set(reflect.Append(v, item))
 	})
+}
+
+// ofKind returns the slice of v for a struct by its key kind. What is not even that is left to
+// the decoding.
+func (d *decoder) ofKind(n *yaml.Node, path string, v reflect.Value) (list reflect.Value, ok bool) {
+	if n.Kind != yaml.MappingNode {
+		return v.Field(0), true
+	}
+	var known []string
+	for i := range v.NumField() {
+		known = append(known, v.Type().Field(i).Tag.Get("kind"))
+	}
+	at := join(path, "kind")
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		if key.Value != "kind" {
+			continue
+		}
+		if value.Kind != yaml.ScalarNode {
+			return v.Field(0), true
+		}
+		if n := slices.Index(known, value.Value); n >= 0 {
+			return v.Field(n), true
+		}
+		hint := "this version knows " + namesOf(known)
+		if near := nearest(value.Value, known); near != "" {
+			hint = "did you mean " + near + "?"
+		}
+		d.mark(at, key, value)
+		d.fail(at, value.Value, "is no kind of job", hint)
+		return v, false
+	}
+	d.fail(at, "", "is missing", "for example kind: "+known[0])
+	return v, false
 }
 
 func (d *decoder) list(n *yaml.Node, path string, v reflect.Value, tag reflect.StructTag) {

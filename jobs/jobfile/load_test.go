@@ -137,7 +137,7 @@ func TestDefaultsOfTheShortestFile(t *testing.T) {
 	if !slices.Equal(c.Accounts, []string{"mail"}) {
 		t.Errorf("accounts %v", c.Accounts)
 	}
-	j := c.Jobs[0]
+	j := c.Jobs.Deliver[0]
 	want := Retry{Attempts: 8, First: time.Minute, Max: 4 * time.Hour, GiveUpAfter: 3 * day}
 	if j.Name != "send" || j.Poll != 2*time.Second || j.Rate != nil || j.OnUncertain != Ask || j.Retry != want || j.Accounts != nil || j.Priority != nil {
 		t.Errorf("job %+v", j)
@@ -157,7 +157,7 @@ func TestValuesOfTheExample(t *testing.T) {
 		t.Errorf("relay %+v", got)
 	}
 	c := f.Company("acme")
-	if c.Timezone.String() != "Europe/Bratislava" || c.Login.Password.Env != "ACME_DB_PASSWORD" || c.Jobs[0].Poll != 500*time.Millisecond {
+	if c.Timezone.String() != "Europe/Bratislava" || c.Login.Password.Env != "ACME_DB_PASSWORD" || c.Jobs.Deliver[0].Poll != 500*time.Millisecond {
 		t.Errorf("company %+v", c)
 	}
 	if got := f.Company("beta").Accounts; !slices.Equal(got, []string{"system", "relay"}) {

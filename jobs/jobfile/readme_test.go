@@ -26,7 +26,7 @@ func TestReadmeFile(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	if file.Company("acme") == nil || len(file.Company("acme").Jobs) != 1 {
+	if file.Company("acme") == nil || len(file.Company("acme").Jobs.Deliver) != 1 {
 		t.Errorf("the file has %+v", file.Companies)
 	}
 }

@@ -50,20 +50,34 @@ func section(b *bytes.Buffer, title, path string, t reflect.Type) {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		key := f.Tag.Get("key")
-		if inner, many := below(f.Type); key != "" && inner != nil {
+		if key == "" {
+			continue
+		}
+		all, many := below(f.Type)
+		for _, inner := range all {
 			at := dotted(path, key)
 			if many {
 				at += ".NAME"
 			}
-			section(b, at, at, inner)
+			title := at
+			if kind, ok := inner.FieldByName("Kind"); ok {
+				title += ", kind " + kind.Tag.Get("oneof")
+			}
+			section(b, title, at, inner)
 		}
 	}
 }
 
-// below returns the struct whose keys stand under a field of this type, and whether names stand between.
-func below(t reflect.Type) (inner reflect.Type, many bool) {
+// below returns the structs whose keys may stand under a field of this type, and whether names stand between.
+func below(t reflect.Type) (inner []reflect.Type, many bool) {
+	if isKinds(t) {
+		for i := range t.NumField() {
+			inner = append(inner, t.Field(i).Type.Elem().Elem())
+		}
+		return inner, true
+	}
 	if isNamed(t) {
-		return t.Elem().Elem(), true
+		return []reflect.Type{t.Elem().Elem()}, true
 	}
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -71,7 +85,7 @@ func below(t reflect.Type) (inner reflect.Type, many bool) {
 	if t.Kind() != reflect.Struct || t == secretType || t == rateType || t == zoneType.Elem() {
 		return nil, false
 	}
-	return t, false
+	return []reflect.Type{t}, false
 }
 
 func dotted(path, key string) string { return strings.TrimPrefix(path+"."+key, ".") }

@@ -44,7 +44,8 @@ func checkTags(t *testing.T, path string, typ reflect.Type) {
 		}
 		checkLeafTags(t, at, f)
 		checkExample(t, at, f.Tag.Get("eg"), typ)
-		if inner, _ := below(f.Type); inner != nil {
+		all, _ := below(f.Type)
+		for _, inner := range all {
 			checkTags(t, at, inner)
 		}
 	}

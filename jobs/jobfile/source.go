@@ -45,6 +45,16 @@ func (s *source) written(path string) bool {
 	return ok
 }
 
+// sound tells whether everything at the path and below it could be read.
+func (s *source) sound(path string) bool {
+	for at, bad := range s.bad {
+		if bad && (at == path || strings.HasPrefix(at, path+".") || strings.HasPrefix(at, path+"[")) {
+			return false
+		}
+	}
+	return true
+}
+
 // wrong reports an error at the value of path, or at the key above it where there is none.
 func (s *source) wrong(path, value, message, hint string) {
 	s.report(path, value, message, hint, false)

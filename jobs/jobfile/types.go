@@ -148,7 +148,7 @@ type Company struct {
 	Login    *Login         `key:"login" otherwise:"the server's user" doc:"As which database user." eg:"login: {username: outboxd_acme, password: {file: secrets/acme}}"`
 	Timezone *time.Location `key:"timezone" default:"UTC" is:"time zone" doc:"The company's time zone, by its name in the IANA database." eg:"timezone: Europe/Bratislava"`
 	Accounts []string       `key:"accounts" is:"list of account names" otherwise:"every account this company may use" doc:"Its accounts, in order of preference." eg:"accounts: [invoices, system]"`
-	Jobs     []*Deliver     `key:"jobs" otherwise:"none: nothing is sent" doc:"Its jobs, by name. A job's name is its identity." eg:"jobs: {send: {kind: deliver}}"`
+	Jobs     Jobs           `key:"jobs" otherwise:"none: nothing is sent" doc:"Its jobs, by name. A job's name is its identity." eg:"jobs: {send: {kind: deliver}}"`
 }
 
 // Login is a database user.
@@ -157,10 +157,15 @@ type Login struct {
 	Password Secret `key:"password" is:"secret" otherwise:"none" doc:"Its password. Leave it out only for a user that needs none." eg:"password: {file: secrets/acme}"`
 }
 
+// Jobs are a company's jobs, each kind in the order of the file. A name stands once over all kinds.
+type Jobs struct {
+	Deliver []*Deliver `kind:"deliver"`
+}
+
 // Deliver is a job that sends rows of a company's outbox.
 type Deliver struct {
 	Name        string
-	Kind        string        `key:"kind" required:"yes" oneof:"deliver" hint:"this version knows the kind deliver" doc:"What the job does. deliver sends the rows of the outbox." eg:"kind: deliver"`
+	Kind        string        `key:"kind" required:"yes" oneof:"deliver" doc:"What the job does. deliver sends the rows of the outbox." eg:"kind: deliver"`
 	Poll        time.Duration `key:"poll" default:"2s" range:"100ms..10m" doc:"How often to look for new rows." eg:"poll: 2s"`
 	Rate        *Rate         `key:"rate" is:"mails an hour" otherwise:"the accounts' limits alone" doc:"The job's own cadence, within the accounts' limits." eg:"rate: 1000/hour"`
 	Host        string        `key:"host" is:"computer name" otherwise:"any" doc:"Only on this computer." eg:"host: mail1"`
