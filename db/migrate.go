@@ -107,6 +107,7 @@ func Schema(database string, parts ...Part) (string, error) {
 		return "", err
 	}
 	var b strings.Builder
+	b.WriteString("-- The statements mean the same whatever the server's own sql_mode is.\nSET SESSION sql_mode = " + sqlMode + ";\n\n")
 	b.WriteString(strings.ReplaceAll(first.text, "{db}", quoted) + "\n")
 	for _, part := range parts {
 		all, err := steps(part)

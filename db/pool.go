@@ -50,7 +50,27 @@ type Pool struct {
 // tell.
 func (p *Pool) Key() string { return p.key }
 
-// Open prepares a pool; it connects at the first statement. Sessions are UTC, READ COMMITTED and strict.
+// sqlMode is how values are judged and texts are read, also in a printed schema: under a server's own mode a computed column
+// may mean something else.
+const sqlMode = "'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO'"
+
+// sessionSettings are what every session sets for itself, so that nothing depends on the server's defaults: the zone and
+// the rules for values, that a statement outside of a transaction is committed, that a COMMIT begins no new transaction, that
+// no result is cut. An ALTER TABLE is waited for less long than a reply: the server's word comes first, and leaves nothing
+// open.
+func sessionSettings() map[string]string {
+	return map[string]string{
+		"time_zone":         "'+00:00'",
+		"sql_mode":          sqlMode,
+		"autocommit":        "1",
+		"completion_type":   "0",
+		"sql_safe_updates":  "0",
+		"sql_select_limit":  "9223372036854775807",
+		"lock_wait_timeout": strconv.Itoa(int(lockWait / time.Second)),
+	}
+}
+
+// Open prepares a pool; it connects at the first statement. Sessions are UTC, READ COMMITTED, strict and may write.
 func Open(s Server) (*Pool, error) {
 	c := mysql.NewConfig()
 	c.User, c.Passwd = s.Username, s.Password
@@ -64,10 +84,7 @@ func Open(s Server) (*Pool, error) {
 	c.MaxAllowedPacket = maxPacket
 	c.Collation = "utf8mb4_general_ci"
 	c.Logger = silent{}
-	c.Params = map[string]string{
-		"time_zone": "'+00:00'",
-		"sql_mode":  "'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO'",
-	}
+	c.Params = sessionSettings()
 	if s.TLS {
 		t, err := tlsConfig(s.Host, s.CA)
 		if err != nil {
@@ -227,7 +244,7 @@ func (c readCommitted) Connect(ctx context.Context) (driver.Conn, error) {
 	if !ok {
 		return nil, errors.Join(fmt.Errorf("driver connection %T runs no statements", conn), conn.Close())
 	}
-	if _, err := exec.ExecContext(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", nil); err != nil {
+	if _, err := exec.ExecContext(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE", nil); err != nil {
 		return nil, errors.Join(fmt.Errorf("set isolation level: %w", err), conn.Close())
 	}
 	return conn, nil
