@@ -53,6 +53,9 @@ func (c *company) run(work context.Context, own bool) {
 	if !c.start(own) {
 		return
 	}
+	if to := c.place.Company.Divert; to != "" {
+		c.log.Warn(eventDiverts, zap.String("to", to))
+	}
 	beats, endBeats := context.WithCancel(context.WithoutCancel(c.stop))
 	var keep, working sync.WaitGroup
 	keep.Go(func() { c.keepHouse(beats) })

@@ -44,7 +44,7 @@ func (f *feeder) decide(p *parcel, r smtpout.Result) db.Settlement {
 	}
 	f.a.learn(r, p)
 	f.r.c.learn(p, r.Recipients)
-	d := f.judge(p, r.Recipients)
+	d := f.judge(p, forEach(p, r.Recipients))
 	t.Attempt = f.attempt(r.Message)
 	t.Change = db.Change{State: d.state, Account: f.a.conf.Name, Sent: d.accepted, Code: r.Message.Reply.Code, Enhanced: r.Message.Reply.Enhanced,
 		LastError: d.reason}

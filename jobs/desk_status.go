@@ -26,7 +26,8 @@ type CompanyStatus struct {
 	Company    string `json:"company"`
 	Timezone   string `json:"timezone"`
 	Up         bool   `json:"up"`
-	Error      string `json:"error,omitempty"` // why its database cannot be used
+	Divert     string `json:"divert,omitempty"` // every mail goes to this address and to nobody else
+	Error      string `json:"error,omitempty"`  // why its database cannot be used
 	Hint       string `json:"hint,omitempty"`
 	*db.Counts        // nil unless Up
 }
@@ -101,7 +102,7 @@ func (d *Desk) Status(ctx context.Context, _ StatusRequest) (StatusReply, error)
 const mostRoutes = 100
 
 func companyStatus(ctx context.Context, p *Place) CompanyStatus {
-	s := CompanyStatus{Company: p.Company.Name, Timezone: p.Company.Timezone.String()}
+	s := CompanyStatus{Company: p.Company.Name, Timezone: p.Company.Timezone.String(), Divert: p.Company.Divert}
 	routes, err := p.Store.Routes(ctx, 0, -1, mostRoutes)
 	if err == nil {
 		var counts db.Counts

@@ -21,6 +21,7 @@ const (
 	eventCompanyDown     = "company_down"     // the company's database cannot be used
 	eventCompanyUp       = "company_up"       // the company's database works
 	eventCompanyOut      = "company_left_out"
+	eventDiverts         = "diverts" // every mail of the company goes to its divert address
 	eventControlDown     = "control_down" // the control database cannot be asked for the limits
 	eventControlUp       = "control_up"
 	eventJobElsewhere    = "job_elsewhere" // the job is bound to another computer

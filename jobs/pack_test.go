@@ -17,7 +17,7 @@ func packed(row db.Row, conf jobfile.Account) (*parcel, error) {
 	if row.MessageID == "" {
 		row.MessageID = "<1@acme.example>"
 	}
-	return pack(row, &account{conf: &conf}, 1000, time.Now())
+	return pack(row, &account{conf: &conf}, 1000, "", time.Now())
 }
 
 var packAccount = jobfile.Account{Name: "main", From: "Acme <noreply@acme.example>"}

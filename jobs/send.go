@@ -22,6 +22,7 @@ type parcel struct {
 	open     []int          // positions in all of the envelope's recipients
 	message  []byte
 	utf8     bool
+	diverted bool // the envelope has the company's divert address alone, whoever the recipients are
 	asked    bool // a mark was asked for
 }
 
@@ -30,8 +31,9 @@ type rowError struct{ text string }
 
 func (e *rowError) Error() string { return e.text }
 
-// pack makes the parcel. Everything that can fail without a network fails here, as a *rowError.
-func pack(row db.Row, a *account, maxSize int64, now time.Time) (*parcel, error) {
+// pack makes the parcel. Everything that can fail without a network fails here, as a *rowError. divert is the only address
+// that the mail may go to, "" where it goes to its recipients.
+func pack(row db.Row, a *account, maxSize int64, divert string, now time.Time) (*parcel, error) {
 	if row.Size > maxSize {
 		return nil, &rowError{fmt.Sprintf("bodies and headers are %d octets, the limit is %d: make them smaller, or raise the account's max_size", row.Size, maxSize)}
 	}
@@ -75,6 +77,12 @@ func pack(row db.Row, a *account, maxSize int64, now time.Time) (*parcel, error)
 	p.envelope.From = a.conf.ReturnPath
 	if p.envelope.From == "" {
 		p.envelope.From = m.From.Addr()
+	}
+	if divert != "" {
+		if err := p.divert(&m, bcc, divert); err != nil {
+			return nil, err
+		}
+		bcc = nil
 	}
 	p.utf8 = m.NeedsUTF8() || slices.ContainsFunc(bcc, mail.Address.NeedsUTF8)
 	if p.message, err = compose.Build(m); err != nil {
@@ -145,7 +153,7 @@ func (p *parcel) marked(accepted []bool) []db.Recipient {
 		return nil
 	}
 	out := slices.Clone(p.all)
-	for i, ok := range accepted {
+	for i, ok := range forEach(p, accepted) {
 		if r := &out[p.open[i]]; ok {
 			r.State, r.Token = db.RecipientSending, p.row.Token
 		}
@@ -223,7 +231,7 @@ func (f *feeder) try(work context.Context, row db.Row, s *sender, endTurn func()
 	}
 	var parcel *parcel
 	if err == nil {
-		parcel, err = pack(row, f.a, f.maxSize(), f.r.c.now())
+		parcel, err = pack(row, f.a, f.maxSize(), f.r.c.place.Company.Divert, f.r.c.now())
 	}
 	if err != nil {
 		return db.Settlement{Lease: row.Lease, Change: db.Change{State: db.Failed, Verdict: true, LastError: err.Error()}}

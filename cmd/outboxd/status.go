@@ -148,6 +148,11 @@ func printTroubles(w io.Writer, r jobs.StatusReply) {
 			fmt.Fprintf(w, "\nCompany %s is down: %s\n  What to do: %s\n", clean(c.Company), clean(c.Error), clean(c.Hint))
 		}
 	}
+	for _, c := range r.Companies {
+		if c.Divert != "" {
+			fmt.Fprintf(w, "\nCompany %s DIVERTS: every mail goes to %s and to nobody else.\n", clean(c.Company), clean(c.Divert))
+		}
+	}
 	for _, out := range r.LeftOut {
 		fmt.Fprintf(w, "\nLeft out with all its companies (%s): %s\n%s\n", clean(strings.Join(out.Companies, ", ")), clean(out.File),
 			indented(strings.Join(out.Problems, "\n")))

@@ -122,7 +122,7 @@ func (c *checker) checkAlerts() {
 		return
 	}
 	for i, to := range c.Alerts.To {
-		c.checkAddress(indexed("alerts.to", i), to)
+		checkAddress(c.main, indexed("alerts.to", i), to)
 	}
 	if !c.main.has("accounts") || c.main.bad["alerts.account"] {
 		return
@@ -192,16 +192,23 @@ func readCA(path string) (pem []byte, err error) {
 }
 
 // checkAddress reports what is no mail address and returns its display name and the bare address.
-func (c *checker) checkAddress(path, text string) (name, addr string, ok bool) {
-	if !c.main.has(path) {
+func checkAddress(src *source, path, text string) (name, addr string, ok bool) {
+	if !src.has(path) {
 		return "", "", false
 	}
 	name, addr, err := parseAddress(text)
 	if err != nil {
-		c.main.wrong(path, text, err.Error(), "for example Acme <mail@acme.example>")
+		src.wrong(path, text, err.Error(), "for example Acme <mail@acme.example>")
 		return "", "", false
 	}
 	return name, addr, true
+}
+
+// checkBareAddress is checkAddress where a display name has no place.
+func checkBareAddress(src *source, path, text string) {
+	if name, addr, ok := checkAddress(src, path, text); ok && (name != "" || addr == "") {
+		src.wrong(path, text, "has a display name", "an envelope has the address alone: "+addr)
+	}
 }
 
 // checkCA reports a certificate file that would never be looked at. One that cannot be used here and now is a warning: it

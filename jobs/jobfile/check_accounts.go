@@ -69,11 +69,9 @@ func (c *checker) encryption(path string, a *Account) {
 
 func (c *checker) addresses(path string, a *Account) {
 	m := c.main
-	_, from, fromOK := c.checkAddress(path+".from", a.From)
-	c.checkAddress(path+".reply_to", a.ReplyTo)
-	if name, addr, ok := c.checkAddress(path+".return_path", a.ReturnPath); ok && (name != "" || addr == "") {
-		m.wrong(path+".return_path", a.ReturnPath, "has a display name", "an envelope has the address alone: "+addr)
-	}
+	_, from, fromOK := checkAddress(m, path+".from", a.From)
+	checkAddress(m, path+".reply_to", a.ReplyTo)
+	checkBareAddress(m, path+".return_path", a.ReturnPath)
 	domains := path + ".sender_domains"
 	for i := range a.SenderDomains {
 		at := indexed(domains, i)

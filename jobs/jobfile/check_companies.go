@@ -40,6 +40,7 @@ func (c *checker) databaseKey(e entry) string {
 func (c *checker) company(e entry) {
 	c.checkServerName(e.src, e.path+".server", e.Server)
 	checkDatabaseAt(e.src, e.path+".database", e.Database)
+	checkBareAddress(e.src, e.path+".divert", e.Divert)
 	if e.Login != nil {
 		c.secret(e.src, e.path+".login.password", &e.Login.Password)
 	}

@@ -148,6 +148,7 @@ type Company struct {
 	Login    *Login         `key:"login" otherwise:"the server's user" doc:"As which database user." eg:"login: {username: outboxd_acme, password: {file: secrets/acme}}"`
 	Timezone *time.Location `key:"timezone" default:"UTC" is:"time zone" doc:"The company's time zone, by its name in the IANA database." eg:"timezone: Europe/Bratislava"`
 	Accounts []string       `key:"accounts" is:"list of account names" otherwise:"every account this company may use" doc:"Its accounts, in order of preference." eg:"accounts: [invoices, system]"`
+	Divert   string         `key:"divert" is:"bare address" otherwise:"mails go to their recipients" doc:"Every mail of the company goes to this address and to nobody else: for a copy to test with. The header fields X-Outboxd-To, -Cc, -Bcc and -Reply-To say where it would have gone." eg:"divert: test@acme.example"`
 	Jobs     Jobs           `key:"jobs" otherwise:"none: nothing is sent" doc:"Its jobs, by name. A job's name is its identity." eg:"jobs: {send: {kind: deliver}}"`
 }
 

@@ -29,6 +29,7 @@ type Message struct {
 	Text            string         // any line ends; may be empty
 	HTML            string         // may be empty; without Text the text part is made from it
 	Headers         []Header       // order kept; see ParseHeaders for what they may hold
+	Own             []Header       // outboxd's own X-Outboxd- fields, which no row may set; in one line each
 	MessageID       string         // with angle brackets; NewMessageID makes one
 	Date            time.Time      // written in its own zone
 }
@@ -75,6 +76,9 @@ func (b *builder) header(m *Message) {
 	b.addresses("Cc", m.Cc)
 	b.subject(m.Subject)
 	b.plain("Message-ID: " + m.MessageID) // never folded: some readers lose a folded one
+	for _, h := range m.Own {
+		b.extra(h)
+	}
 	automatic := true
 	for _, h := range m.Headers {
 		b.extra(h)

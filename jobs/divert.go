@@ -1,0 +1,50 @@
+package jobs
+
+import (
+	"slices"
+	"strings"
+
+	"outboxd/mail"
+	"outboxd/mail/compose"
+)
+
+// divert turns the mail to the company's divert address: nobody else stands in the envelope, and nobody else in the fields
+// that a reader answers to. X-Outboxd- fields say whom it was for.
+func (p *parcel) divert(m *compose.Message, bcc []mail.Address, to string) error {
+	address, err := mail.ParseAddress(to)
+	if err != nil {
+		return &rowError{"divert: " + err.Error()}
+	}
+	for _, field := range []struct {
+		name string
+		list []mail.Address
+	}{{"To", m.To}, {"Cc", m.Cc}, {"Bcc", bcc}, {"Reply-To", m.ReplyTo}} {
+		if len(field.list) > 0 {
+			m.Own = append(m.Own, compose.Header{Name: "X-Outboxd-" + field.name, Value: listText(field.list)})
+		}
+	}
+	m.To, m.Cc, m.ReplyTo = []mail.Address{address}, nil, []mail.Address{address}
+	m.Headers = slices.DeleteFunc(m.Headers, func(h compose.Header) bool { return answersTo[strings.ToLower(h.Name)] })
+	p.envelope.To, p.diverted = []string{address.Addr()}, true
+	return nil
+}
+
+// answersTo are the fields of a row that make a reader's program write to somebody.
+var answersTo = map[string]bool{"mail-followup-to": true, "mail-reply-to": true, "disposition-notification-to": true, "return-receipt-to": true,
+	"list-unsubscribe": true, "list-unsubscribe-post": true, "list-post": true}
+
+func listText(list []mail.Address) string {
+	texts := make([]string, len(list))
+	for i, a := range list {
+		texts[i] = a.String()
+	}
+	return strings.Join(texts, ", ")
+}
+
+// forEach returns what happened to each open recipient: of a diverted mail, what happened to the one that it went to.
+func forEach[T any](p *parcel, outcomes []T) []T {
+	if !p.diverted || len(outcomes) != 1 {
+		return outcomes
+	}
+	return slices.Repeat(outcomes, len(p.open))
+}
