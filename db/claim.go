@@ -53,6 +53,7 @@ type Row struct {
 	CreatedAt           time.Time
 	Size                int64 // octets of bodies and headers
 	Expired             bool  // expires_at is over
+	Spent               error // why it is never to be sent: a *KeyUsedError or a *PurgedError; nil for others
 	Known               []Recipient
 }
 
@@ -271,6 +272,7 @@ type claimedRow struct {
 	CreatedAt  time.Time      `db:"created_at"`
 	Size       int64          `db:"size"`
 	Expired    sql.NullBool   `db:"expired"`
+	Keyed      bool           `db:"keyed"`
 }
 
 func (r claimedRow) row(token string) Row {
@@ -295,22 +297,29 @@ func (s *Store) claimed(ctx context.Context, ids []uint64, token string, maxSize
 		return nil, err
 	}
 	rows := make([]Row, len(found))
-	var several []uint64
+	var several, keyed, empty []uint64
 	for i, f := range found {
 		rows[i] = f.row(token)
 		if f.several() {
 			several = append(several, f.ID)
 		}
-	}
-	if len(several) == 0 {
-		return rows, nil
+		if f.Keyed {
+			keyed = append(keyed, f.ID)
+		}
+		if f.Size == 0 {
+			empty = append(empty, f.ID)
+		}
 	}
 	known, err := s.recipients(ctx, several)
 	if err != nil {
 		return nil, err
 	}
+	spent, err := s.spent(ctx, keyed, empty)
+	if err != nil {
+		return nil, err
+	}
 	for i := range rows {
-		rows[i].Known = known[rows[i].ID]
+		rows[i].Known, rows[i].Spent = known[rows[i].ID], spent[rows[i].ID]
 	}
 	return rows, nil
 }

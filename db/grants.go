@@ -20,6 +20,8 @@ var daemonRights = map[Part][]right{
 		{"outbox_recipient", "SELECT, INSERT, UPDATE"},
 		{"outbox_attempt", "SELECT, INSERT, UPDATE"},
 		{"outbox_lane", "SELECT, INSERT, UPDATE, DELETE"},
+		{"outbox_key", "SELECT"},
+		{"outbox_purged", "SELECT"},
 	},
 	BucketPart: {
 		{"outbox_bucket", "SELECT, INSERT, UPDATE"},

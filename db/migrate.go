@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-sql-driver/mysql"
 	"github.com/jmoiron/sqlx"
 )
 
@@ -196,8 +195,7 @@ func migratePart(ctx context.Context, conn *sqlx.Conn, quoted string, part Part)
 func version(ctx context.Context, q sqlx.QueryerContext, quoted string, part Part) (int, error) {
 	var n int
 	err := sqlx.GetContext(ctx, q, &n, "SELECT CAST(value AS UNSIGNED) FROM "+quoted+".outbox_meta WHERE name = ?", string(part))
-	var my *mysql.MySQLError
-	if errors.Is(err, sql.ErrNoRows) || errors.As(err, &my) && my.Number == noSuchTable {
+	if errors.Is(err, sql.ErrNoRows) || NoTable(err) {
 		return 0, nil
 	}
 	return n, err

@@ -161,8 +161,9 @@ type Detail struct {
 	LaneReason  string     `db:"lane_reason" json:"lane_reason,omitempty"`
 	Clock       time.Time  `db:"clock" json:"clock"` // the database's time
 
-	Each  []Recipient `json:"each,omitempty"` // of a row with several recipients that has been tried
-	Tries []Tried     `json:"tries,omitempty"`
+	Purged *Purged     `json:"purged,omitempty"` // when its content was removed
+	Each   []Recipient `json:"each,omitempty"`   // of a row with several recipients that has been tried
+	Tries  []Tried     `json:"tries,omitempty"`
 }
 
 // NoRowError says that there is no row with this number.
@@ -191,6 +192,13 @@ func (s *Store) Show(ctx context.Context, id uint64) (Detail, error) {
 		return d, fmt.Errorf("read recipients of row %d of %s: %w", id, s.database, err)
 	}
 	d.Each = known[id]
+	purged, err := s.purged(ctx, s.pool.db, []uint64{id})
+	if err != nil {
+		return d, fmt.Errorf("read what was purged of row %d of %s: %w", id, s.database, err)
+	}
+	if p, is := purged[id]; is {
+		d.Purged = &p
+	}
 	d.Tries, err = selectAll[Tried](ctx, s.pool.db, s.sql["attempts"], id)
 	return d, wrap(err, fmt.Sprintf("read attempts of row %d of %s", id, s.database))
 }
@@ -229,10 +237,11 @@ func (e *StateError) Error() string {
 	return fmt.Sprintf("row %d is %s: %s", e.ID, state, e.Hint)
 }
 
-// Retry queues a row again, to go at once: one that has ended unsent, or one that waits for its next try.
+// Retry queues a row again, to go at once: one that has ended unsent, or one that waits for its next try. One whose
+// content was purged is a *PurgedError.
 func (s *Store) Retry(ctx context.Context, id uint64) error {
 	return s.change(ctx, id, "only a row that waits or ended unsent can be retried, and not after its expires_at",
-		edit{statement: "retry", args: []any{id}}, edit{statement: "retry-recipients", args: []any{id}, ended: true})
+		edit{statement: "retry", args: []any{id}, again: true}, edit{statement: "retry-recipients", args: []any{id}, ended: true})
 }
 
 // SettleByHand ends an uncertain row as sent or failed: a person has found out. Of a row with several recipients those
@@ -275,6 +284,7 @@ type edit struct {
 	statement string
 	args      []any
 	ended     bool // only where the row had ended: one that waits has recipients nobody has decided about
+	again     bool // the row is to be sent again, which wants its content
 }
 
 // change runs the edits in one transaction. The first is guarded: when it touches nothing the row's state is the error.
@@ -291,6 +301,15 @@ func (s *Store) change(ctx context.Context, id uint64, hint string, edits ...edi
 		for i, e := range edits {
 			if e.ended && row.State == Queued {
 				continue
+			}
+			if e.again {
+				purged, err := s.purged(ctx, tx, []uint64{id})
+				if err != nil {
+					return err
+				}
+				if p, is := purged[id]; is {
+					return &PurgedError{id, p.At}
+				}
 			}
 			r, err := tx.ExecContext(ctx, s.sql[e.statement], e.args...)
 			if err != nil {

@@ -17,6 +17,9 @@ func (s *Store) recipients(ctx context.Context, ids []uint64) (map[uint64][]Reci
 }
 
 func (s *Store) recipientsIn(ctx context.Context, q sqlx.QueryerContext, ids []uint64) (map[uint64][]Recipient, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
 	var found []recipientRow
 	if err := sqlx.SelectContext(ctx, q, &found, s.sql.list("recipients", len(ids)), idArgs(ids)...); err != nil {
 		return nil, err

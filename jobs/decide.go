@@ -200,6 +200,8 @@ func (f *feeder) logOutcome(t db.Settlement, row db.Row) {
 		f.log.Warn(eventFailed, fields...)
 	case t.State == db.Uncertain:
 		f.log.Warn(eventUncertain, fields...)
+	case t.State == db.Skipped:
+		f.log.Warn(eventSkipped, fields...)
 	case t.State == db.Expired:
 		f.log.Warn(eventExpired, fields...)
 	case t.GivenBack:

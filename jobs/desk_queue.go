@@ -260,7 +260,10 @@ func (d *Desk) changeRow(ctx context.Context, by By, row, action, detail string,
 func askError(name RowName, action string, err error) error {
 	var none *db.NoRowError
 	var state *db.StateError
+	var purged *db.PurgedError
 	switch {
+	case errors.As(err, &purged):
+		return &AskError{Text: fmt.Sprintf("the content of %s was purged: there is nothing to send again", name), Hint: "to send the mail again, insert a new row", Err: err}
 	case errors.As(err, &none):
 		return &AskError{Text: fmt.Sprintf("there is no row %s", name), Hint: "it may have been deleted; find it by outboxd queue list --recipient or --reference", Err: err}
 	case errors.As(err, &state):

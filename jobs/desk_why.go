@@ -343,6 +343,12 @@ func (w *why) ended() {
 	default:
 		w.say("It ended as %s%s.", w.row.State, because(w.row.LastError))
 	}
+	if p := w.row.Purged; p != nil {
+		w.say("Its content was purged at %s; outboxd queue show has the hashes of what it was.", w.at(p.At))
+		if w.next != "" {
+			w.next = "if it is still wanted, insert a new row"
+		}
+	}
 }
 
 func (w *why) sentAt() string {

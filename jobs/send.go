@@ -210,6 +210,15 @@ func (f *feeder) deliver(work context.Context, row db.Row, s *sender, p *permit,
 	f.logOutcome(settlement, row)
 }
 
+// refuseSpent ends a row that is never to be sent, whatever it waits for.
+func refuseSpent(why error) db.Change {
+	var used *db.KeyUsedError
+	if errors.As(why, &used) {
+		return db.Change{State: db.Skipped, Verdict: true, LastError: why.Error() + ": an old mail is not sent again. If this is another one, insert it with another key"}
+	}
+	return db.Change{State: db.Failed, Verdict: true, LastError: why.Error() + ": insert a new row to send the mail again"}
+}
+
 // notReady is how long a row waits that was taken and then had no session: the account pauses in most cases.
 const notReady = time.Second
 
@@ -223,6 +232,9 @@ func (f *feeder) try(work context.Context, row db.Row, s *sender, endTurn func()
 	}
 	if row.Expired {
 		return db.Settlement{Lease: row.Lease, Change: db.Change{State: db.Expired, Verdict: true, LastError: "expires_at passed before the mail could be sent"}}
+	}
+	if row.Spent != nil {
+		return db.Settlement{Lease: row.Lease, Change: refuseSpent(row.Spent)}
 	}
 	conf, err := f.r.c.resolver.resolve(row.Account, row.From)
 	if err == nil && conf.Name != f.a.conf.Name {

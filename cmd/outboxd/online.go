@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -236,6 +237,8 @@ var probes = map[db.Part][]probe{
 		{"outbox_lane", "INSERT", "INSERT INTO {t} SELECT * FROM {t} WHERE 1 = 0"},
 		{"outbox_lane", "UPDATE", "UPDATE {t} SET reason = reason WHERE 1 = 0"},
 		{"outbox_lane", "DELETE", "DELETE FROM {t} WHERE 1 = 0"},
+		{"outbox_key", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
+		{"outbox_purged", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
 	},
 	db.BucketPart: {
 		{"outbox_bucket", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
@@ -254,13 +257,15 @@ var probes = map[db.Part][]probe{
 
 // rights tries every statement that the daemon needs a right for. The name of the database was checked by jobfile.
 func (d *database) rights() {
-	var missing []string
+	var missing, tables []string
 	for _, part := range d.Parts {
 		for _, p := range probes[part] {
 			statement := strings.ReplaceAll(p.statement, "{t}", "`"+d.Database+"`."+p.table)
 			err := d.Pool.Exec(d.ctx, statement)
 			switch {
 			case err == nil:
+			case db.NoTable(err):
+				tables = append(tables, p.table)
 			case db.Kind(err) == db.KindSetup:
 				missing = append(missing, p.verb+" on "+p.table)
 			default:
@@ -268,6 +273,9 @@ func (d *database) rights() {
 				return
 			}
 		}
+	}
+	if len(tables) > 0 {
+		d.add(levelWarn, "tables of a newer step are missing: "+strings.Join(slices.Compact(tables), ", "), "run outboxd migrate; until then what needs them does not work")
 	}
 	if len(missing) > 0 {
 		d.add(levelFail, fmt.Sprintf("user %s lacks rights: %s", d.Username, strings.Join(missing, ", ")),

@@ -13,7 +13,7 @@ type queueListCommand struct {
 	Company   string `help:"Only this company's." placeholder:"NAME"`
 	Recipient string `help:"Only those with this recipient." placeholder:"ADDRESS"`
 	Reference string `help:"Only those with this reference." placeholder:"TEXT"`
-	State     string `help:"Only those in this state: queued, sending, sent, partial, failed, cancelled, expired, uncertain." placeholder:"STATE"`
+	State     string `help:"Only those in this state: queued, sending, sent, partial, failed, skipped, cancelled, expired, uncertain." placeholder:"STATE"`
 	Held      bool   `help:"Only held ones."`
 	Since     string `help:"Only those inserted at this time or later: 2026-11-21, '2026-11-21 18:30', or how long ago: 2h, 3d." placeholder:"TIME"`
 	Until     string `help:"Only those inserted before this time." placeholder:"TIME"`
@@ -109,7 +109,7 @@ func printRow(to io.Writer, r jobs.QueueShowReply) error {
 		{"size", counted(int(r.Size), "octet")}, {"inserted", clock(r.CreatedAt)}, {"changed", clock(r.UpdatedAt)}, {"send_after", clockOf(r.SendAfter)},
 		{"expires_at", clockOf(r.ExpiresAt)}, {"available_at", clock(r.AvailableAt)}, {"claims", r.Claims}, {"attempts", r.Attempts},
 		{"message_id", r.MessageID}, {"sent_at", clockOf(r.SentAt)}, {"sent_via", r.SentVia}, {"smtp", strings.TrimSpace(codeText(r.Code) + " " + r.Enhanced)},
-		{"lane", r.Lane}, {"lease_until", clockOf(r.LeaseUntil)}, {"last_error", r.LastError},
+		{"lane", r.Lane}, {"lease_until", clockOf(r.LeaseUntil)}, {"last_error", r.LastError}, {"content", purgedText(r.Purged)},
 	} {
 		if text := fmt.Sprint(line.value); text != "" && text != "-" {
 			t.row(line.name, text)
@@ -139,6 +139,20 @@ func printRow(to io.Writer, r jobs.QueueShowReply) error {
 		}
 	}
 	return w.err
+}
+
+// purgedText tells of content that was removed, with the proof of what it was.
+func purgedText(p *db.Purged) string {
+	if p == nil {
+		return ""
+	}
+	text := "purged at " + clock(p.At)
+	for _, part := range []struct{ name, hash string }{{"body_text", p.Text}, {"body_html", p.HTML}, {"headers", p.Headers}} {
+		if part.hash != "" {
+			text += ", SHA-256 of " + part.name + " " + part.hash
+		}
+	}
+	return text
 }
 
 func codeText(code int) string {

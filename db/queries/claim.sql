@@ -47,8 +47,19 @@ SELECT id FROM {db}.outbox WHERE qlane = 0 AND route = ? AND (priority < 1 OR pr
 SELECT id, recipients, cc, bcc, from_address, reply_to, subject,
        IF(size <= ?, body_text, NULL) AS body_text, IF(size <= ?, body_html, NULL) AS body_html, IF(size <= ?, headers, NULL) AS headers,
        priority, account, reference, claims, attempts, lane, message_id, created_at, size,
-       expires_at <= UTC_TIMESTAMP(6) AS expired
+       expires_at <= UTC_TIMESTAMP(6) AS expired, dedupe_key IS NOT NULL AS keyed
 FROM {db}.outbox WHERE id IN ({ids}) AND lease_token = ? AND state = 'sending'
+
+-- name: used-keys
+-- Which of the rows have a dedupe_key that a row before them has used up.
+SELECT o.id, k.outbox_id AS first, k.at
+FROM {db}.outbox o JOIN {db}.outbox_key k ON k.kind = 'dedupe' AND k.value = o.dedupe_key AND k.period = ''
+WHERE o.id IN ({ids})
+
+-- name: purged
+SELECT outbox_id AS id, COALESCE(text_hash, '') AS text_hash, COALESCE(html_hash, '') AS html_hash,
+       COALESCE(headers_hash, '') AS headers_hash, purged_at
+FROM {db}.outbox_purged WHERE outbox_id IN ({ids})
 
 -- name: heartbeat
 -- Values: lease in seconds, ids, pairs of id and token.
