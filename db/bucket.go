@@ -164,7 +164,7 @@ func (b *Buckets) create(ctx context.Context, buckets []Bucket) error {
 		if known {
 			continue
 		}
-		if _, err := b.pool.write(ctx, b.sql["bucket-create"], k.Name); err != nil {
+		if _, err := b.pool.write(ctx, b.sql.text("bucket-create"), k.Name); err != nil {
 			return fmt.Errorf("make bucket %s in %s: %w", k.Name, b.database, err)
 		}
 		b.mu.Lock()
@@ -191,7 +191,7 @@ func (b *Buckets) takeIn(ctx context.Context, tx *sqlx.Tx, buckets []Bucket, rec
 	}
 	var server int64
 	asked := b.mono()
-	if err := tx.GetContext(ctx, &server, b.sql["bucket-clock"]); err != nil {
+	if err := tx.GetContext(ctx, &server, b.sql.text("bucket-clock")); err != nil {
 		return Take{}, err
 	}
 	mono := b.mono()
@@ -222,7 +222,7 @@ func (b *Buckets) takeIn(ctx context.Context, tx *sqlx.Tx, buckets []Bucket, rec
 		}
 	}
 	for _, u := range out.undo {
-		if _, err := tx.ExecContext(ctx, b.sql["usage-add"], u.name, u.slot, 1, u.recipients); err != nil {
+		if _, err := tx.ExecContext(ctx, b.sql.text("usage-add"), u.name, u.slot, 1, u.recipients); err != nil {
 			return Take{}, err
 		}
 	}
@@ -306,7 +306,7 @@ func (b *Buckets) write(ctx context.Context, tx *sqlx.Tx, row bucketRow, after t
 	if after == row.tats && !row.corrected {
 		return nil
 	}
-	_, err := tx.ExecContext(ctx, b.sql["bucket-write"], after.HourMails, after.MinuteMails, after.MinuteRecipients,
+	_, err := tx.ExecContext(ctx, b.sql.text("bucket-write"), after.HourMails, after.MinuteMails, after.MinuteRecipients,
 		row.ClockOffset, row.Name)
 	return err
 }

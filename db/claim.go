@@ -162,10 +162,11 @@ func (s *Store) Due(ctx context.Context, c Claim) (bool, error) {
 func (s *Store) candidates(ctx context.Context, c Claim) ([]candidate, error) {
 	var parts []string
 	var args []any
+	one := strings.TrimSpace(s.sql.text("candidates"))
 	for _, lane := range c.Lanes {
 		for _, route := range c.Routes {
 			for _, priority := range c.Priorities {
-				parts = append(parts, strings.TrimSpace(s.sql["candidates"]))
+				parts = append(parts, one)
 				args = append(args, lane, route, priority, c.Limit+lockedAhead)
 			}
 		}
@@ -230,14 +231,14 @@ func (s *Store) take(ctx context.Context, ids []uint64, token, domain string) er
 // refuse fails a queued row that breaks a rule of the table, and mends what breaks it: the server would not take the row
 // back otherwise. What stood in headers goes into last_error.
 func (s *Store) refuse(ctx context.Context, id uint64, why string) error {
-	return s.exec(ctx, "refuse a row", s.sql["refuse"], "headers must be JSON and priority 1 to 5; the row was inserted with the table's rules switched off ("+why+"). headers: ", id)
+	return s.exec(ctx, "refuse a row", s.sql.text("refuse"), "headers must be JSON and priority 1 to 5; the row was inserted with the table's rules switched off ("+why+"). headers: ", id)
 }
 
 // RefuseMisfits fails rows whose priority no claim would ever look for, and returns how many.
 func (s *Store) RefuseMisfits(ctx context.Context, routes []Route) (int, error) {
 	n := 0
 	for _, r := range routes {
-		ids, err := selectAll[uint64](ctx, s.pool.db, s.sql["misfits"], r.Hash)
+		ids, err := selectAll[uint64](ctx, s.pool.db, s.sql.text("misfits"), r.Hash)
 		if err != nil {
 			return n, fmt.Errorf("look for wrong priorities in %s: %w", s.database, err)
 		}
@@ -330,7 +331,7 @@ func (s *Store) Routes(ctx context.Context, lane uint32, after int64, limit int)
 	var routes []Route
 	for len(routes) < limit {
 		var next uint32
-		err := s.pool.db.GetContext(ctx, &next, s.sql["next-route"], lane, after+1)
+		err := s.pool.db.GetContext(ctx, &next, s.sql.text("next-route"), lane, after+1)
 		if errors.Is(err, sql.ErrNoRows) {
 			return routes, nil
 		}
@@ -338,7 +339,7 @@ func (s *Store) Routes(ctx context.Context, lane uint32, after int64, limit int)
 			return nil, fmt.Errorf("list routes of %s: %w", s.database, err)
 		}
 		r := Route{}
-		err = s.pool.db.GetContext(ctx, &r, s.sql["route-sample"], lane, next)
+		err = s.pool.db.GetContext(ctx, &r, s.sql.text("route-sample"), lane, next)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return nil, fmt.Errorf("read a route of %s: %w", s.database, err)
 		}

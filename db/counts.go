@@ -26,7 +26,7 @@ const CountLimit = 10000
 func (s *Store) Counts(ctx context.Context, routes []Route) (Counts, error) {
 	c := Counts{SentHour: map[string]int{}}
 	count := func(to *int, statement string, args ...any) error {
-		return s.pool.db.GetContext(ctx, to, s.sql[statement], append(args, CountLimit+1)...)
+		return s.pool.db.GetContext(ctx, to, s.sql.text(statement), append(args, CountLimit+1)...)
 	}
 	for _, one := range []struct {
 		to        *int
@@ -57,7 +57,7 @@ func (s *Store) Counts(ctx context.Context, routes []Route) (Counts, error) {
 	sent, err := selectAll[struct {
 		Account string `db:"account"`
 		Mails   int    `db:"mails"`
-	}](ctx, s.pool.db, s.sql["sent-lately"], int(time.Hour/time.Second), 10*CountLimit)
+	}](ctx, s.pool.db, s.sql.text("sent-lately"), int(time.Hour/time.Second), 10*CountLimit)
 	for _, a := range sent {
 		c.SentHour[a.Account] = a.Mails
 	}
@@ -77,7 +77,7 @@ type Audited struct {
 
 // Audit notes who did what. It is written before the deed: a deed without its entry must not be.
 func (s *Store) Audit(ctx context.Context, a Audited) error {
-	return s.exec(ctx, "write audit", s.sql["audit-add"], cut(a.Actor, 255), a.Action, cut(a.Target, 255), null(cut(a.Reason, maxReply)), null(cut(a.Detail, maxError)))
+	return s.exec(ctx, "write audit", s.sql.text("audit-add"), cut(a.Actor, 255), a.Action, cut(a.Target, 255), null(cut(a.Reason, maxReply)), null(cut(a.Detail, maxError)))
 }
 
 // AuditLog lists audit entries, the newest first, at most limit, below the number before (0: from the newest).
@@ -85,13 +85,13 @@ func (s *Store) AuditLog(ctx context.Context, before uint64, limit int) ([]Audit
 	if before == 0 {
 		before = 1<<63 - 1
 	}
-	log, err := selectAll[Audited](ctx, s.pool.db, s.sql["audit-list"], before, limit)
+	log, err := selectAll[Audited](ctx, s.pool.db, s.sql.text("audit-list"), before, limit)
 	return log, wrap(err, "read audit of "+s.database)
 }
 
 // CountUncertain counts the rows that only a person can settle, up to CountLimit + 1.
 func (s *Store) CountUncertain(ctx context.Context) (int, error) {
 	var n int
-	err := s.pool.db.GetContext(ctx, &n, s.sql["count-trouble"], troubleNumber[Uncertain], CountLimit+1)
+	err := s.pool.db.GetContext(ctx, &n, s.sql.text("count-trouble"), troubleNumber[Uncertain], CountLimit+1)
 	return n, wrap(err, "count uncertain rows of "+s.database)
 }

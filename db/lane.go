@@ -26,7 +26,7 @@ type Lane struct {
 func (s *Store) Lanes(ctx context.Context) ([]Lane, error) {
 	var lost []Lane
 	for {
-		lanes, err := selectAll[Lane](ctx, s.pool.db, s.sql["lanes"])
+		lanes, err := selectAll[Lane](ctx, s.pool.db, s.sql.text("lanes"))
 		if err != nil {
 			return nil, fmt.Errorf("read lanes of %s: %w", s.database, err)
 		}
@@ -57,7 +57,7 @@ func (s *Store) lostLane(ctx context.Context, lanes []Lane) (uint32, error) {
 		args = append(args, last, l.ID)
 		last = l.ID
 	}
-	statement := strings.Replace(s.sql["lost-lane"], "{gaps}", strings.Join(gaps, " OR "), 1)
+	statement := strings.Replace(s.sql.text("lost-lane"), "{gaps}", strings.Join(gaps, " OR "), 1)
 	found, err := selectAll[uint32](ctx, s.pool.db, statement, args...)
 	if err != nil || len(found) == 0 {
 		return 0, err
@@ -67,7 +67,7 @@ func (s *Store) lostLane(ctx context.Context, lanes []Lane) (uint32, error) {
 
 // PauseLane makes the rows of the lane wait; the lane is made when it is new.
 func (s *Store) PauseLane(ctx context.Context, name string, wait time.Duration, reason string) (Lane, error) {
-	if _, err := s.pool.write(ctx, s.sql["lane-pause"], name, micros(wait), cut(reason, maxReply)); err != nil {
+	if _, err := s.pool.write(ctx, s.sql.text("lane-pause"), name, micros(wait), cut(reason, maxReply)); err != nil {
 		return Lane{}, fmt.Errorf("pause lane %s of %s: %w", name, s.database, err)
 	}
 	lanes, err := s.Lanes(ctx)
@@ -84,20 +84,20 @@ func (s *Store) PauseLane(ctx context.Context, name string, wait time.Duration, 
 
 // HealLane forgets the lane's troubles: a mail went through.
 func (s *Store) HealLane(ctx context.Context, id uint32) error {
-	return s.exec(ctx, "heal lane", s.sql["lane-heal"], id)
+	return s.exec(ctx, "heal lane", s.sql.text("lane-heal"), id)
 }
 
 // DropLane removes the lane when no row waits in it any more.
 func (s *Store) DropLane(ctx context.Context, id uint32) error {
 	var used int
-	err := s.pool.db.GetContext(ctx, &used, s.sql["lane-used"], id)
+	err := s.pool.db.GetContext(ctx, &used, s.sql.text("lane-used"), id)
 	if err == nil {
 		return nil
 	}
 	if !errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("look into lane %d of %s: %w", id, s.database, err)
 	}
-	return s.exec(ctx, "drop lane", s.sql["lane-drop"], id)
+	return s.exec(ctx, "drop lane", s.sql.text("lane-drop"), id)
 }
 
 func (s *Store) exec(ctx context.Context, what, statement string, args ...any) error {
@@ -127,7 +127,7 @@ func (s *Store) SortAside(ctx context.Context, q Queue, paused map[uint32]uint32
 			ID     uint64    `db:"id"`
 			At     time.Time `db:"available_at"`
 			Domain uint32    `db:"rdom"`
-		}](ctx, s.pool.db, s.sql["aside-scan"], q.Route, q.Priority, at, at, id, scanBatch)
+		}](ctx, s.pool.db, s.sql.text("aside-scan"), q.Route, q.Priority, at, at, id, scanBatch)
 		if err != nil {
 			return fmt.Errorf("look along a queue of %s: %w", s.database, err)
 		}

@@ -94,7 +94,7 @@ func (s *Store) Find(ctx context.Context, f Filter) ([]Summary, error) {
 	if f.Before > 0 {
 		add("id < ?", f.Before)
 	}
-	statement := s.sql["find-head"]
+	statement := s.sql.text("find-head")
 	if len(where) > 0 {
 		statement += "WHERE " + strings.Join(where, " AND ")
 	}
@@ -107,7 +107,7 @@ func (s *Store) Find(ctx context.Context, f Filter) ([]Summary, error) {
 
 // withRecipient finds rows by a recipient that is not their first.
 func (s *Store) withRecipient(ctx context.Context, address string) ([]uint64, error) {
-	ids, err := selectAll[uint64](ctx, s.pool.db, s.sql["find-recipient"], address, maxLimit)
+	ids, err := selectAll[uint64](ctx, s.pool.db, s.sql.text("find-recipient"), address, maxLimit)
 	return ids, wrap(err, "find a recipient in "+s.database)
 }
 
@@ -180,7 +180,7 @@ func (e *NoRowError) Error() string {
 // Show reads one row with its recipients and tries. A missing one is a *NoRowError.
 func (s *Store) Show(ctx context.Context, id uint64) (Detail, error) {
 	var d Detail
-	err := retry(ctx, func() error { return s.pool.db.GetContext(ctx, &d, s.sql["show"], id) })
+	err := retry(ctx, func() error { return s.pool.db.GetContext(ctx, &d, s.sql.text("show"), id) })
 	if errors.Is(err, sql.ErrNoRows) {
 		return d, &NoRowError{s.database, id}
 	}
@@ -199,7 +199,7 @@ func (s *Store) Show(ctx context.Context, id uint64) (Detail, error) {
 	if p, is := purged[id]; is {
 		d.Purged = &p
 	}
-	d.Tries, err = selectAll[Tried](ctx, s.pool.db, s.sql["attempts"], id)
+	d.Tries, err = selectAll[Tried](ctx, s.pool.db, s.sql.text("attempts"), id)
 	return d, wrap(err, fmt.Sprintf("read attempts of row %d of %s", id, s.database))
 }
 
@@ -212,7 +212,7 @@ func (s *Store) Ahead(ctx context.Context, d Detail, limit int) (int, error) {
 			before = d.AvailableAt
 		}
 		var n int
-		if err := s.pool.db.GetContext(ctx, &n, s.sql["ahead"], d.Route, p, before, before, d.ID, limit-sum); err != nil {
+		if err := s.pool.db.GetContext(ctx, &n, s.sql.text("ahead"), d.Route, p, before, before, d.ID, limit-sum); err != nil {
 			return 0, fmt.Errorf("count rows of %s: %w", s.database, err)
 		}
 		sum += n
@@ -311,7 +311,7 @@ func (s *Store) change(ctx context.Context, id uint64, hint string, edits ...edi
 					return &PurgedError{id, p.At}
 				}
 			}
-			r, err := tx.ExecContext(ctx, s.sql[e.statement], e.args...)
+			r, err := tx.ExecContext(ctx, s.sql.text(e.statement), e.args...)
 			if err != nil {
 				return err
 			}

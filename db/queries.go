@@ -66,21 +66,29 @@ func (q queries) parse(text string) error {
 	return nil
 }
 
-// statements are the named queries of one database, with the database's quoted name filled in.
-type statements map[string]string
+// statements are the named queries of one database. Their text is made when it is needed: a copy for each of a thousand
+// databases would be most of what the program holds in memory.
+type statements struct {
+	queries  queries
+	database string // quoted
+}
 
-func (q queries) of(database string) statements {
-	s := make(statements, len(q))
-	for name, text := range q {
-		s[name] = strings.ReplaceAll(text, "{db}", database)
-	}
-	return s
+func (q queries) of(database string) statements { return statements{q, database} }
+
+// text returns the statement called name.
+func (s statements) text(name string) string {
+	return strings.ReplaceAll(s.queries[name], "{db}", s.database)
 }
 
 // list returns the statement called name with {ids} and {pairs} made into n placeholders and n pairs of placeholders.
 func (s statements) list(name string, n int) string {
-	text := strings.Replace(s[name], "{ids}", repeat("?", n), 1)
+	text := strings.Replace(s.text(name), "{ids}", repeat("?", n), 1)
 	return strings.Replace(text, "{pairs}", repeat("(?, ?)", n), 1)
+}
+
+// rows returns the statement called name with {rows} made into n rows of the given placeholders.
+func (s statements) rows(name string, n int, row string) string {
+	return strings.Replace(s.text(name), "{rows}", repeat(row, n), 1)
 }
 
 func repeat(item string, n int) string {
@@ -95,9 +103,4 @@ func quote(database string) (string, error) {
 		return "", fmt.Errorf("database name %q: only letters, digits, _, $ and - are allowed", database)
 	}
 	return "`" + database + "`", nil
-}
-
-// rows returns the statement called name with {rows} made into n rows of the given placeholders.
-func (s statements) rows(name string, n int, row string) string {
-	return strings.Replace(s[name], "{rows}", repeat(row, n), 1)
 }

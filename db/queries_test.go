@@ -22,7 +22,7 @@ func TestLoadQueries(t *testing.T) {
 	}
 	s := q.of("`acme`")
 	for got, want := range map[string]string{
-		s["one"]:                     "SELECT 1\nFROM `acme`.t\n",
+		s.text("one"):                "SELECT 1\nFROM `acme`.t\n",
 		s.list("two", 2):             "SELECT (?, ?), ((?, ?), (?, ?))\n",
 		s.rows("three", 2, "(?, 1)"): "INSERT INTO `acme`.t VALUES (?, 1), (?, 1)\n",
 	} {
@@ -46,7 +46,7 @@ func TestLoadQueriesRefuses(t *testing.T) {
 }
 
 // usedName finds the statements that the code asks for by name.
-var usedName = regexp.MustCompile(`(?:sql\[|\.list\(|\.rows\(|edit\{statement: )"([a-z-]+)"|"(count-[a-z]+)"`)
+var usedName = regexp.MustCompile(`(?:\.text\(|\.list\(|\.rows\(|edit\{statement: )"([a-z-]+)"|"(count-[a-z]+)"`)
 
 func TestCodeAndQueriesNameTheSameStatements(t *testing.T) {
 	q, err := loadQueries(queryFiles)

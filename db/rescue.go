@@ -45,7 +45,7 @@ const (
 // Rescue returns up to 500 rows. It looks for the mark while it holds the row's lock, so that a sender that was paused
 // either has marked already or finds its lease gone.
 func (s *Store) Rescue(ctx context.Context, r Rescue) (Rescued, error) {
-	ids, err := selectAll[uint64](ctx, s.pool.db, s.sql["left-behind"], r.tokens(), rescueBatch)
+	ids, err := selectAll[uint64](ctx, s.pool.db, s.sql.text("left-behind"), r.tokens(), rescueBatch)
 	if err != nil {
 		return Rescued{}, fmt.Errorf("look for expired leases in %s: %w", s.database, err)
 	}
@@ -76,7 +76,7 @@ func (s *Store) rescueIn(ctx context.Context, tx *sqlx.Tx, ids []uint64, r Rescu
 	}
 	// Still expired? A heartbeat may have come between the look and the lock.
 	var still []uint64
-	if err := tx.SelectContext(ctx, &still, s.sql["left-behind"], r.tokens(), rescueBatch); err != nil {
+	if err := tx.SelectContext(ctx, &still, s.sql.text("left-behind"), r.tokens(), rescueBatch); err != nil {
 		return out, err
 	}
 	var leases []Lease
@@ -199,7 +199,7 @@ func (s *Store) Expire(ctx context.Context, c ExpireCursor) (next ExpireCursor, 
 	found, err := selectAll[struct {
 		ID uint64    `db:"id"`
 		At time.Time `db:"expires_at"`
-	}](ctx, s.pool.db, s.sql["expire-scan"], c.At, c.At, c.ID, expireBatch)
+	}](ctx, s.pool.db, s.sql.text("expire-scan"), c.At, c.At, c.ID, expireBatch)
 	if err != nil {
 		return c, 0, false, fmt.Errorf("look for expired rows in %s: %w", s.database, err)
 	}

@@ -28,7 +28,7 @@ func (b *Buckets) full(ctx context.Context, q sqlx.QueryerContext, name string, 
 	slot := slotTime.Microseconds()
 	oldest := (now - w.Per.Microseconds() - holdOfDay.Microseconds()) / slot
 	var rows []usage
-	if err := sqlx.SelectContext(ctx, q, &rows, b.sql["usage-since"], name, oldest); err != nil {
+	if err := sqlx.SelectContext(ctx, q, &rows, b.sql.text("usage-since"), name, oldest); err != nil {
 		return 0, err
 	}
 	need := 1
@@ -70,7 +70,7 @@ func (b *Buckets) Refund(ctx context.Context, t Take) error {
 		if n == 0 {
 			continue
 		}
-		if _, err := b.pool.db.ExecContext(ctx, b.sql["usage-refund"], 1, u.recipients, u.name, u.slot, 1, u.recipients); err != nil {
+		if _, err := b.pool.db.ExecContext(ctx, b.sql.text("usage-refund"), 1, u.recipients, u.name, u.slot, 1, u.recipients); err != nil {
 			return fmt.Errorf("give a take back in %s: %w", b.database, err)
 		}
 	}
@@ -79,7 +79,7 @@ func (b *Buckets) Refund(ctx context.Context, t Take) error {
 
 func (b *Buckets) refund(ctx context.Context, u undo) (int64, error) {
 	f, a := u.before, u.after
-	r, err := b.pool.db.ExecContext(ctx, b.sql["bucket-refund"], f.HourMails, f.MinuteMails, f.MinuteRecipients,
+	r, err := b.pool.db.ExecContext(ctx, b.sql.text("bucket-refund"), f.HourMails, f.MinuteMails, f.MinuteRecipients,
 		u.name, a.HourMails, a.MinuteMails, a.MinuteRecipients)
 	if err != nil {
 		return 0, err
@@ -102,7 +102,7 @@ func (b *Buckets) Health(ctx context.Context, name string) (Health, error) {
 		Scope    string `db:"pause_scope"`
 		Reason   string `db:"pause_reason"`
 		Failures int    `db:"failures"`
-	}](ctx, b.pool.db, b.sql["bucket-health"], name)
+	}](ctx, b.pool.db, b.sql.text("bucket-health"), name)
 	if err != nil {
 		return Health{}, fmt.Errorf("read the health of %s in %s: %w", name, b.database, err)
 	}
@@ -115,12 +115,12 @@ func (b *Buckets) Health(ctx context.Context, name string) (Health, error) {
 
 // Pause keeps every daemon from using the account for so long, and counts the trouble.
 func (b *Buckets) Pause(ctx context.Context, name string, wait time.Duration, scope, reason string) error {
-	return b.exec(ctx, "pause "+name, b.sql["bucket-pause"], name, micros(wait), scope, cut(reason, maxReply))
+	return b.exec(ctx, "pause "+name, b.sql.text("bucket-pause"), name, micros(wait), scope, cut(reason, maxReply))
 }
 
 // Heal ends the account's troubles: it works again.
 func (b *Buckets) Heal(ctx context.Context, name string) error {
-	return b.exec(ctx, "heal "+name, b.sql["bucket-heal"], name)
+	return b.exec(ctx, "heal "+name, b.sql.text("bucket-heal"), name)
 }
 
 // Usage is what a bucket gave out.
@@ -135,12 +135,12 @@ func (b *Buckets) Usage(ctx context.Context, k Bucket) (Usage, error) {
 	rows, err := selectAll[struct {
 		bucketRow
 		Clock int64 `db:"clock"`
-	}](ctx, b.pool.db, b.sql["bucket-read"], k.Name)
+	}](ctx, b.pool.db, b.sql.text("bucket-read"), k.Name)
 	if err != nil || len(rows) == 0 {
 		return Usage{}, wrap(err, "read bucket "+k.Name+" in "+b.database)
 	}
 	now, slot := rows[0].Clock-rows[0].ClockOffset, slotTime.Microseconds()
-	used, err := selectAll[usage](ctx, b.pool.db, b.sql["usage-since"], k.Name, (now-day.Microseconds())/slot)
+	used, err := selectAll[usage](ctx, b.pool.db, b.sql.text("usage-since"), k.Name, (now-day.Microseconds())/slot)
 	if err != nil {
 		return Usage{}, wrap(err, "read usage of "+k.Name+" in "+b.database)
 	}
@@ -169,7 +169,7 @@ func (b *Buckets) Key() string { return b.pool.Key() + " " + b.database }
 
 // PurgeUsage drops what no window looks at any more.
 func (b *Buckets) PurgeUsage(ctx context.Context, name string, now time.Time) error {
-	return b.exec(ctx, "purge usage of "+name, b.sql["usage-purge"], name, now.Add(-2*day).Unix()/int64(slotTime/time.Second))
+	return b.exec(ctx, "purge usage of "+name, b.sql.text("usage-purge"), name, now.Add(-2*day).Unix()/int64(slotTime/time.Second))
 }
 
 func (b *Buckets) exec(ctx context.Context, what, statement string, args ...any) error {

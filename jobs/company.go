@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -36,14 +37,18 @@ type company struct {
 	strikes map[string]int      // throttled recipients in a row, by domain
 	learned map[uint32][]string // accounts by route, where the route alone does not tell
 	quiet   map[string]bool     // domains that wait: what is still in flight to them is no news
+	stirred time.Time           // when rows were last seen waiting or under way
 	outage  *outage             // of its database
 }
 
 const (
 	housekeeping   = 5 * time.Second // between two heartbeats: a lease stands twelve of them
-	lateCommit     = time.Hour       // how long after their expires_at rows may still be committed
-	strikesToPause = 3               // throttled recipients in a row until their domain pauses
-	domainLane     = "domain:"       // head of the name of a domain's lane
+	rescueEvery    = 3               // of them
+	choresEvery    = 12              // of them: what has a minute's time, and all that an idle company needs
+	idleAfter      = 15 * time.Second
+	lateCommit     = time.Hour // how long after their expires_at rows may still be committed
+	strikesToPause = 3         // throttled recipients in a row until their domain pauses
+	domainLane     = "domain:" // head of the name of a domain's lane
 )
 
 // run works until stop is done and the mails in flight have ended. own takes back what an earlier life of this daemon
@@ -146,6 +151,7 @@ func (c *company) keepHouse(ctx context.Context) {
 	tick := time.NewTicker(housekeeping)
 	defer tick.Stop()
 	var cursor db.ExpireCursor
+	phase := rand.IntN(choresEvery) // many companies do not do them at the same time
 	for n := 0; ; n++ {
 		select {
 		case <-tick.C:
@@ -153,33 +159,58 @@ func (c *company) keepHouse(ctx context.Context) {
 			return
 		}
 		pulse.beat()
+		chores, idle := n == 0 || (n+phase)%choresEvery == 0, c.idle()
 		if err := c.beat(ctx); err != nil {
 			c.report(err)
 			continue
 		}
-		if n%3 == 0 {
+		if chores || n%rescueEvery == 0 && !idle {
 			c.report(c.rescue(ctx, ""))
 		}
-		next, expired, end, err := c.place.Store.Expire(ctx, cursor)
-		if err != nil {
-			c.report(err)
-			continue
+		if chores || !idle {
+			cursor = c.expire(ctx, cursor)
 		}
-		if cursor = next; end && !cursor.At.IsZero() {
-			// Rows may be committed after their time: the last hour is looked through again.
-			cursor = db.ExpireCursor{At: cursor.At.Add(-lateCommit)}
-		}
-		if expired > 0 {
-			c.log.Warn(eventExpired, zap.Int64("rows", expired))
-		}
-		if n%12 == 0 {
+		if chores {
 			c.checkUncertain(ctx)
+		}
+		if chores && !idle {
 			c.refuseMisfits(ctx)
 		}
 		if n%purgeUsageEvery == 0 {
 			c.purgeUsage(ctx)
 		}
 	}
+}
+
+// expire ends some of the rows that are over their time, and returns where to go on.
+func (c *company) expire(ctx context.Context, cursor db.ExpireCursor) db.ExpireCursor {
+	next, expired, end, err := c.place.Store.Expire(ctx, cursor)
+	if err != nil {
+		c.report(err)
+		return cursor
+	}
+	if expired > 0 {
+		c.log.Warn(eventExpired, zap.Int64("rows", expired))
+	}
+	if end && !next.At.IsZero() {
+		// Rows may be committed after their time: the last hour is looked through again.
+		next = db.ExpireCursor{At: next.At.Add(-lateCommit)}
+	}
+	return next
+}
+
+// stir notes that rows wait or are under way, or that this cannot be told.
+func (c *company) stir() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stirred = time.Now()
+}
+
+// idle tells whether nothing has waited nor been under way for a while.
+func (c *company) idle() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.leases) == 0 && time.Since(c.stirred) > idleAfter
 }
 
 // purgeUsage drops what the limits of the jobs do not count any more.

@@ -52,9 +52,19 @@ func (r *runner) run(stop context.Context) {
 	defer pulse.end()
 	tick := time.NewTicker(r.job.Poll)
 	defer tick.Stop()
+	watch := r.c.e.watches.join(r.c.place.Pool, r.job.Poll)
+	defer r.c.e.watches.leave(watch)
 	for stop.Err() == nil {
 		pulse.beat()
-		r.c.report(r.poll(stop))
+		idle, err := r.poll(stop)
+		r.c.report(err)
+		if idle && !watch.await(stop, r.c.place.Store) {
+			continue
+		}
+		r.c.stir()
+		if idle {
+			continue
+		}
 		select {
 		case <-tick.C:
 		case <-stop.Done():
@@ -65,30 +75,32 @@ func (r *runner) run(stop context.Context) {
 	r.group.Wait()
 }
 
-// poll finds out which accounts have rows waiting. Its cost grows with routes and lanes, not with rows.
-func (r *runner) poll(ctx context.Context) error {
+// poll finds out which accounts have rows waiting, and tells whether there is nothing to look after at all. Its cost grows
+// with routes and lanes, not with rows.
+func (r *runner) poll(ctx context.Context) (idle bool, err error) {
 	lanes, err := r.c.refreshLanes(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	found, err := r.c.place.Store.Routes(ctx, 0, r.next, routesAtOnce)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if r.next = -1; len(found) == routesAtOnce {
 		r.next = int64(found[len(found)-1].Hash)
 	}
+	idle = len(found) == 0 && len(lanes.open) == 0 && len(lanes.paused) == 0
 	lanes = lanes.window(r.lane, lanesAtOnce)
 	r.lane += lanesAtOnce
 	all := []uint32{0}
 	for _, lane := range lanes.open {
 		more, err := r.c.place.Store.Routes(ctx, lane.ID, -1, routesAtOnce)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if len(more) == 0 {
 			if err := r.c.place.Store.DropLane(ctx, lane.ID); err != nil {
-				return err
+				return false, err
 			}
 		}
 		found = append(found, more...)
@@ -99,7 +111,7 @@ func (r *runner) poll(ctx context.Context) error {
 		r.feeder(ctx, name).offer(routes, lanes)
 	}
 	r.failUnroutable(ctx, lost, all)
-	return nil
+	return idle, nil
 }
 
 // assign sorts routes by account; lost are those of which a row may be sent by none, and that no feeder looks into.

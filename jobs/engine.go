@@ -32,6 +32,7 @@ type Engine struct {
 	host     string
 	instance db.Instance
 	pulses   *pulses
+	watches  *watches
 	alerts   *alerter
 	started  time.Time
 	control  *outage       // of the control database
@@ -61,7 +62,7 @@ func New(file *jobfile.File, o Options) (*Engine, error) {
 	}
 	id := sha256.Sum256([]byte(o.Name))
 	e := &Engine{log: o.Log, host: o.Host, instance: db.Instance{ID: hex.EncodeToString(id[:4]), Host: o.Host},
-		pulses: newPulses(), alerts: newAlerter(o.Log, o.Host), patience: downAlertAfter}
+		pulses: newPulses(), watches: newWatches(), alerts: newAlerter(o.Log, o.Host), patience: downAlertAfter}
 	e.control = e.newOutage(e.log, "control", "the control database", "What is sent by limited accounts of several companies waits.", time.Local)
 	e.control.down, e.control.up = eventControlDown, eventControlUp
 	world, err := Open(file)

@@ -7,3 +7,17 @@ func (e *Engine) StuckFor(d time.Duration) []string { return e.pulses.stuck(d) }
 
 // SetPatience sets how long a database is out of reach before a person is told.
 func (e *Engine) SetPatience(d time.Duration) { e.patience, e.control.after = d, d }
+
+// Idle counts the jobs that are asked for together with others.
+func (e *Engine) Idle() (n int) {
+	e.watches.mu.Lock()
+	defer e.watches.mu.Unlock()
+	for _, some := range e.watches.all {
+		for _, w := range some {
+			w.mu.Lock()
+			n += len(w.idle)
+			w.mu.Unlock()
+		}
+	}
+	return n
+}

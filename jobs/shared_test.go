@@ -2,11 +2,9 @@ package jobs_test
 
 import (
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"outboxd/db"
 	"outboxd/mail/smtptest"
 )
 
@@ -37,15 +35,7 @@ func TestP6_HangingDatabaseDoesNotKeepTheAccount(t *testing.T) {
 	beta.mails(5)
 	e := s.start(s.two("  main: "+s.account(unlimited+", connections: 1"), "    server: main\n    database: "+beta.db.Name, ""), "one").engine
 	reached(t, dot)
-	pool, err := db.Open(s.db.Server)
-	if err != nil {
-		t.Fatal(err)
-	}
-	unlock := sync.OnceFunc(func() { _ = pool.Close() }) // ends the session, and with it the lock
-	t.Cleanup(unlock)
-	if err := pool.Exec(t.Context(), `LOCK TABLES `+beta.db.Name+`.outbox WRITE`); err != nil {
-		t.Fatal(err)
-	}
+	unlock := lockOutbox(t, beta.db)
 	open()
 	s.mails(5)
 	s.awaitIn(10*time.Second, "5", `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sent'`)
