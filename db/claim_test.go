@@ -234,6 +234,11 @@ func TestP4_RowThatBreaksTheTablesRulesFailsAlone(t *testing.T) {
 	pool, err := db.Open(d.Server)
 	must(t, err)
 	defer pool.Close()
+	version, err := pool.Version(deadline(t))
+	must(t, err)
+	if !strings.Contains(version, "MariaDB") {
+		t.Skipf("MySQL %s lets nobody past an enforced rule", version)
+	}
 	lax := `SET STATEMENT check_constraint_checks=0 FOR INSERT INTO ` + d.Name + `.outbox (recipients, headers, priority) VALUES `
 	must(t, pool.Exec(deadline(t), lax+`('u@kunde.example', '{broken', 3), ('v@kunde.example', NULL, 9)`))
 	d.Exec(t, shortest)
