@@ -18,9 +18,9 @@ test: mariadb ## run every test with the race detector; installs mariadb-server-
 	go test -race ./...
 	go test -C $(DEMO) ./...
 
-test-mysql: ## run the store's tests against a given server: make test-mysql DSN='root:secret@tcp(127.0.0.1:3306)/'
+test-mysql: ## run the tests of store, engine and program against a given server: make test-mysql DSN='root:secret@tcp(127.0.0.1:3306)/'
 	@test -n "$(DSN)" || { echo "say which server: make test-mysql DSN='user:password@tcp(host:port)/'"; exit 2; }
-	OUTBOXD_TEST_DSN='$(DSN)' go test -count=1 ./db/...
+	OUTBOXD_TEST_DSN='$(DSN)' go test -count=1 ./db/... ./jobs ./cmd/outboxd
 
 bench: mariadb ## measure throughput, claim times and memory; prints figures and ratios (some minutes)
 	go test -run '^$$' -bench Throughput -benchtime 1x ./jobs

@@ -249,7 +249,8 @@ func TestProbesAreTheGrants(t *testing.T) {
 
 func TestMissingRights(t *testing.T) {
 	s := newSite(t)
-	s.db.Exec(t, `CREATE OR REPLACE USER poor@'%' IDENTIFIED BY ''`)
+	s.db.Exec(t, `DROP USER IF EXISTS poor@'%'`)
+	s.db.Exec(t, `CREATE USER poor@'%' IDENTIFIED BY ''`)
 	t.Cleanup(func() { s.db.Exec(t, `DROP USER poor@'%'`) })
 	s.db.Exec(t, `GRANT SELECT ON {db}.* TO poor@'%'`)
 	s.db.Exec(t, `GRANT UPDATE ON {db}.outbox TO poor@'%'`)
