@@ -29,7 +29,7 @@ const (
 
 var kindByNumber = map[uint16]ErrorKind{
 	1213: KindConflict, 1205: KindConflict, 3572: KindConflict, 1020: KindConflict, 3101: KindConflict,
-	1040: KindLost, 1047: KindLost, 1053: KindLost, 1203: KindLost, 1226: KindLost, 1927: KindLost,
+	1040: KindLost, 1047: KindLost, 1180: KindLost, 3100: KindLost, 1053: KindLost, 1203: KindLost, 1226: KindLost, 1927: KindLost,
 	1317: KindLost, 1969: KindLost, 3024: KindLost, 4031: KindLost,
 	1021: KindFull, 1114: KindFull, 3: KindFull,
 	1290: KindReadOnly, 1792: KindReadOnly, 1836: KindReadOnly,
@@ -44,9 +44,15 @@ func Kind(err error) ErrorKind {
 	var my *mysql.MySQLError
 	var netErr net.Error
 	var certificate *tls.CertificateVerificationError
+	var none *NoNodeError
+	var skip *skipError
 	switch {
 	case err == nil:
 		return KindOther
+	case errors.As(err, &none):
+		return none.kind()
+	case errors.As(err, &skip):
+		return skip.kind
 	case errors.As(err, &my):
 		return kindByNumber[my.Number]
 	case errors.As(err, &certificate), errors.Is(err, mysql.ErrNoTLS):
@@ -56,6 +62,19 @@ func Kind(err error) ErrorKind {
 		return KindLost
 	}
 	return KindOther
+}
+
+// rolledBack tells whether an error of COMMIT proves that nothing was committed: a deadlock, or a failed certification of
+// Galera (1213) or Group Replication (3101). After any other the commit may have happened, or may still.
+func rolledBack(err error) bool {
+	var my *mysql.MySQLError
+	return errors.As(err, &my) && (my.Number == 1213 || my.Number == 3101)
+}
+
+// leavesNode tells whether the node of a cluster takes no more work, though its connection works.
+func leavesNode(err error) bool {
+	var my *mysql.MySQLError
+	return errors.As(err, &my) && my.Number == 1047 || Kind(err) == KindReadOnly
 }
 
 // Waits tells whether the error heals when the server is back: nobody's row is to blame for it.

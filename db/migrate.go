@@ -122,7 +122,8 @@ func Schema(database string, parts ...Part) (string, error) {
 }
 
 // Migrate applies the steps that a database lacks. Twice is harmless, and so are two at once: each statement may be
-// repeated, and a lock of the server lets one go after the other.
+// repeated, and a lock of the server lets one go after the other. The lock does not reach the other nodes of a cluster; there
+// the cluster itself runs one statement after the other.
 func (p *Pool) Migrate(ctx context.Context, database string, parts ...Part) (applied int, err error) {
 	quoted, err := quote(database)
 	if err != nil {
@@ -182,7 +183,11 @@ func migratePart(ctx context.Context, conn *sqlx.Conn, quoted string, part Part)
 			continue
 		}
 		for _, one := range slices.Concat(first.statements(quoted), s.statements(quoted), []string{s.done(quoted)}) {
-			if _, err := conn.ExecContext(ctx, one); err != nil {
+			err := retry(ctx, func() error {
+				_, err := conn.ExecContext(ctx, one)
+				return err
+			})
+			if err != nil {
 				return applied, fmt.Errorf("step %s %d, %s: %w", part, s.number, strings.SplitN(one, "\n", 2)[0], err)
 			}
 		}

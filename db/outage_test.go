@@ -24,7 +24,21 @@ type cutter struct {
 	mu    sync.Mutex
 	at    []byte // cut when this is seen; nil when not armed
 	lose  loss
+	says  *answer // in place of the server's reply; nil to cut
 	conns []net.Conn
+}
+
+// answer is an error that the server is made to give at the cut, and whether it does what was asked for.
+type answer struct {
+	number uint16
+	state  string
+	done   bool
+}
+
+// packet is the answer as the protocol has it.
+func (a answer) packet() []byte {
+	body := append([]byte{0xff, byte(a.number), byte(a.number >> 8), '#'}, a.state+"made up"...)
+	return append([]byte{byte(len(body)), 0, 0, 1}, body...)
 }
 
 // loss is what gets lost at the cut.
@@ -79,7 +93,14 @@ func through(t testing.TB, d *dbtest.Database) (*cutter, *dbtest.Database) {
 func (c *cutter) arm(text string, lose loss) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.at, c.lose = []byte(text), lose
+	c.at, c.lose, c.says = []byte(text), lose, nil
+}
+
+// answer gives the next COMMIT an error, and where nothing is to be done rolls back in its place.
+func (c *cutter) answer(a answer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at, c.says = []byte(commit), &a
 }
 
 // spent tells whether the cut was made.
@@ -139,7 +160,23 @@ func (c *cutter) serve(client net.Conn) {
 				return
 			}
 		case b, ok := <-requests:
-			if !ok || c.cuts(b, server, replies) {
+			if !ok {
+				return
+			}
+			if says := c.answers(b); says != nil {
+				if !says.done {
+					b = []byte("\x09\x00\x00\x00\x03ROLLBACK")
+				}
+				if _, err := server.Write(b); err != nil {
+					return
+				}
+				<-replies
+				if _, err := client.Write(says.packet()); err != nil {
+					return
+				}
+				continue
+			}
+			if c.cuts(b, server, replies) {
 				return
 			}
 			if _, err := server.Write(b); err != nil {
@@ -147,6 +184,18 @@ func (c *cutter) serve(client net.Conn) {
 			}
 		}
 	}
+}
+
+// answers returns what the request is to be answered with, nil when nothing was made up for it.
+func (c *cutter) answers(request []byte) *answer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.says == nil || !bytes.Contains(request, c.at) {
+		return nil
+	}
+	says := c.says
+	c.at, c.says = nil, nil
+	return says
 }
 
 // cuts makes the cut when the request is the one that was waited for.
@@ -216,6 +265,38 @@ func TestP1_SettlementWithALostCommitEndsInTheTruth(t *testing.T) {
 			if got := columns(t, d, "state, attempts"); got != "sent 1" {
 				t.Errorf("%s: row is %q", lose, got)
 			}
+		}
+	}
+}
+
+// A cluster may refuse a COMMIT. A failed certification proves that nothing was committed; after any other error it may have
+// been, or not: the truth is read back.
+func TestP1_CommitThatIsAnsweredByAnError(t *testing.T) {
+	d := dbtest.New(t)
+	c, far := through(t, d)
+	ctx := deadline(t)
+	for _, says := range []answer{
+		{1213, "40001", false}, {3101, "40000", false}, // certification failed
+		{1047, "08S01", false}, {1047, "08S01", true}, // the node has left its cluster
+		{1180, "HY000", false}, {1180, "HY000", true}, {1205, "HY000", false}, {1205, "HY000", true}, {3100, "HY000", false}, {3100, "HY000", true},
+	} {
+		d.Exec(t, "DELETE FROM {db}.outbox")
+		d.Exec(t, shortest)
+		r := one(t, far.Store)
+		m := markOf(r.Lease)
+		m.Recipients = recipients(db.RecipientSending, r.Token, "a@b.example", "c@b.example")
+		c.answer(says)
+		err := far.Store.Mark(ctx, m)
+		marked := d.Read(t, "SELECT COUNT(*) FROM {db}.outbox_attempt WHERE outbox_id = ? AND marked_at IS NOT NULL", r.ID) == "1"
+		if again := says.number == 1213 || says.number == 3101; (err == nil) != marked || marked != (says.done || again) || !c.spent() {
+			t.Errorf("%+v: marked %v, told %v", says, marked, err)
+		}
+		c.answer(says)
+		if err := far.Store.Settle(ctx, accepted(r.Lease)); err != nil || !c.spent() {
+			t.Errorf("%+v: %v", says, err)
+		}
+		if got := columns(t, d, "state, attempts"); got != "sent 1" {
+			t.Errorf("%+v: row is %q", says, got)
 		}
 	}
 }

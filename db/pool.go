@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"os"
 	"strconv"
 	"time"
@@ -20,11 +19,12 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// Server is how to reach one database server as one user.
+// Server is how to reach one database server, or one cluster, as one user.
 type Server struct {
 	Host     string
 	Port     int
 	Socket   string // used instead of Host and Port when set
+	Hosts    []Host // the nodes of a cluster, used instead of the above when set: the first that serves is taken
 	Username string
 	Password string
 	TLS      bool   // verified TLS; never falls back to clear text
@@ -44,6 +44,7 @@ type Pool struct {
 	db      *sqlx.DB
 	queries queries
 	key     string
+	cluster *cluster // nil for a single server
 }
 
 // Key is the same for pools that lead to the same server as the same user with the same password, which it does not
@@ -72,9 +73,45 @@ func sessionSettings() map[string]string {
 
 // Open prepares a pool; it connects at the first statement. Sessions are UTC, READ COMMITTED, strict and may write.
 func Open(s Server) (*Pool, error) {
+	q, err := loadQueries(queryFiles)
+	if err != nil {
+		return nil, err
+	}
+	if len(s.Hosts) > 0 {
+		nodes, err := s.nodes()
+		if err != nil {
+			return nil, err
+		}
+		c := newCluster(nodes)
+		p := newPool(c, q, s.Key())
+		p.cluster = c
+		return p, nil
+	}
+	connector, err := s.connector(Host{s.Host, s.Port})
+	if err != nil {
+		return nil, err
+	}
+	return newPool(prepared{connector}, q, s.Key()), nil
+}
+
+// nodes are those of a cluster.
+func (s Server) nodes() ([]*node, error) {
+	var all []*node
+	for _, h := range s.Hosts {
+		connector, err := s.connector(h)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, &node{host: h, connector: connector})
+	}
+	return all, nil
+}
+
+// connector makes the driver's connections to one host, or to the socket.
+func (s Server) connector(h Host) (driver.Connector, error) {
 	c := mysql.NewConfig()
 	c.User, c.Passwd = s.Username, s.Password
-	c.Net, c.Addr = "tcp", net.JoinHostPort(s.Host, strconv.Itoa(s.Port))
+	c.Net, c.Addr = "tcp", h.String()
 	if s.Socket != "" {
 		c.Net, c.Addr = "unix", s.Socket
 	}
@@ -86,7 +123,7 @@ func Open(s Server) (*Pool, error) {
 	c.Logger = silent{}
 	c.Params = sessionSettings()
 	if s.TLS {
-		t, err := tlsConfig(s.Host, s.CA)
+		t, err := tlsConfig(h.Name, s.CA)
 		if err != nil {
 			return nil, err
 		}
@@ -96,15 +133,16 @@ func Open(s Server) (*Pool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("database connection of %s: %w", s.Username, err)
 	}
-	q, err := loadQueries(queryFiles)
-	if err != nil {
-		return nil, err
-	}
-	return newPool(connector, q, s.key()), nil
+	return connector, nil
 }
 
-func (s Server) key() string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q", []string{s.Host, strconv.Itoa(s.Port), s.Socket, s.Username, s.Password, strconv.FormatBool(s.TLS), s.CA}))
+// Key is that of the pool to the server.
+func (s Server) Key() string {
+	parts := []string{s.Host, strconv.Itoa(s.Port), s.Socket, s.Username, s.Password, strconv.FormatBool(s.TLS), s.CA}
+	for _, h := range s.Hosts {
+		parts = append(parts, h.String())
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q", parts))
 	return hex.EncodeToString(sum[:])
 }
 
@@ -166,7 +204,8 @@ const conflictTries = 8
 func retry(ctx context.Context, f func() error) error {
 	for try := 1; ; try++ {
 		err := f()
-		if Kind(err) != KindConflict || try == conflictTries {
+		var unknown *commitUnknownError
+		if Kind(err) != KindConflict || try == conflictTries || errors.As(err, &unknown) {
 			return err
 		}
 		pause := time.NewTimer(time.Duration(rand.Int64N(int64(try) * int64(10*time.Millisecond))))
@@ -192,7 +231,7 @@ func (p *Pool) write(ctx context.Context, statement string, args ...any) (rows i
 	return rows, err
 }
 
-// commitUnknownError says that COMMIT was sent and its reply never came.
+// commitUnknownError says that COMMIT was sent and that nobody knows what became of it.
 type commitUnknownError struct{ err error }
 
 func (e *commitUnknownError) Error() string { return "commit unknown: " + e.err.Error() }
@@ -215,7 +254,7 @@ func (p *Pool) tx(ctx context.Context, f func(tx *sqlx.Tx) error) error {
 		if err == nil {
 			return nil
 		}
-		if Kind(err) == KindConflict {
+		if rolledBack(err) {
 			return err
 		}
 		return &commitUnknownError{err}
@@ -224,28 +263,9 @@ func (p *Pool) tx(ctx context.Context, f func(tx *sqlx.Tx) error) error {
 
 // newPool bounds the connections: they grow with servers and users, not with companies.
 func newPool(connector driver.Connector, q queries, key string) *Pool {
-	d := sql.OpenDB(readCommitted{connector})
+	d := sql.OpenDB(connector)
 	d.SetMaxOpenConns(maxOpen)
 	d.SetMaxIdleConns(maxOpen)
 	d.SetConnMaxLifetime(4 * time.Minute)
-	return &Pool{sqlx.NewDb(d, "mysql"), q, key}
-}
-
-// readCommitted sets the isolation level of each new session by the one statement that every server knows: the name of
-// the variable differs between MariaDB and MySQL.
-type readCommitted struct{ driver.Connector }
-
-func (c readCommitted) Connect(ctx context.Context) (driver.Conn, error) {
-	conn, err := c.Connector.Connect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	exec, ok := conn.(driver.ExecerContext)
-	if !ok {
-		return nil, errors.Join(fmt.Errorf("driver connection %T runs no statements", conn), conn.Close())
-	}
-	if _, err := exec.ExecContext(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE", nil); err != nil {
-		return nil, errors.Join(fmt.Errorf("set isolation level: %w", err), conn.Close())
-	}
-	return conn, nil
+	return &Pool{db: sqlx.NewDb(d, "mysql"), queries: q, key: key}
 }

@@ -39,11 +39,13 @@ const (
 	maxCrashes  = 5
 
 	errNotKnown  = "the daemon or its database stopped while the mail was being sent; whether the server has it is not known. Ask the recipient or the server's log, then: outboxd queue settle (it arrived) or outboxd queue retry (it did not)"
+	errTakenBack = "the daemon or its database stopped before the message was sent; taken back"
 	errTookOften = "taken several times and never finished, so it is held; look at the row, then: outboxd queue release"
 )
 
 // Rescue returns up to 500 rows. It looks for the mark while it holds the row's lock, so that a sender that was paused
-// either has marked already or finds its lease gone.
+// either has marked already or finds its lease gone. A lock does not reach the other nodes of a cluster: so the rescue writes
+// the attempt row that the mark would write, and of the two only one passes certification.
 func (s *Store) Rescue(ctx context.Context, r Rescue) (Rescued, error) {
 	ids, err := selectAll[uint64](ctx, s.pool.db, s.sql.text("left-behind"), r.tokens(), rescueBatch)
 	if err != nil {
@@ -115,6 +117,9 @@ func (s *Store) rescueIn(ctx context.Context, tx *sqlx.Tx, ids []uint64, r Rescu
 			out.Held = append(out.Held, l.ID)
 		default:
 			out.Queued = append(out.Queued, l.ID)
+		}
+		if !marked[l] {
+			t.Attempt = &Attempt{Reply: errTakenBack}
 		}
 		batch = append(batch, t)
 	}

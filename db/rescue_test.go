@@ -50,6 +50,11 @@ func TestP2_RescueByMark(t *testing.T) {
 		if err := d.Store.Mark(deadline(t), markOf(rows[0].Lease)); !errors.As(err, &lost) {
 			t.Errorf("marked without a lease: %v", err)
 		}
+		// The row of the attempt that is taken back keeps a mark of it out on every node of a cluster.
+		const attempts = `SELECT GROUP_CONCAT(CONCAT_WS(' ', marked_at IS NOT NULL, finished_at IS NOT NULL, COALESCE(reply LIKE '%taken back', 0)) ORDER BY outbox_id) FROM {db}.outbox_attempt`
+		if got := d.Read(t, attempts); got != "0 1 1,1 0 0,0 1 1" {
+			t.Errorf("attempts marked, finished, taken back: %q", got)
+		}
 		if got := columns(t, d, "state, attempts, claims"); got != "queued 0 1,uncertain 0 1,queued 0 1" {
 			t.Errorf("rows are %q", got)
 		}

@@ -16,7 +16,7 @@ type World struct {
 	Companies []*Place
 	Control   *db.Store // audit
 	buckets   *db.Buckets
-	pools     map[db.Server]*db.Pool
+	pools     map[string]*db.Pool
 	before    *World // while it is being replaced
 
 	leftOut  []jobfile.LeftOut // companies that cannot run: by their file, or by a secret that cannot be read
@@ -40,7 +40,7 @@ func Open(file *jobfile.File) (*World, error) { return open(file, nil) }
 func (w *World) next(file *jobfile.File) (*World, error) { return open(file, w) }
 
 func open(file *jobfile.File, before *World) (*World, error) {
-	w := &World{File: file, pools: map[db.Server]*db.Pool{}, before: before, leftOut: slices.Clone(file.LeftOut), unusable: map[string]error{}}
+	w := &World{File: file, pools: map[string]*db.Pool{}, before: before, leftOut: slices.Clone(file.LeftOut), unusable: map[string]error{}}
 	var errs []error
 	pool, err := w.pool(file.Server(file.Control.Server), controlLogin(file))
 	if err == nil {
@@ -113,8 +113,16 @@ func (w *World) pool(s *jobfile.Server, login *jobfile.Login) (*db.Pool, error) 
 			return nil, err
 		}
 	}
-	key := db.Server{Host: s.Host, Port: s.Port, Socket: s.Socket, Username: username, Password: password,
+	server := db.Server{Host: s.Host, Port: s.Port, Socket: s.Socket, Username: username, Password: password,
 		TLS: s.Encryption == jobfile.TLS, CA: s.CA}
+	for _, address := range s.Hosts {
+		host, err := db.ParseHost(address)
+		if err != nil {
+			return nil, err
+		}
+		server.Hosts = append(server.Hosts, host)
+	}
+	key := server.Key()
 	if p := w.pools[key]; p != nil {
 		return p, nil
 	}
@@ -122,7 +130,7 @@ func (w *World) pool(s *jobfile.Server, login *jobfile.Login) (*db.Pool, error) 
 		w.pools[key] = w.before.pools[key]
 		return w.pools[key], nil
 	}
-	p, err := db.Open(key)
+	p, err := db.Open(server)
 	if err != nil {
 		return nil, err
 	}

@@ -68,6 +68,16 @@ func TestCompanyThatCannotBeAsked(t *testing.T) {
 	s.must(exitFailed, "check --online", "fail  company gone", "ok    company acme", "ok    account main")
 }
 
+func TestCheckTellsHowTheHostsOfAClusterStand(t *testing.T) {
+	s := newSite(t)
+	host := fmt.Sprintf("host: %s, port: %d", s.db.Server.Host, s.db.Server.Port)
+	s.write(strings.Replace(s.file(""), host, fmt.Sprintf("hosts: [%q, %q]", "127.0.0.1:1", fmt.Sprintf("%s:%d", s.db.Server.Host, s.db.Server.Port)), 1))
+	s.must(exitDone, "check --online", "warn  server main, host 127.0.0.1:1: passed over: dial tcp", fmt.Sprintf("ok    server main, host 127.0.0.1:%d: serves", s.db.Server.Port), "ok    company acme")
+	s.must(exitDone, "migrate --print", fmt.Sprintf("on server main (127.0.0.1:1, 127.0.0.1:%d)", s.db.Server.Port))
+	s.write(strings.Replace(s.file(""), host, `hosts: ["127.0.0.1:1", "localhost:1"]`, 1))
+	s.must(exitFailed, "check --online", "fail  company acme, database", "no host of the cluster serves: 127.0.0.1:1: dial tcp", "; localhost:1: dial tcp")
+}
+
 func TestStatusCommand(t *testing.T) {
 	s := newSite(t)
 	s.db.Exec(t, someRows)

@@ -62,10 +62,7 @@ func (c migrateCommand) apply(i *invocation, file *jobfile.File) error {
 func printSchemas(to io.Writer, file *jobfile.File) error {
 	w := &errorWriter{w: to}
 	for _, s := range jobs.Schemas(file) {
-		where := fmt.Sprintf("%s:%d", s.Server.Host, s.Server.Port)
-		if s.Server.Socket != "" {
-			where = s.Server.Socket
-		}
+		where := strings.Join(s.Server.Addresses(), ", ")
 		fmt.Fprintf(w, "-- %s\n-- %s: database %s on server %s (%s)\n-- %s\n", strings.Repeat("=", 76), s.For, s.Database, s.Server.Name, clean(where), strings.Repeat("=", 76))
 		fmt.Fprintf(w, "-- CREATE DATABASE IF NOT EXISTS `%s` CHARACTER SET utf8mb4;\n\n", s.Database)
 		text, err := db.Schema(s.Database, s.Parts...)

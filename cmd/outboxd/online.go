@@ -42,7 +42,12 @@ func checkOnline(i *invocation, file *jobfile.File) error {
 			return []finding{{levelFail, "databases", err.Error(), "the secrets must be readable for this user; the databases were not looked at"}}
 		})
 	} else {
+		seen := map[string]bool{}
 		for _, s := range world.Schemas() {
+			if len(s.Server.Hosts) > 0 && !seen[s.Server.Name] {
+				seen[s.Server.Name] = true
+				looks = append(looks, func() []finding { return lookAtNodes(i.ctx, s, i.now) })
+			}
 			looks = append(looks, func() []finding { return lookAtDatabase(i.ctx, s, i.now) })
 		}
 	}
@@ -91,6 +96,36 @@ func printFindings(i *invocation, all []finding) (failed bool, err error) {
 		}
 	}
 	return failed, w.err
+}
+
+// lookAtNodes tells how each node of a cluster stands. One that does not serve is no error while another does: then the
+// databases are found to be out of reach.
+func lookAtNodes(ctx context.Context, s jobs.Schema, now func() time.Time) []finding {
+	ctx, cancel := context.WithTimeout(ctx, onlineTime)
+	defer cancel()
+	var found []finding
+	for _, n := range s.Pool.Nodes(ctx) {
+		about := fmt.Sprintf("server %s, host %s", s.Server.Name, n.Host)
+		if n.Err != nil {
+			found = append(found, finding{levelWarn, about, "passed over: " + n.Err.Error(), ""})
+			continue
+		}
+		found = append(found, finding{levelOK, about, n.State, ""})
+		if off := clockOff(n.Clock, now()); off != 0 {
+			found = append(found, finding{levelWarn, about, fmt.Sprintf("its clock differs from this computer's by %s", off),
+				"let all nodes keep time by NTP: limits, leases and pauses go by the clock of the node in use"})
+		}
+	}
+	return found
+}
+
+// clockOff is by how much a server's clock differs, 0 when that is of no account.
+func clockOff(server, here time.Time) time.Duration {
+	off := server.Sub(here).Round(time.Second)
+	if off > clockLimit || off < -clockLimit {
+		return off
+	}
+	return 0
 }
 
 func lookAtAccount(ctx context.Context, a *jobfile.Account) []finding {
@@ -212,8 +247,7 @@ func (d *database) clock() {
 		d.add(levelWarn, fmt.Sprintf("the server's clock cannot be read: %v", err), "")
 		return
 	}
-	server := time.UnixMicro(int64(seconds * 1e6))
-	if off := server.Sub(d.now()).Round(time.Second); off > clockLimit || off < -clockLimit {
+	if off := clockOff(time.UnixMicro(int64(seconds*1e6)), d.now()); off != 0 {
 		d.add(levelWarn, fmt.Sprintf("the server's clock differs from this computer's by %s", off),
 			"let both keep time by NTP; outboxd works by the server's clock, but logs and rows are hard to compare")
 	}

@@ -19,22 +19,28 @@ func (c *checker) checkCompanies() {
 			continue
 		}
 		c.company(e)
-		key := c.databaseKey(e)
-		if first, again := byDatabase[key]; again && key != "" && first.Name != e.Name {
-			e.src.wrong(e.path+".database", e.Database, fmt.Sprintf("is also the database of company %s in %s", first.Name, first.src.file), "each company has a database of its own")
-		} else if !again {
-			byDatabase[key] = e
+		for _, key := range c.databaseKeys(e) {
+			if first, again := byDatabase[key]; !again {
+				byDatabase[key] = e
+			} else if first.Name != e.Name {
+				e.src.wrong(e.path+".database", e.Database, fmt.Sprintf("is also the database of company %s in %s", first.Name, first.src.file), "each company has a database of its own")
+				break
+			}
 		}
 	}
 }
 
-// databaseKey names a company's database wherever it is written, or is "" when it cannot be told.
-func (c *checker) databaseKey(e entry) string {
+// databaseKeys name a company's database wherever it is written: by each address of its server. None when it cannot be told.
+func (c *checker) databaseKeys(e entry) []string {
 	s := find(c.Servers, func(s *Server) bool { return s.Name == e.Server })
 	if s == nil || !e.src.has(e.path+".database") {
-		return ""
+		return nil
 	}
-	return s.address() + "/" + e.Database
+	var keys []string
+	for _, address := range s.Addresses() {
+		keys = append(keys, address+"/"+e.Database)
+	}
+	return keys
 }
 
 func (c *checker) company(e entry) {

@@ -144,6 +144,13 @@ func TestDefaultsOfTheShortestFile(t *testing.T) {
 	}
 }
 
+func TestHostsOfACluster(t *testing.T) {
+	s := loadGood(t, "testdata/good/cluster.yaml").Server("main")
+	if want := []string{"db1:3310", "db2:3307", "[::1]:3310", "[2001:db8::1]:3308"}; !slices.Equal(s.Hosts, want) || !slices.Equal(s.Addresses(), want) || s.Encryption != TLS {
+		t.Errorf("server %+v", s)
+	}
+}
+
 func TestValuesOfTheExample(t *testing.T) {
 	f := loadGood(t, "../../jobs.yaml")
 	a := f.Account("invoices")

@@ -92,13 +92,14 @@ type Alerts struct {
 // Server is a MySQL or MariaDB server.
 type Server struct {
 	Name       string
-	Host       string `key:"host" is:"host" otherwise:"socket is required" doc:"Host name or IP address. Either host or socket." eg:"host: db1"`
-	Port       int    `key:"port" range:"1..65535" otherwise:"3306" is:"port" doc:"TCP port; only with host." eg:"port: 3306"`
-	Socket     string `key:"socket" is:"path" otherwise:"host is required" doc:"Path of the server's unix socket, in place of host." eg:"socket: /run/mysqld/mysqld.sock"`
-	Username   string `key:"username" required:"yes" doc:"Database user." eg:"username: outboxd"`
-	Password   Secret `key:"password" is:"secret" otherwise:"none" doc:"Its password. Leave it out only for a user that needs none, as with unix_socket authentication." eg:"password: {file: secrets/db}"`
-	Encryption string `key:"encryption" oneof:"tls|none" otherwise:"none for a socket or loopback, else tls" doc:"TLS on the connection; the server's certificate is always verified." eg:"encryption: tls"`
-	CA         string `key:"ca" is:"path" otherwise:"the system's" doc:"File with the certificate authorities to trust, PEM." eg:"ca: db-ca.pem"`
+	Host       string   `key:"host" is:"host" otherwise:"hosts or socket is required" doc:"Host name or IP address. Either host, hosts or socket." eg:"host: db1"`
+	Hosts      []string `key:"hosts" is:"list of hosts" otherwise:"host or socket is required" doc:"The nodes of a cluster, in place of host, each with its port where that differs. The first one that serves is used; one that is read-only, or not synced, is passed over." eg:"hosts: [db1, db2, db3:3307]"` // once checked: host:port
+	Port       int      `key:"port" range:"1..65535" otherwise:"3306" is:"port" doc:"TCP port; only with host or hosts." eg:"port: 3306"`
+	Socket     string   `key:"socket" is:"path" otherwise:"host or hosts is required" doc:"Path of the server's unix socket, in place of host." eg:"socket: /run/mysqld/mysqld.sock"`
+	Username   string   `key:"username" required:"yes" doc:"Database user." eg:"username: outboxd"`
+	Password   Secret   `key:"password" is:"secret" otherwise:"none" doc:"Its password. Leave it out only for a user that needs none, as with unix_socket authentication." eg:"password: {file: secrets/db}"`
+	Encryption string   `key:"encryption" oneof:"tls|none" otherwise:"none for a socket or loopback, else tls" doc:"TLS on the connection; the server's certificate is always verified." eg:"encryption: tls"`
+	CA         string   `key:"ca" is:"path" otherwise:"the system's" doc:"File with the certificate authorities to trust, PEM." eg:"ca: db-ca.pem"`
 }
 
 // Account is an SMTP account and what its provider allows.

@@ -3,9 +3,11 @@ package jobfile
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/mail"
 	"net/netip"
 	"regexp"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -56,6 +58,23 @@ func parseHost(s string) (string, error) {
 		return "", errors.New("is no valid IP address")
 	}
 	return host, nil
+}
+
+// parseHostPort splits a host with or without a port, as parseHost takes it. An IPv6 address with a port has brackets.
+func parseHostPort(s string, otherwise int) (host string, port int, err error) {
+	if _, err := netip.ParseAddr(s); err == nil || strings.Contains(s, "://") || !strings.Contains(s, ":") {
+		host, err := parseHost(s)
+		return host, otherwise, err
+	}
+	name, digits, err := net.SplitHostPort(s)
+	if err != nil {
+		return "", 0, errors.New("is no host with a port")
+	}
+	if port, err = strconv.Atoi(digits); err != nil || port < 1 || port > 65535 || digits[0] == '+' || digits[0] == '0' {
+		return "", 0, errors.New("has a port that is none, 1 to 65535")
+	}
+	host, err = parseHost(name)
+	return host, port, err
 }
 
 // parseDomain checks a mail domain and returns it in lower case and A-labels (RFC 5890).
