@@ -232,8 +232,8 @@ func (c *conn) play(step Step) error {
 	return err
 }
 
-func (c *conn) moment(step Step) moment {
-	return moment{step: step, conn: c.number, transaction: c.transaction, from: c.from, to: c.to}
+func (c *conn) moment(step Step) Moment {
+	return Moment{Step: step, Conn: c.number, Transaction: c.transaction, From: c.from, To: c.to}
 }
 
 // act plays one action and reports whether the client was told yes.

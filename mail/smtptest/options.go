@@ -24,6 +24,7 @@ type options struct {
 	maxSize     int64
 	without     map[string]bool
 	onMessage   func(Message)
+	decide      func(Moment) (Action, bool)
 }
 
 func defaults() options {
@@ -92,6 +93,10 @@ func NullSink() Option {
 // OnMessage calls f for every accepted message, before its reply is written and in the connection's
 // goroutine: a slow f is a slow server. Bodies are given to f also with WithoutMessages and NullSink.
 func OnMessage(f func(Message)) Option { return func(o *options) { o.onMessage = f } }
+
+// Decide asks f at every step at which no rule acts, in the connection's goroutine; false is the usual reply. At StepData the
+// command has been read, whatever becomes of it.
+func Decide(f func(Moment) (Action, bool)) Option { return func(o *options) { o.decide = f } }
 
 // minTLS is the lowest version on offer: only MaxTLS goes below 1.2.
 func (o *options) minTLS() uint16 {

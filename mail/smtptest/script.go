@@ -109,6 +109,8 @@ func (h *Hook) Count() int {
 }
 
 type script struct {
+	decide func(Moment) (Action, bool) // see Decide; never changed
+
 	mu    sync.Mutex
 	rules []*activeRule
 }
@@ -135,17 +137,29 @@ func (s *Server) ClearScript() {
 	s.script.rules = nil
 }
 
-// moment is where a connection stands when the script is asked.
-type moment struct {
-	step        Step
-	conn        int
-	transaction int
-	from        string
-	to          []string
+// Moment is where a connection stands when the script is asked.
+type Moment struct {
+	Step        Step
+	Conn        int      // the server's nth connection, from 1
+	Transaction int      // the server's nth MAIL command, from 1
+	From        string   // the envelope's sender
+	To          []string // the address of this RCPT; at later steps the accepted recipients. Not to be changed
 }
 
 // take finds the action for a moment and counts it.
-func (s *script) take(m moment) (Action, bool) {
+func (s *script) take(m Moment) (Action, bool) {
+	if a, ok := s.rule(m); ok {
+		return a, true
+	}
+	if s.decide != nil {
+		if a, ok := s.decide(m); ok {
+			return a, true
+		}
+	}
+	return Action{}, false
+}
+
+func (s *script) rule(m Moment) (Action, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, r := range s.rules {
@@ -165,10 +179,10 @@ func (s *script) take(m moment) (Action, bool) {
 	return Action{}, false
 }
 
-func (r *Rule) fits(m moment) bool {
-	return r.Step == m.step &&
-		(r.Conn == 0 || r.Conn == m.conn) &&
-		(r.Transaction == 0 || r.Transaction == m.transaction) &&
-		(r.From == "" || strings.EqualFold(r.From, m.from)) &&
-		(r.To == "" || slices.ContainsFunc(m.to, func(to string) bool { return strings.EqualFold(to, r.To) }))
+func (r *Rule) fits(m Moment) bool {
+	return r.Step == m.Step &&
+		(r.Conn == 0 || r.Conn == m.Conn) &&
+		(r.Transaction == 0 || r.Transaction == m.Transaction) &&
+		(r.From == "" || strings.EqualFold(r.From, m.From)) &&
+		(r.To == "" || slices.ContainsFunc(m.To, func(to string) bool { return strings.EqualFold(to, r.To) }))
 }

@@ -3,6 +3,8 @@ package smtptest
 import (
 	"errors"
 	"io"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -44,6 +46,27 @@ func TestScriptedActions(t *testing.T) {
 	s.ClearScript()
 	k.expect("250", "NOOP")
 	talk(t, s).hello() // connection 2 would have been refused by the script
+}
+
+func TestDecide(t *testing.T) {
+	var asked []string // by one connection's goroutine, which has ended its turn when it has replied
+	s := New(t, Decide(func(m Moment) (Action, bool) {
+		asked = append(asked, string(m.Step)+" "+m.From+" "+strings.Join(m.To, ","))
+		return Reply("450 4.2.0 later"), m.Step == StepRcpt && m.To[0] == "later@d"
+	}))
+	s.On(Rule{Step: StepRcpt, To: "bad@d", Do: Reply("550 5.1.1 no such user")})
+	k := talk(t, s)
+	k.hello()
+	k.expect("250", "MAIL FROM:<a@b>")
+	k.expect("450", "RCPT TO:<later@d>")
+	k.expect("550", "RCPT TO:<bad@d>") // a rule goes first
+	k.expect("250", "RCPT TO:<good@d>")
+	k.expect("354", "DATA")
+	k.expect("250", sample+".")
+	want := []string{"connect  ", "hello  ", "mail a@b ", "rcpt a@b later@d", "rcpt a@b good@d", "data a@b good@d", "body a@b good@d", "dot a@b good@d"}
+	if !slices.Equal(asked, want) {
+		t.Errorf("asked at %q", asked)
+	}
 }
 
 func TestFaultsAtBytes(t *testing.T) {

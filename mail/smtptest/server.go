@@ -69,6 +69,7 @@ func NewServer(address string, opts ...Option) (*Server, error) {
 		o(&s.opts)
 	}
 	s.records.init(&s.opts)
+	s.script.decide = s.opts.decide
 	var err error
 	if s.pki, err = newPKI(s.opts.certificate); err != nil {
 		return nil, fmt.Errorf("smtptest: certificate: %w", err)

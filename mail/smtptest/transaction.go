@@ -76,7 +76,7 @@ func (c *conn) doRcpt(arg string) error {
 	}
 	reply := "250 2.1.5 recipient ok"
 	m := c.moment(StepRcpt)
-	m.to = []string{to}
+	m.To = []string{to}
 	yes, err := true, error(nil)
 	if a, scripted := c.s.script.take(m); scripted {
 		yes, err = c.act(StepRcpt, a, reply)
