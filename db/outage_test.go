@@ -222,6 +222,21 @@ const commit = "\x03COMMIT"
 
 var losses = []loss{statementLost, replyLost, bothUnknown}
 
+// TestPoolClosesWhatIsCut: a daemon that stops in order does not fail because a resting connection had been lost.
+func TestPoolClosesWhatIsCut(t *testing.T) {
+	c, d := through(t, dbtest.New(t))
+	d.Read(t, `SELECT 1`)
+	c.mu.Lock()
+	for _, conn := range c.conns {
+		_ = conn.(*net.TCPConn).SetLinger(0)
+		_ = conn.Close() // the other end may have been first
+	}
+	c.mu.Unlock()
+	if err := d.Pool.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestP2_MarkWithALostReplyEndsInTheTruth(t *testing.T) {
 	d := dbtest.New(t)
 	c, far := through(t, d)
