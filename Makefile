@@ -7,7 +7,7 @@ DEMO          := cmd/outboxd-demo
 PREFIX        := /usr/local
 DESTDIR       :=
 
-.PHONY: help build test test-mysql bench fuzz lint generate demo install mariadb
+.PHONY: help build test test-mysql torture bench fuzz lint generate demo install mariadb
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -21,6 +21,14 @@ test: mariadb ## run every test with the race detector; installs mariadb-server-
 test-mysql: ## run the tests of store, engine and program against a given server: make test-mysql DSN='root:secret@tcp(127.0.0.1:3306)/'
 	@test -n "$(DSN)" || { echo "say which server: make test-mysql DSN='user:password@tcp(host:port)/'"; exit 2; }
 	OUTBOXD_TEST_DSN='$(DSN)' go test -count=1 ./db/... ./jobs ./cmd/outboxd
+
+SEED    := $(shell date +%s)
+KILLS   := 200
+ROWS    := 20000
+DAEMONS := 3
+MINUTES := 30
+torture: mariadb ## attack whole daemons and compare ledger and table: make torture SEED=7 KILLS=1000 ROWS=100000 MINUTES=30
+	go test -count=1 -v -timeout $$(( $(MINUTES) + 20 ))m ./torture -seed $(SEED) -kills $(KILLS) -rows $(ROWS) -daemons $(DAEMONS) -minutes $(MINUTES)
 
 bench: mariadb ## measure throughput, claim times and memory; prints figures and ratios (some minutes)
 	go test -run '^$$' -bench Throughput -benchtime 1x ./jobs
