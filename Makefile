@@ -30,10 +30,10 @@ MINUTES := 30
 torture: mariadb ## attack whole daemons and compare ledger and table: make torture SEED=7 KILLS=1000 ROWS=100000 MINUTES=30
 	go test -count=1 -v -timeout $$(( $(MINUTES) + 20 ))m ./torture -seed $(SEED) -kills $(KILLS) -rows $(ROWS) -daemons $(DAEMONS) -minutes $(MINUTES)
 
-bench: mariadb ## measure throughput, claim times and memory; prints figures and ratios (some minutes)
-	go test -run '^$$' -bench Throughput -benchtime 1x ./jobs
-	go test -run '^$$' -bench Claim -benchtime 1x -timeout 30m ./db
-	go test -run '^$$' -bench Memory -benchtime 1x ./cmd/outboxd
+bench: mariadb ## measure throughput, claims, latency, many companies and memory; half an hour and 20 GB of disk (docs/performance.md)
+	go test -run '^$$' -bench 'Throughput|Latency' -benchtime 1x -timeout 30m ./jobs
+	go test -run '^$$' -bench Claim -benchtime 1x -timeout 90m ./db
+	go test -run '^$$' -bench 'Memory|Companies' -benchtime 1x -timeout 30m ./cmd/outboxd
 	go test -run '^$$' -bench . ./mail/...
 
 FUZZTIME := 30s

@@ -55,22 +55,25 @@ const (
 // left behind; after a reload the mails in flight are this one's and stay.
 func (c *company) run(work context.Context, own bool) {
 	defer close(c.done)
-	if !c.start(own) {
+	started := false
+	onOwnStack(func() { started = c.start(own) })
+	if !started {
 		return
 	}
 	if to := c.place.Company.Divert; to != "" {
 		c.log.Warn(eventDiverts, zap.String("to", to))
 	}
 	beats, endBeats := context.WithCancel(context.WithoutCancel(c.stop))
-	var keep, working sync.WaitGroup
-	keep.Go(func() { c.keepHouse(beats) })
+	var working sync.WaitGroup
 	for _, j := range c.jobs(work) {
 		working.Go(func() { j.run(c.stop) })
 	}
-	working.Wait()
-	// Heartbeats go on until the last mail in flight has its outcome.
-	endBeats()
-	keep.Wait()
+	go func() {
+		working.Wait()
+		// Heartbeats go on until the last mail in flight has its outcome.
+		endBeats()
+	}()
+	c.keepHouse(beats)
 }
 
 // job is one job at work, of whatever kind. It runs until stop is done and what it has begun has ended.
@@ -160,26 +163,32 @@ func (c *company) keepHouse(ctx context.Context) {
 		}
 		pulse.beat()
 		chores, idle := n == 0 || (n+phase)%choresEvery == 0, c.idle()
-		if err := c.beat(ctx); err != nil {
-			c.report(err)
-			continue
-		}
-		if chores || n%rescueEvery == 0 && !idle {
-			c.report(c.rescue(ctx, ""))
-		}
 		if chores || !idle {
-			cursor = c.expire(ctx, cursor)
-		}
-		if chores {
-			c.checkUncertain(ctx)
-		}
-		if chores && !idle {
-			c.refuseMisfits(ctx)
-		}
-		if n%purgeUsageEvery == 0 {
-			c.purgeUsage(ctx)
+			onOwnStack(func() { cursor = c.keep(ctx, chores, idle, n, cursor) })
 		}
 	}
+}
+
+// keep does the nth round of housekeeping. It returns where the next one goes on to look for expired rows.
+func (c *company) keep(ctx context.Context, chores, idle bool, n int, cursor db.ExpireCursor) db.ExpireCursor {
+	if err := c.beat(ctx); err != nil {
+		c.report(err)
+		return cursor
+	}
+	if chores || n%rescueEvery == 0 {
+		c.report(c.rescue(ctx, ""))
+	}
+	cursor = c.expire(ctx, cursor)
+	if chores {
+		c.checkUncertain(ctx)
+	}
+	if chores && !idle {
+		c.refuseMisfits(ctx)
+	}
+	if chores && n/choresEvery%(purgeUsageEvery/choresEvery) == 0 {
+		c.purgeUsage(ctx)
+	}
+	return cursor
 }
 
 // expire ends some of the rows that are over their time, and returns where to go on.

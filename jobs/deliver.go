@@ -56,8 +56,12 @@ func (r *runner) run(stop context.Context) {
 	defer r.c.e.watches.leave(watch)
 	for stop.Err() == nil {
 		pulse.beat()
-		idle, err := r.poll(stop)
-		r.c.report(err)
+		idle := false
+		onOwnStack(func() {
+			var err error
+			idle, err = r.poll(stop)
+			r.c.report(err)
+		})
 		if idle && !watch.await(stop, r.c.place.Store) {
 			continue
 		}
@@ -108,7 +112,7 @@ func (r *runner) poll(ctx context.Context) (idle bool, err error) {
 	}
 	byAccount, lost := r.assign(found)
 	for name, routes := range byAccount {
-		r.feeder(ctx, name).offer(routes, lanes)
+		r.feeder(name).offer(ctx, routes, lanes)
 	}
 	r.failUnroutable(ctx, lost, all)
 	return idle, nil
@@ -238,15 +242,14 @@ func (r *runner) hint(ids []uint64) {
 	}
 }
 
-// feeder returns the account's feeder, started when it is new.
-func (r *runner) feeder(stop context.Context, account string) *feeder {
+// feeder returns the account's feeder.
+func (r *runner) feeder(account string) *feeder {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	f := r.feeders[account]
 	if f == nil {
 		f = newFeeder(r, r.c.accounts[account])
 		r.feeders[account] = f
-		r.group.Go(func() { f.run(stop) })
 	}
 	return f
 }

@@ -19,7 +19,6 @@ type feeder struct {
 	a      *account
 	log    *zap.Logger
 	hold   time.Duration // how long after its take a slot is good
-	wake   chan struct{}
 	asking chan struct{} // of a limited job: holds the mail that asks for its slot
 	open   chan struct{} // rows taken and not yet settled: a slow database must not make them pile up
 
@@ -30,6 +29,8 @@ type feeder struct {
 	polled int            // the turn of the last offer
 	hints  []uint64
 	turns  int
+	// An idle feeder has no goroutine: there may be thousands of them.
+	offered, running bool
 }
 
 const (
@@ -44,7 +45,7 @@ const (
 )
 
 func newFeeder(r *runner, a *account) *feeder {
-	f := &feeder{r: r, a: a, log: r.log.With(zap.String("account", a.conf.Name)), hold: a.bucket.Hold(), wake: make(chan struct{}, 1),
+	f := &feeder{r: r, a: a, log: r.log.With(zap.String("account", a.conf.Name)), hold: a.bucket.Hold(),
 		probed: map[uint32]int{}, asking: make(chan struct{}, 1), open: make(chan struct{}, (openPerSender+1)*a.conf.Connections)}
 	if r.limited() {
 		f.hold = min(f.hold, r.bucket.Hold())
@@ -52,15 +53,24 @@ func newFeeder(r *runner, a *account) *feeder {
 	return f
 }
 
-// offer tells where rows may be waiting.
-func (f *feeder) offer(routes []uint32, lanes *lanes) {
+// offer tells where rows may be waiting, and starts the feeder unless it is at work.
+func (f *feeder) offer(stop context.Context, routes []uint32, lanes *lanes) {
 	f.mu.Lock()
-	f.routes, f.lanes, f.polled = routes, lanes, f.turns
-	f.mu.Unlock()
-	select {
-	case f.wake <- struct{}{}:
-	default:
+	defer f.mu.Unlock()
+	f.routes, f.lanes, f.polled, f.offered = routes, lanes, f.turns, true
+	if !f.running {
+		f.running = true
+		f.r.group.Go(func() { f.run(stop) })
 	}
+}
+
+// again tells whether there was another offer; otherwise the feeder has ended.
+func (f *feeder) again(stop context.Context) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.running = f.offered && stop.Err() == nil
+	f.offered = false
+	return f.running
 }
 
 func (f *feeder) hint(ids []uint64) {
@@ -69,14 +79,9 @@ func (f *feeder) hint(ids []uint64) {
 	f.hints = append(f.hints, ids[:min(len(ids), maxHints-len(f.hints))]...)
 }
 
-// run sends as long as there is something due, then waits for the next offer.
+// run sends as long as there is something due.
 func (f *feeder) run(stop context.Context) {
-	for {
-		select {
-		case <-f.wake:
-		case <-stop.Done():
-			return
-		}
+	for f.again(stop) {
 		for more := true; more && stop.Err() == nil; {
 			var err error
 			more, err = f.turn(stop)

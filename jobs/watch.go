@@ -122,3 +122,10 @@ func (w *watch) look(ctx context.Context) {
 		}
 	}
 }
+
+// onOwnStack runs f in a goroutine that ends with it, so that the stacks of thousands of loops that sleep stay small.
+func onOwnStack(f func()) {
+	var alone sync.WaitGroup
+	alone.Go(f)
+	alone.Wait()
+}

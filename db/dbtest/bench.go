@@ -54,3 +54,35 @@ func ReadProcess(t testing.TB, pid int) (p Process) {
 	}
 	return p
 }
+
+// AtLeast prints a bar that a figure has to reach, and whether it does.
+func AtLeast(figure, bar float64, unit string) string {
+	return verdict(figure >= bar, "at least", bar, unit)
+}
+
+// AtMost prints a bar that a figure must not pass, and whether it keeps to it.
+func AtMost(figure, bar float64, unit string) string {
+	return verdict(figure <= bar, "at most", bar, unit)
+}
+
+func verdict(reached bool, what string, bar float64, unit string) string {
+	text := fmt.Sprintf("bar: %s %g%s: ", what, bar, unit)
+	if reached {
+		return text + "reached"
+	}
+	return text + "NOT REACHED"
+}
+
+// BenchNumber is a number from the environment, for the size of a benchmark.
+func BenchNumber(b *testing.B, name string, otherwise int) int {
+	b.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		b.Fatalf("%s: %v", name, err)
+	}
+	return n
+}
