@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 
 	"github.com/go-sql-driver/mysql"
 )
@@ -23,7 +24,7 @@ const (
 	KindLost                      // the server is away, starting, full, over its time or not in its cluster: wait
 	KindReadOnly                  // the server takes no writes: wait, on new connections
 	KindFull                      // the server's disk is full: wait
-	KindSetup                     // a wrong password or certificate, a missing database, table, column or right: a person's matter
+	KindSetup                     // a wrong password or certificate, a missing or altered database, table, column, index or right: a person's matter
 	KindData                      // the statement's own values are refused
 )
 
@@ -34,6 +35,7 @@ var kindByNumber = map[uint16]ErrorKind{
 	1021: KindFull, 1114: KindFull, 3: KindFull,
 	1290: KindReadOnly, 1792: KindReadOnly, 1836: KindReadOnly,
 	1044: KindSetup, 1045: KindSetup, 1049: KindSetup, 1054: KindSetup, 1142: KindSetup, 1143: KindSetup, 1146: KindSetup, 1370: KindSetup, 1665: KindSetup, 1698: KindSetup,
+	1176: KindSetup, 1267: KindSetup, 1364: KindSetup, 1932: KindSetup,
 	1129: KindSetup, 1130: KindSetup, 1227: KindSetup, 1356: KindSetup, 1449: KindSetup, 1820: KindSetup, 1862: KindSetup, 3118: KindSetup, 4151: KindSetup,
 	1153: KindData, 1366: KindData, 1406: KindData, 1062: KindData, 3819: KindData, 4025: KindData,
 	1048: KindData, 1264: KindData, 1265: KindData, 1292: KindData, 1300: KindData, 1690: KindData,
@@ -84,6 +86,12 @@ func Waits(err error) bool {
 		return true
 	}
 	return false
+}
+
+// Denied tells whether a right is missing: the tables themselves may be all right.
+func Denied(err error) bool {
+	var my *mysql.MySQLError
+	return errors.As(err, &my) && slices.Contains([]uint16{1044, 1045, 1142, 1143, 1227, 1370, 1698}, my.Number)
 }
 
 // LeaseLostError says that a row was no longer held by the token it was taken with.

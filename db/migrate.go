@@ -215,36 +215,21 @@ type SchemaError struct {
 	Have, Want int
 }
 
-// Error says what to do about it.
+// Error tells which step the tables are of, and which ones fit.
 func (e *SchemaError) Error() string {
 	switch {
 	case e.Have == 0:
-		return fmt.Sprintf("database %s has no %s tables of outboxd: run outboxd migrate", e.Database, e.Part)
+		return fmt.Sprintf("database %s has no %s tables of outboxd: %s", e.Database, e.Part, e.Remedy())
 	case e.Have > e.Want:
-		return fmt.Sprintf("database %s has %s tables of step %d, newer than this program's %d: install the newer outboxd", e.Database, e.Part, e.Have, e.Want)
+		return fmt.Sprintf("database %s has %s tables of step %d, newer than this program's %d: %s", e.Database, e.Part, e.Have, e.Want, e.Remedy())
 	}
-	return fmt.Sprintf("database %s has %s tables of step %d, this program wants %d: run outboxd migrate", e.Database, e.Part, e.Have, e.Want)
+	return fmt.Sprintf("database %s has %s tables of step %d, this program wants %d: %s", e.Database, e.Part, e.Have, e.Want, e.Remedy())
 }
 
-// CheckSchema returns a *SchemaError unless the parts are of this program's step or the one before.
-func (p *Pool) CheckSchema(ctx context.Context, database string, parts ...Part) error {
-	quoted, err := quote(database)
-	if err != nil {
-		return err
+// Remedy says what to do about it.
+func (e *SchemaError) Remedy() string {
+	if e.Have > e.Want {
+		return "install the newer outboxd"
 	}
-	for _, part := range parts {
-		all, err := steps(part)
-		if err != nil {
-			return err
-		}
-		want := all[len(all)-1].number
-		have, err := version(ctx, p.db, quoted, part)
-		if err != nil {
-			return fmt.Errorf("read the schema version of %s: %w", database, err)
-		}
-		if have > want || have < max(1, want-1) {
-			return &SchemaError{database, part, have, want}
-		}
-	}
-	return nil
+	return "run outboxd migrate"
 }

@@ -43,6 +43,7 @@ const (
 type Pool struct {
 	db      *sqlx.DB
 	queries queries
+	shapes  shapes
 	key     string
 	cluster *cluster // nil for a single server
 }
@@ -77,13 +78,17 @@ func Open(s Server) (*Pool, error) {
 	if err != nil {
 		return nil, err
 	}
+	made, err := loadShapes()
+	if err != nil {
+		return nil, err
+	}
 	if len(s.Hosts) > 0 {
 		nodes, err := s.nodes()
 		if err != nil {
 			return nil, err
 		}
 		c := newCluster(nodes)
-		p := newPool(c, q, s.Key())
+		p := newPool(c, q, made, s.Key())
 		p.cluster = c
 		return p, nil
 	}
@@ -91,7 +96,7 @@ func Open(s Server) (*Pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newPool(prepared{connector}, q, s.Key()), nil
+	return newPool(prepared{connector}, q, made, s.Key()), nil
 }
 
 // nodes are those of a cluster.
@@ -266,10 +271,10 @@ func (p *Pool) tx(ctx context.Context, f func(tx *sqlx.Tx) error) error {
 }
 
 // newPool bounds the connections: they grow with servers and users, not with companies.
-func newPool(connector driver.Connector, q queries, key string) *Pool {
+func newPool(connector driver.Connector, q queries, made shapes, key string) *Pool {
 	d := sql.OpenDB(connector)
 	d.SetMaxOpenConns(maxOpen)
 	d.SetMaxIdleConns(maxOpen)
 	d.SetConnMaxLifetime(4 * time.Minute)
-	return &Pool{db: sqlx.NewDb(d, "mysql"), queries: q, key: key}
+	return &Pool{db: sqlx.NewDb(d, "mysql"), queries: q, shapes: made, key: key}
 }

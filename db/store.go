@@ -74,6 +74,11 @@ func (s *Store) Heartbeat(ctx context.Context, leases []Lease) error {
 	return nil
 }
 
+// ProbeWrite tells whether the server takes writes, without changing anything.
+func (s *Store) ProbeWrite(ctx context.Context) error {
+	return s.exec(ctx, "try to write", s.sql.text("write-probe"))
+}
+
 // leaseArgs are the values of {ids} followed by those of {pairs}. The ids alone let the server find the rows by primary
 // key; the pairs guard each against its own token.
 func leaseArgs(leases []Lease) []any {

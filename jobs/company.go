@@ -39,6 +39,7 @@ type company struct {
 	quiet   map[string]bool     // domains that wait: what is still in flight to them is no news
 	stirred time.Time           // when rows were last seen waiting or under way
 	outage  *outage             // of its database
+	shape   shape               // of its tables
 }
 
 const (
@@ -104,7 +105,7 @@ func (c *company) start(own bool) bool {
 	defer pulse.end()
 	for pause := time.Second; ; pause = min(2*pause, 30*time.Second) {
 		pulse.beat()
-		err := c.place.Pool.CheckSchema(c.stop, c.place.Store.Database(), db.CompanyPart, db.BucketPart)
+		err := c.checkShape(c.stop)
 		if err == nil && own {
 			err = c.rescue(c.stop, c.e.instance.ID)
 		}
@@ -113,7 +114,6 @@ func (c *company) start(own bool) bool {
 		}
 		c.report(err)
 		if err == nil {
-			c.outage.over()
 			return true
 		}
 		if !sleep(c.stop, pause) {
@@ -132,9 +132,12 @@ func (c *company) report(err error) {
 // storeRemedy says what a person can do about a database error.
 func storeRemedy(err error) string {
 	var schema *db.SchemaError
+	var altered *db.ShapeError
 	switch {
 	case errors.As(err, &schema):
-		return "run outboxd migrate"
+		return schema.Remedy()
+	case errors.As(err, &altered):
+		return altered.Remedy()
 	case db.Kind(err) == db.KindSetup:
 		return "check the user, its password and its rights in jobs.yaml and on the server: outboxd check --online"
 	case db.Kind(err) == db.KindReadOnly:
@@ -171,8 +174,13 @@ func (c *company) keepHouse(ctx context.Context) {
 
 // keep does the nth round of housekeeping. It returns where the next one goes on to look for expired rows.
 func (c *company) keep(ctx context.Context, chores, idle bool, n int, cursor db.ExpireCursor) db.ExpireCursor {
-	if err := c.beat(ctx); err != nil {
+	c.outage.probe(func() error { return c.place.Store.ProbeWrite(ctx) })
+	err := c.beat(ctx)
+	if err != nil {
 		c.report(err)
+	}
+	c.lookAtShape(ctx, chores && n/choresEvery%shapeEvery == shapeEvery-1)
+	if err != nil || c.altered() != nil {
 		return cursor
 	}
 	if chores || n%rescueEvery == 0 {

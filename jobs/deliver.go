@@ -82,6 +82,9 @@ func (r *runner) run(stop context.Context) {
 // poll finds out which accounts have rows waiting, and tells whether there is nothing to look after at all. Its cost grows
 // with routes and lanes, not with rows.
 func (r *runner) poll(ctx context.Context) (idle bool, err error) {
+	if err := r.c.altered(); err != nil {
+		return false, err
+	}
 	lanes, err := r.c.refreshLanes(ctx)
 	if err != nil {
 		return false, err

@@ -211,8 +211,12 @@ func (d *Desk) Audit(ctx context.Context, q AuditRequest) (AuditReply, error) {
 // DatabaseHint tells what a person should do about a database error.
 func DatabaseHint(err error) string {
 	var schema *db.SchemaError
-	if errors.As(err, &schema) {
-		return "run outboxd migrate"
+	var altered *db.ShapeError
+	switch {
+	case errors.As(err, &schema):
+		return schema.Remedy()
+	case errors.As(err, &altered):
+		return altered.Remedy()
 	}
 	switch db.Kind(err) {
 	case db.KindLost:

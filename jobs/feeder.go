@@ -190,6 +190,9 @@ func (f *feeder) dispatch(rows []db.Row, p *permit) {
 
 // take claims rows once the first sender is connected: a server that is down or refuses the login costs no row a claim.
 func (f *feeder) take(stop context.Context, p *permit) (db.Claimed, error) {
+	if err := f.r.c.altered(); err != nil {
+		return db.Claimed{}, err
+	}
 	claim, probe := f.claim(len(p.senders))
 	first := p.senders[len(p.senders)-1]
 	if first.session == nil || f.a.shared {

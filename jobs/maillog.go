@@ -21,8 +21,9 @@ const (
 	eventDomainPaused    = "domain_paused"    // a recipient domain throttles; its rows wait in a lane
 	eventCompanyDown     = "company_down"     // the company's database cannot be used
 	eventCompanyUp       = "company_up"       // the company's database works
+	eventAltered         = "tables_altered"   // somebody has altered the company's tables
 	eventCompanyOut      = "company_left_out"
-	eventDiverts         = "diverts" // every mail of the company goes to its divert address
+	eventDiverts         = "diverts"      // every mail of the company goes to its divert address
 	eventControlDown     = "control_down" // the control database cannot be asked for the limits
 	eventControlUp       = "control_up"
 	eventJobElsewhere    = "job_elsewhere" // the job is bound to another computer

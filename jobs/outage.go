@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -21,46 +22,98 @@ type outage struct {
 	down, up string // names of the events
 	after    time.Duration
 
-	mu    sync.Mutex
-	why   string // why it cannot be used, "" when it can
-	since time.Time
-	wrote time.Time // when a write was last refused, though reading may work
+	mu     sync.Mutex
+	err    error // why it cannot be used, nil when it can
+	since  time.Time
+	known  bool      // the event down was logged
+	sure   bool      // it has worked once
+	doubt  time.Time // until then one statement that works does not count: others may go on failing
+	probed bool      // the doubt is about writing, and a probe ends it
 }
 
-// writeDoubt is how long a refused write counts, whatever can be read meanwhile.
-const writeDoubt = time.Minute
+const (
+	// writeDoubt is how long a refused write counts, whatever can be read meanwhile, unless a probe says that writing works.
+	writeDoubt = time.Minute
+	// setupDoubt is how long a statement counts that a missing column or right made fail: longer than it waits to be tried again.
+	setupDoubt = 15 * time.Second
+	// outageQuiet is how long a trouble lasts that is no outage: one killed statement, one cut connection.
+	outageQuiet = 3 * time.Second
+)
 
 // note takes in how the last statement went.
 func (o *outage) note(err error) {
 	o.mu.Lock()
-	switch db.Kind(err) {
+	switch kind := db.Kind(err); kind {
 	case db.KindReadOnly, db.KindFull:
-		o.wrote = time.Now()
+		o.doubt, o.probed = time.Now().Add(writeDoubt), kind == db.KindReadOnly
+	case db.KindSetup:
+		o.doubt, o.probed = time.Now().Add(setupDoubt), false
 	}
-	if err == nil && time.Since(o.wrote) < writeDoubt {
+	if err == nil && time.Until(o.doubt) > 0 {
 		o.mu.Unlock()
 		return
 	}
-	was, since := o.why, o.since
-	if changed := (err == nil) != (was == ""); changed {
+	first, known, sure, before := o.err == nil, o.known, o.sure, o.since
+	if first != (err == nil) {
 		o.since = time.Now()
-		o.why = ""
-		if err != nil {
-			o.why = err.Error()
-		}
 	}
+	since := o.since
+	o.err, o.sure = err, err == nil || sure
+	o.known = err != nil && (known || persons(err) || time.Since(since) >= outageQuiet)
+	tell := o.known
 	o.mu.Unlock()
 	switch {
-	case err == nil && was != "":
-		o.log.Info(o.up, zap.Duration("after", time.Since(since)))
+	case err == nil && known:
+		o.log.Info(o.up, zap.Duration("after", time.Since(before)))
 		o.over()
+	case err == nil && !sure:
+		o.over() // an alert of before a restart
 	case err == nil:
-	case was == "":
+	case tell && !known:
 		o.log.Error(o.down, zap.Error(err), zap.String("remedy", storeRemedy(err)))
-	case time.Since(since) >= o.after:
+	case first:
+		o.log.Warn(eventStoreError, zap.Error(err))
+	}
+	if err != nil && !first && time.Since(since) >= o.after {
 		o.alerts.start(o.key, o.what+" cannot be used", fmt.Sprintf("%s has been out of reach or out of order since %s:\n\n%v\n%s\n\n%s outboxd goes on by itself when it is back.",
 			o.what, timeText(since, o.zone), err, storeRemedy(err), o.effect))
 	}
+}
+
+// persons tells whether only a person can mend it, so that there is nothing to wait for before it is told.
+func persons(err error) bool {
+	var schema *db.SchemaError
+	var altered *db.ShapeError
+	return db.Kind(err) == db.KindSetup || errors.As(err, &schema) || errors.As(err, &altered)
+}
+
+// probe asks whether writing works again, where the last write was refused by a server that could only be read.
+func (o *outage) probe(write func() error) {
+	o.mu.Lock()
+	ask := time.Until(o.doubt) > 0 && o.probed
+	o.mu.Unlock()
+	if !ask {
+		return
+	}
+	err := write()
+	if err == nil {
+		o.trust()
+	}
+	o.note(err)
+}
+
+// trust ends the doubt: the cause is known to be gone.
+func (o *outage) trust() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.doubt = time.Time{}
+}
+
+// failing returns the error of the last statement, nil when it works.
+func (o *outage) failing() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.err
 }
 
 // over ends the alert, if there was one: also one of before a reload.
@@ -70,5 +123,9 @@ func (o *outage) over() { o.alerts.end(o.key, o.what+" works again") }
 func (o *outage) health() Health {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return Health{o.why, o.since}
+	h := Health{Since: o.since}
+	if o.err != nil {
+		h.Down = o.err.Error()
+	}
+	return h
 }

@@ -107,8 +107,9 @@ type Live struct {
 
 // Health tells whether a company's database works.
 type Health struct {
-	Down  string    `json:"down,omitempty"` // why it cannot be used
-	Since time.Time `json:"since"`
+	Down    string    `json:"down,omitempty"` // why it cannot be used
+	Since   time.Time `json:"since"`
+	Altered string    `json:"altered,omitempty"` // what was altered in its tables without stopping it, with the remedies
 }
 
 // Live tells how the daemon does.
@@ -118,7 +119,9 @@ func (e *Engine) Live() Live {
 	l := Live{Started: e.started, Host: e.host, Instance: e.instance.ID, Draining: !e.running, ReloadRefused: e.refused, Companies: map[string]Health{},
 		Stuck: e.Stuck()}
 	for name, c := range e.companies {
-		l.Companies[name] = c.outage.health()
+		h := c.outage.health()
+		h.Altered = c.shape.told()
+		l.Companies[name] = h
 	}
 	return l
 }

@@ -170,7 +170,22 @@ func lookAtDatabase(ctx context.Context, s jobs.Schema, now func() time.Time) []
 	d.version()
 	d.settings()
 	d.clock()
-	if err := s.Pool.CheckSchema(ctx, s.Database, s.Parts...); err != nil {
+	faults, err := s.Pool.Examine(ctx, s.Database, s.Parts...)
+	var altered *db.ShapeError
+	if errors.As(err, &altered) {
+		faults = append(altered.Faults, faults...)
+	}
+	for _, f := range faults {
+		level := levelWarn
+		if f.Stops {
+			level = levelFail
+		}
+		d.add(level, "altered by hand: "+f.Text, f.Remedy)
+	}
+	switch {
+	case altered != nil:
+		return d.found
+	case err != nil:
 		hint := jobs.DatabaseHint(err)
 		if db.Kind(err) == db.KindSetup {
 			hint = "the tables or the user's rights are missing: a DBA runs the statements that outboxd migrate --print shows"
@@ -178,7 +193,9 @@ func lookAtDatabase(ctx context.Context, s jobs.Schema, now func() time.Time) []
 		d.add(levelFail, err.Error(), hint)
 		return d.found
 	}
-	d.add(levelOK, "the tables fit this program", "")
+	if len(faults) == 0 {
+		d.add(levelOK, "the tables fit this program", "")
+	}
 	d.rights()
 	return d.found
 }
@@ -273,6 +290,7 @@ var probes = map[db.Part][]probe{
 		{"outbox_lane", "DELETE", "DELETE FROM {t} WHERE 1 = 0"},
 		{"outbox_key", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
 		{"outbox_purged", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
+		{"outbox_status", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
 	},
 	db.BucketPart: {
 		{"outbox_bucket", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},

@@ -141,6 +141,9 @@ func printTroubles(w io.Writer, r jobs.StatusReply) {
 			if h := d.Companies[c.Company]; h.Down != "" && c.Up {
 				fmt.Fprintf(w, "\nCompany %s has stood still since %s: %s\n", clean(c.Company), clock(h.Since), clean(h.Down))
 			}
+			if h := d.Companies[c.Company]; h.Altered != "" {
+				fmt.Fprintf(w, "\nThe tables of company %s were altered:\n%s\n", clean(c.Company), indented(h.Altered))
+			}
 		}
 	}
 	for _, c := range r.Companies {

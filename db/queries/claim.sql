@@ -70,3 +70,7 @@ FROM {db}.outbox_purged WHERE outbox_id IN ({ids})
 -- Values: lease in seconds, ids, pairs of id and token.
 UPDATE {db}.outbox SET lease_until = TIMESTAMPADD(SECOND, ?, UTC_TIMESTAMP(6))
 WHERE id IN ({ids}) AND (id, lease_token) IN ({pairs}) AND state = 'sending'
+
+-- name: write-probe
+-- Touches no row: a server that takes no writes says so all the same.
+UPDATE {db}.outbox SET held = held WHERE id = 0
