@@ -228,30 +228,6 @@ func (s *Store) take(ctx context.Context, ids []uint64, token, domain string) er
 	return nil
 }
 
-// refuse fails a queued row that breaks a rule of the table, and mends what breaks it: the server would not take the row
-// back otherwise. What stood in headers goes into last_error.
-func (s *Store) refuse(ctx context.Context, id uint64, why string) error {
-	return s.exec(ctx, "refuse a row", s.sql.text("refuse"), "headers must be JSON and priority 1 to 5; the row was inserted with the table's rules switched off ("+why+"). headers: ", id)
-}
-
-// RefuseMisfits fails rows whose priority no claim would ever look for, and returns how many.
-func (s *Store) RefuseMisfits(ctx context.Context, routes []Route) (int, error) {
-	n := 0
-	for _, r := range routes {
-		ids, err := selectAll[uint64](ctx, s.pool.db, s.sql.text("misfits"), r.Hash)
-		if err != nil {
-			return n, fmt.Errorf("look for wrong priorities in %s: %w", s.database, err)
-		}
-		for _, id := range ids {
-			if err := s.refuse(ctx, id, "priority"); err != nil {
-				return n, err
-			}
-			n++
-		}
-	}
-	return n, nil
-}
-
 type claimedRow struct {
 	ID         uint64         `db:"id"`
 	Recipients string         `db:"recipients"`

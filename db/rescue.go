@@ -215,9 +215,68 @@ func (s *Store) Expire(ctx context.Context, c ExpireCursor) (next ExpireCursor, 
 	for i, f := range found {
 		ids[i] = f.ID
 	}
-	if expired, err = s.pool.write(ctx, s.sql.list("expire", len(ids)), idArgs(ids)...); err != nil {
+	some, err := selectAll[uint64](ctx, s.pool.db, s.sql.list("expire-some", len(ids)), idArgs(ids)...)
+	for _, id := range some {
+		if err == nil {
+			err = s.expireRest(ctx, id)
+		}
+	}
+	if err == nil {
+		expired, err = s.pool.write(ctx, s.sql.list("expire", len(ids)), idArgs(ids)...)
+	}
+	if err != nil {
 		return c, 0, false, fmt.Errorf("expire rows of %s: %w", s.database, err)
 	}
+	expired += int64(len(some))
 	last := found[len(found)-1]
 	return ExpireCursor{last.At, last.ID}, expired, len(found) < expireBatch, nil
+}
+
+// ErrExpired is the reason of a row, or a recipient, that was not reached in time.
+const ErrExpired = "expires_at passed before the mail could be sent"
+
+// ExpireRest gives the recipients that are still open their end, and tells how the row ends: expired when nobody has it,
+// else as those say that have, or may have it.
+func ExpireRest(known []Recipient) (rest []Recipient, end State, reason string) {
+	all := slices.Clone(known)
+	had := 0
+	for i := range all {
+		switch all[i].State {
+		case RecipientAccepted, RecipientUncertain:
+			had++
+		case RecipientOpen, RecipientSending:
+			all[i].State, all[i].LastError = RecipientFailed, ErrExpired
+			rest = append(rest, all[i])
+		}
+	}
+	if had == 0 {
+		return nil, Expired, ErrExpired
+	}
+	return rest, Together(all, Expired), fmt.Sprintf("expires_at passed before %d of %d recipients could be reached; outbox_recipient says who", len(rest), len(all))
+}
+
+// expireRest ends a waiting row of which some recipients have it.
+func (s *Store) expireRest(ctx context.Context, id uint64) error {
+	return s.pool.tx(ctx, func(tx *sqlx.Tx) error {
+		if _, err := s.lock(ctx, tx, []uint64{id}); err != nil {
+			return err
+		}
+		known, err := s.recipientsIn(ctx, tx, []uint64{id})
+		if err != nil {
+			return err
+		}
+		rest, end, reason := ExpireRest(known[id])
+		r, err := tx.ExecContext(ctx, s.sql.text("expire-one"), end, reason, id)
+		if err != nil {
+			return err
+		}
+		if n, err := r.RowsAffected(); err != nil || n == 0 {
+			return err // somebody was faster
+		}
+		var rows []recipientRow
+		for _, one := range rest {
+			rows = append(rows, recipientRow{id, one})
+		}
+		return s.writeRecipients(ctx, tx, rows)
+	})
 }

@@ -39,6 +39,7 @@ type company struct {
 	quiet   map[string]bool     // domains that wait: what is still in flight to them is no news
 	stirred time.Time           // when rows were last seen waiting or under way
 	outage  *outage             // of its database
+	looked  uint64              // up to where rows were looked through for such without a state; housekeeping's alone
 	shape   shape               // of its tables
 }
 
@@ -193,6 +194,9 @@ func (c *company) keep(ctx context.Context, chores, idle bool, n int, cursor db.
 	if chores && !idle {
 		c.refuseMisfits(ctx)
 	}
+	if chores {
+		c.endStateless(ctx)
+	}
 	if chores && n/choresEvery%(purgeUsageEvery/choresEvery) == 0 {
 		c.purgeUsage(ctx)
 	}
@@ -303,22 +307,6 @@ func (c *company) checkUncertain(ctx context.Context) {
 	c.e.alerts.start(key, fmt.Sprintf("company %s: it is not known whether a mail went out", c.name),
 		fmt.Sprintf("A connection broke after a mail of company %s was handed over and before the server answered.\noutboxd does not send it again by itself. See:\n\n  outboxd queue list --company %s --state uncertain\n\nAsk the recipient or look into the server's log, then say what happened: outboxd queue settle, or outboxd queue retry.",
 			c.name, c.name))
-}
-
-// refuseMisfits fails rows that no claim looks for: their priority is none.
-func (c *company) refuseMisfits(ctx context.Context) {
-	routes, err := c.place.Store.Routes(ctx, 0, -1, routesAtOnce)
-	if err != nil {
-		c.report(err)
-		return
-	}
-	n, err := c.place.Store.RefuseMisfits(ctx, routes)
-	if n > 0 {
-		c.log.Warn(eventFailed, zap.Int("rows", n), zap.String("reason", "priority is not 1 to 5"))
-	}
-	if err != nil {
-		c.report(err)
-	}
 }
 
 // settle writes an outcome, however long the database is away: only the end of the process gives up. Then the lease runs

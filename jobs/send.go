@@ -231,7 +231,8 @@ func (f *feeder) try(work context.Context, row db.Row, s *sender, endTurn func()
 		return back("", 0) // the stop came while it was being taken
 	}
 	if row.Expired {
-		return db.Settlement{Lease: row.Lease, Change: db.Change{State: db.Expired, Verdict: true, LastError: "expires_at passed before the mail could be sent"}}
+		rest, end, reason := db.ExpireRest(row.Known)
+		return db.Settlement{Lease: row.Lease, Change: db.Change{State: end, Verdict: true, LastError: reason}, Recipients: rest}
 	}
 	if row.Spent != nil {
 		return db.Settlement{Lease: row.Lease, Change: refuseSpent(row.Spent)}

@@ -74,3 +74,15 @@ WHERE id IN ({ids}) AND (id, lease_token) IN ({pairs}) AND state = 'sending'
 -- name: write-probe
 -- Touches no row: a server that takes no writes says so all the same.
 UPDATE {db}.outbox SET held = held WHERE id = 0
+
+-- name: newest
+SELECT COALESCE(MAX(id), 0) FROM {db}.outbox
+
+-- name: stateless
+-- Among the rows behind a number, in a bounded look: the last one seen, and the first that has no state. Values: id, limit.
+SELECT COALESCE(MAX(id), 0) AS seen, COALESCE(MIN(IF(state = '', id, NULL)), 0) AS first
+FROM (SELECT id, state FROM {db}.outbox WHERE id > ? ORDER BY id LIMIT ?) n
+
+-- name: end-stateless
+-- Values: error, first id, last id.
+UPDATE {db}.outbox SET state = 'failed', last_error = ? WHERE id BETWEEN ? AND ? AND state = ''

@@ -31,10 +31,10 @@ SELECT id, COALESCE(lease_token, '') AS lease_token, state, held, claims, attemp
 FROM {db}.outbox WHERE id IN ({ids}) ORDER BY id FOR UPDATE
 
 -- name: settle
--- Values: state, held, lane, attempts added, claims taken off, whether to wait, wait in µs, account, whether sent,
+-- A hold by hand that came while the row was being sent stays. Values: state, whether to hold, lane, attempts added, claims taken off, whether to wait, wait in µs, account, whether sent,
 -- code, enhanced, error, ids, pairs, state.
 UPDATE {db}.outbox
-SET state = ?, held = ?, lane = ?, lease_until = NULL, attempts = attempts + ?, claims = claims - ?,
+SET state = ?, held = IF(?, 1, held), lane = ?, lease_until = NULL, attempts = attempts + ?, claims = claims - ?,
     available_at = IF(?, TIMESTAMPADD(MICROSECOND, ?, UTC_TIMESTAMP(6)), available_at),
     sent_via = COALESCE(?, sent_via), sent_at = IF(?, COALESCE(sent_at, UTC_TIMESTAMP(6)), sent_at),
     smtp_code = ?, smtp_enhanced = ?, last_error = ?
@@ -62,3 +62,12 @@ ORDER BY expires_at, id LIMIT ?
 -- name: expire
 UPDATE {db}.outbox SET state = 'expired', last_error = 'expires_at passed before the mail could be sent'
 WHERE id IN ({ids}) AND state = 'queued' AND expires_at <= UTC_TIMESTAMP(6)
+
+-- name: expire-some
+-- Rows of which some recipients have it, or may have it. Values: ids.
+SELECT DISTINCT r.outbox_id FROM {db}.outbox_recipient r JOIN {db}.outbox o ON o.id = r.outbox_id
+WHERE r.outbox_id IN ({ids}) AND r.state IN ('accepted', 'uncertain') AND o.state = 'queued' AND o.expires_at <= UTC_TIMESTAMP(6)
+
+-- name: expire-one
+-- Values: state, error, id.
+UPDATE {db}.outbox SET state = ?, last_error = ? WHERE id = ? AND state = 'queued' AND expires_at <= UTC_TIMESTAMP(6)
