@@ -27,6 +27,8 @@ type account struct {
 	fingerprint string // of all this: a reload keeps an account that is the same
 
 	senders chan *sender  // those that are free
+	line    *line         // who waits for them
+	making  chan struct{} // holds the one who sees to the next permit; of a limited account also the turn to ask for a slot
 	pace    *pace         // of a limited account
 	sender  string        // its own sender's address
 	domain  string        // and domain, for Message-IDs
@@ -59,7 +61,7 @@ const (
 func newAccount(conf *jobfile.Account, smtp smtpout.Config, buckets *db.Buckets, log *zap.Logger, alerts *alerter) *account {
 	a := &account{conf: conf, smtp: smtp, bucket: accountBucket(conf), buckets: buckets, alerts: alerts,
 		log: log.With(zap.String("account", conf.Name)), senders: make(chan *sender, conf.Connections), pace: newPace(),
-		dials: rate.NewLimiter(rate.Limit(2*conf.Connections), conf.Connections), resumed: make(chan struct{})}
+		line: newLine(conf.Connections), making: make(chan struct{}, 1), dials: rate.NewLimiter(rate.Limit(2*conf.Connections), conf.Connections), resumed: make(chan struct{})}
 	if own, err := mail.ParseAddress(conf.From); err == nil {
 		a.sender, a.domain = own.Addr(), own.Host
 	}
@@ -74,46 +76,44 @@ func (a *account) limited() bool { return len(a.bucket.Windows) > 0 }
 // permit is the right to send: on a limited account one mail and the turn to ask for its slot.
 type permit struct {
 	account *account
+	who     asker
 	senders []*sender
 	turn    bool
 }
 
-// acquire waits until the account is well and due and a sender is free, in the order of arrival: companies that share
-// the account share it fairly. An unlimited account gives up to want senders.
-func (a *account) acquire(ctx context.Context, want int) (*permit, error) {
-	p := &permit{account: a}
-	if a.limited() {
-		if err := a.pace.enter(ctx); err != nil {
-			return nil, err
-		}
-		p.turn, want = true, 1
-	}
+// prepare waits until the account is well and due and a sender is free.
+func (a *account) prepare(ctx context.Context) (*permit, error) {
 	for {
+		if a.limited() {
+			if err := a.pace.wait(ctx); err != nil {
+				return nil, err
+			}
+		}
 		if err := a.awaitHealth(ctx); err != nil {
-			p.release()
 			return nil, err
 		}
 		select {
 		case s := <-a.senders:
-			p.senders = append(p.senders, s)
+			if a.pauseLeft() <= 0 && (!a.limited() || time.Until(a.pace.due()) <= 0) {
+				return &permit{account: a, senders: []*sender{s}, turn: a.limited()}, nil
+			}
+			a.free(s) // it fell ill, or another mail had the slot, while we waited for the sender
 		case <-ctx.Done():
-			p.release()
 			return nil, ctx.Err()
 		}
-		if a.pauseLeft() <= 0 {
-			break
-		}
-		p.release1() // it fell ill while we waited for the sender
 	}
-	for len(p.senders) < want {
+}
+
+// addFree adds senders that are free now until there are n.
+func (p *permit) addFree(n int) {
+	for len(p.senders) < n {
 		select {
-		case s := <-a.senders:
+		case s := <-p.account.senders:
 			p.senders = append(p.senders, s)
 		default:
-			return p, nil
+			return
 		}
 	}
-	return p, nil
 }
 
 // take gives the caller one of the permit's senders.
@@ -123,13 +123,17 @@ func (p *permit) take() *sender {
 	return s
 }
 
-func (p *permit) release1() { p.account.free(p.take()) }
+// release1 returns a sender that was not used.
+func (p *permit) release1() {
+	p.account.free(p.take())
+	p.account.line.unused(p.who)
+}
 
 // endTurn lets the next mail ask for its slot.
 func (p *permit) endTurn() {
 	if p.turn {
 		p.turn = false
-		p.account.pace.leave()
+		<-p.account.making
 	}
 }
 

@@ -178,7 +178,9 @@ func (a *account) sendAlert(ctx context.Context, to []string, subject, text stri
 	if d.Message, err = compose.Build(m); err != nil {
 		return err
 	}
-	p, err := a.acquire(ctx, 1)
+	a.line.work(alertAsker)
+	defer a.line.rest(alertAsker)
+	p, err := a.acquire(ctx, alertAsker, 1)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 type feeder struct {
 	r      *runner
 	a      *account
+	who    asker
 	log    *zap.Logger
 	hold   time.Duration // how long after its take a slot is good
 	asking chan struct{} // of a limited job: holds the mail that asks for its slot
@@ -45,7 +46,7 @@ const (
 )
 
 func newFeeder(r *runner, a *account) *feeder {
-	f := &feeder{r: r, a: a, log: r.log.With(zap.String("account", a.conf.Name)), hold: a.bucket.Hold(),
+	f := &feeder{r: r, a: a, who: newAsker(r.c.place.Company, r.job), log: r.log.With(zap.String("account", a.conf.Name)), hold: a.bucket.Hold(),
 		probed: map[uint32]int{}, asking: make(chan struct{}, 1), open: make(chan struct{}, (openPerSender+1)*a.conf.Connections)}
 	if r.limited() {
 		f.hold = min(f.hold, r.bucket.Hold())
@@ -82,20 +83,27 @@ func (f *feeder) hint(ids []uint64) {
 // run sends as long as there is something due.
 func (f *feeder) run(stop context.Context) {
 	for f.again(stop) {
-		for more := true; more && stop.Err() == nil; {
-			var err error
-			more, err = f.turn(stop)
-			var refused *smtpout.Error
-			var limits *limitsError
-			switch {
-			case err == nil, errors.Is(err, errPaused), errors.As(err, &refused):
-				continue // the account's pause is waited for
-			case errors.As(err, &limits):
-			default:
-				f.r.c.report(err)
-			}
-			more = false
+		f.a.line.work(f.who)
+		f.drain(stop)
+		f.a.line.rest(f.who)
+	}
+}
+
+// drain sends until nothing is due any more.
+func (f *feeder) drain(stop context.Context) {
+	for more := true; more && stop.Err() == nil; {
+		var err error
+		more, err = f.turn(stop)
+		var refused *smtpout.Error
+		var limits *limitsError
+		switch {
+		case err == nil, errors.Is(err, errPaused), errors.As(err, &refused):
+			continue // the account's pause is waited for
+		case errors.As(err, &limits):
+		default:
+			f.r.c.report(err)
 		}
+		more = false
 	}
 }
 
@@ -121,7 +129,7 @@ func (f *feeder) turn(stop context.Context) (more bool, err error) {
 // permit waits until the account and the job are both due, and keeps neither from others while it waits for the other.
 func (f *feeder) permit(stop context.Context) (*permit, error) {
 	if !f.r.limited() {
-		return f.a.acquire(stop, f.a.conf.Connections)
+		return f.a.acquire(stop, f.who, f.a.conf.Connections)
 	}
 	select {
 	case f.asking <- struct{}{}:
@@ -132,7 +140,7 @@ func (f *feeder) permit(stop context.Context) (*permit, error) {
 		err := f.r.pace.wait(stop)
 		var p *permit
 		if err == nil {
-			p, err = f.a.acquire(stop, 1)
+			p, err = f.a.acquire(stop, f.who, 1)
 		}
 		if err != nil {
 			f.decided()

@@ -25,42 +25,6 @@ func TestP4_IllAccountDelaysNobody(t *testing.T) {
 	beta.await("100", `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'queued' AND claims = 0`)
 }
 
-// order is the place of each recipient's first letter in the order of arrival.
-func (s *site) order() string {
-	var text strings.Builder
-	for _, m := range s.smtp.Messages() {
-		text.WriteByte(m.To[0][0])
-	}
-	return text.String()
-}
-
-func TestP4_PriorityOneOvertakes(t *testing.T) {
-	s := newSite(t)
-	hold, open := s.gate()
-	first := s.smtp.On(smtptest.Rule{Step: smtptest.StepDot, Times: 1, Do: smtptest.Action{Wait: hold}})
-	s.mails(50)
-	s.start(s.file("  main: "+s.account(unlimited+", connections: 1"), ""), "one")
-	reached(t, first)
-	s.db.Exec(t, `INSERT INTO {db}.outbox (recipients, priority) VALUES ('urgent@kunde.example', 1)`)
-	open()
-	s.messages(51)
-	if order := s.order(); !strings.HasPrefix(order, "ru") && !strings.HasPrefix(order, "rru") {
-		t.Errorf("the mails came as %s", order)
-	}
-}
-
-func TestP4_LowPrioritiesAdvance(t *testing.T) {
-	s := newSite(t)
-	s.db.Exec(t, `INSERT INTO {db}.outbox (recipients, priority) VALUES ('low@kunde.example', 5)`)
-	s.db.Exec(t, `UPDATE {db}.outbox SET available_at = available_at - INTERVAL 1 MINUTE`)
-	s.mails(60)
-	s.start(s.file("  main: "+s.account(unlimited+", connections: 1"), ""), "one")
-	s.messages(61)
-	if at := strings.Index(s.order(), "l"); at > 12 {
-		t.Errorf("the mail of low priority came as number %d", at+1)
-	}
-}
-
 func TestP4_ThrottledDomainWaitsInALane(t *testing.T) {
 	s := newSite(t)
 	const busy = "450 4.2.1 The user you are trying to contact is receiving mail at a rate that prevents additional messages from being delivered"

@@ -6,33 +6,14 @@ import (
 	"time"
 )
 
-// pace lets one mail at a time ask for its slot, in the order of arrival, and not before the next slot is due. It only
-// spares the bucket vain questions: the bucket decides.
+// pace tells when the next slot is due. It only spares the bucket vain questions: the bucket decides.
 type pace struct {
-	turn chan struct{} // holds the one whose turn it is
-
 	mu      sync.Mutex
 	notYet  time.Time
 	changed chan struct{} // closed when notYet moves
 }
 
-func newPace() *pace {
-	return &pace{turn: make(chan struct{}, 1), changed: make(chan struct{})}
-}
-
-// enter waits for the turn and for the time. After nil the caller owes a leave.
-func (p *pace) enter(ctx context.Context) error {
-	select {
-	case p.turn <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	if err := p.wait(ctx); err != nil {
-		p.leave()
-		return err
-	}
-	return nil
-}
+func newPace() *pace { return &pace{changed: make(chan struct{})} }
 
 // wait returns when the time has come, however often it is moved meanwhile.
 func (p *pace) wait(ctx context.Context) error {
@@ -46,9 +27,6 @@ func (p *pace) wait(ctx context.Context) error {
 		sleepUnless(ctx, left, changed)
 	}
 }
-
-// leave gives the turn to the next.
-func (p *pace) leave() { <-p.turn }
 
 // next sets when the next mail may ask.
 func (p *pace) next(t time.Time) {

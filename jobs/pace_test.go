@@ -8,50 +8,13 @@ import (
 	"time"
 )
 
-func TestPaceIsFairAndPunctual(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := newPace()
-		start := time.Now()
-		p.next(start.Add(time.Minute))
-		type entry struct {
-			who int
-			at  time.Duration
-		}
-		entries := make(chan entry, 10)
-		for who := range 3 {
-			go func() {
-				for range 2 {
-					if p.enter(t.Context()) != nil {
-						return
-					}
-					entries <- entry{who, time.Since(start)}
-					p.next(time.Now().Add(time.Second))
-					p.leave()
-				}
-			}()
-			synctest.Wait() // so that they arrive in order
-		}
-		var who []int
-		for i := range 6 {
-			e := <-entries
-			who = append(who, e.who)
-			if want := time.Minute + time.Duration(i)*time.Second; e.at != want {
-				t.Errorf("entry %d after %s, want %s", i, e.at, want)
-			}
-		}
-		if !slices.Equal(who, []int{0, 1, 2, 0, 1, 2}) {
-			t.Errorf("in the order %v", who)
-		}
-	})
-}
-
 func TestPaceMoves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPace()
 		start := time.Now()
 		p.next(start.Add(time.Hour))
 		entered := make(chan error, 1)
-		go func() { entered <- p.enter(t.Context()) }()
+		go func() { entered <- p.wait(t.Context()) }()
 		synctest.Wait()
 		p.next(start.Add(2 * time.Hour))
 		synctest.Wait()
@@ -70,20 +33,12 @@ func TestPaceStops(t *testing.T) {
 		p := newPace()
 		p.next(time.Now().Add(time.Hour))
 		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan error, 2)
-		for range 2 { // one waits for the time, one for its turn
-			go func() { ended <- p.enter(ctx) }()
-		}
+		ended := make(chan error, 1)
+		go func() { ended <- p.wait(ctx) }()
 		synctest.Wait()
 		cancel()
-		for range 2 {
-			if err := <-ended; err == nil {
-				t.Error("entered although the wait was stopped")
-			}
-		}
-		p.next(time.Now())
-		if err := p.enter(t.Context()); err != nil {
-			t.Errorf("the turn is lost: %v", err)
+		if err := <-ended; err == nil {
+			t.Error("it was due although the wait was stopped")
 		}
 	})
 }

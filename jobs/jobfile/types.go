@@ -150,6 +150,7 @@ type Company struct {
 	Timezone *time.Location `key:"timezone" default:"UTC" is:"time zone" doc:"The company's time zone, by its name in the IANA database." eg:"timezone: Europe/Bratislava"`
 	Accounts []string       `key:"accounts" is:"list of account names" otherwise:"every account this company may use" doc:"Its accounts, in order of preference." eg:"accounts: [invoices, system]"`
 	Divert   string         `key:"divert" is:"bare address" otherwise:"mails go to their recipients" doc:"Every mail of the company goes to this address and to nobody else: for a copy to test with. The header fields X-Outboxd-To, -Cc, -Bcc and -Reply-To say where it would have gone." eg:"divert: test@acme.example"`
+	Weight   int            `key:"weight" default:"1" range:"1..100" doc:"Its share of an account that several companies use at the same time: with 3 it gets three mails for each one of a company with 1. What a company does not use the others get." eg:"weight: 3"`
 	Jobs     Jobs           `key:"jobs" otherwise:"none: nothing is sent" doc:"Its jobs, by name. A job's name is its identity." eg:"jobs: {send: {kind: deliver}}"`
 }
 
