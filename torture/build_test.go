@@ -19,31 +19,31 @@ type edit struct {
 // build makes the daemon with the edits, with the race detector where the tests have it, and returns its path.
 func build(t testing.TB, edits []edit) string {
 	t.Helper()
-	root, err := filepath.Abs("..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	args := []string{"build", "-o", filepath.Join(dir, "outboxd")}
+	program := filepath.Join(t.TempDir(), "outboxd")
+	args := []string{"build", "-o", program}
 	if raced {
 		args = append(args, "-race")
 	}
 	if len(edits) > 0 {
-		args = append(args, "-overlay", overlay(t, root, dir, edits))
+		args = append(args, "-overlay", overlay(t, edits))
 	}
 	cmd := exec.Command("go", append(args, "./cmd/outboxd")...)
-	cmd.Dir = root
+	cmd.Dir = ".."
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build outboxd: %v\n%s", err, out)
 	}
-	return filepath.Join(dir, "outboxd")
+	return program
 }
 
 // overlay writes the edited copies and returns the file that names them. An edit whose text is not there any more fails the
 // test: whoever changed the code says anew how to break it.
-func overlay(t testing.TB, root, dir string, edits []edit) string {
+func overlay(t testing.TB, edits []edit) string {
 	t.Helper()
-	texts := map[string]string{}
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, texts := t.TempDir(), map[string]string{}
 	for _, e := range edits {
 		path := filepath.Join(root, e.file)
 		text, edited := texts[path]

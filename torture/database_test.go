@@ -45,15 +45,24 @@ func (s *site) troubleDatabase(ctx context.Context, rng *rand.Rand) {
 			if ctx.Err() != nil {
 				return
 			}
-			// What has begun is also ended: the context bounds only waiting.
-			if err := troubles[i].make(s, context.WithoutCancel(ctx), rng); err != nil {
-				s.tally.add("database: " + troubles[i].name + ", in vain")
-				s.t.Logf("database: %s: %v", troubles[i].name, err)
-				continue
-			}
-			s.tally.add("database: " + troubles[i].name)
+			s.trouble(context.WithoutCancel(ctx), rng, troubles[i])
 		}
 	}
+}
+
+// trouble brings one trouble and sees that the database is there afterwards. MariaDB does not survive each of them.
+func (s *site) trouble(ctx context.Context, rng *rand.Rand, trouble trouble) {
+	err := trouble.make(s, ctx, rng)
+	if s.server.Ended() {
+		s.tally.add("database: crashed while " + trouble.name)
+		err = errors.Join(err, s.restartWith())
+	}
+	if err != nil {
+		s.tally.add("database: " + trouble.name + ", in vain")
+		s.t.Logf("database: %s: %v", trouble.name, err)
+		return
+	}
+	s.tally.add("database: " + trouble.name)
 }
 
 // lasts is how long a trouble lasts: a random time, shorter in a short run.
@@ -90,7 +99,7 @@ func (s *site) useConnections(ctx context.Context, rng *rand.Rand) error {
 	if err := s.exec(ctx, `SET GLOBAL max_connections = 20`); err != nil {
 		return err
 	}
-	pool := s.sessions(db.SenderUser(s.db.Name), secret)
+	pool := s.sessions(db.SenderUser(s.db.Name), secret, s.server.Port)
 	var hogs []*sql.Conn
 	defer func() {
 		for _, c := range hogs {
@@ -228,7 +237,7 @@ func (s *site) fillDisk(ctx context.Context, rng *rand.Rand) error {
 	if !ok {
 		return errors.New("the tablespace's size is not known")
 	}
-	if err := s.exec(ctx, `CREATE TABLE IF NOT EXISTS {db}.filler (a LONGBLOB) ENGINE=InnoDB`); err != nil {
+	if err := s.exec(ctx, `CREATE TABLE IF NOT EXISTS {db}.filler (a VARCHAR(7000) CHARACTER SET latin1) ENGINE=InnoDB`); err != nil {
 		return err
 	}
 	if err := s.restartWith(fmt.Sprintf("--innodb-data-file-path=%s:max:%dM", roomy, megabytes+1)); err != nil {
@@ -250,11 +259,11 @@ func (s *site) restartWith(more ...string) error {
 func (s *site) fill(ctx context.Context, rng *rand.Rand) error {
 	full := false
 	for end := time.Now().Add(s.lasts(rng, time.Second, 3*time.Second)); time.Now().Before(end); {
-		for size := 1 << 20; size > 1<<10; size /= 2 {
-			for range 64 {
-				err := s.exec(ctx, `INSERT INTO {db}.filler VALUES (REPEAT('x', ?))`, size)
+		for rows := 64; rows > 0; rows /= 4 {
+			for {
+				err := s.exec(ctx, `INSERT INTO {db}.filler SELECT REPEAT('x', 7000) FROM {db}.seq_1_to_1000 LIMIT ?`, rows)
 				var my *mysql.MySQLError
-				if full = full || errors.As(err, &my) && my.Number == 1114; err != nil {
+				if full = full || errors.As(err, &my) && my.Number == 1114; err != nil || time.Now().After(end) {
 					break
 				}
 			}

@@ -3,6 +3,7 @@ package torture
 import (
 	"context"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -76,9 +77,13 @@ func (s *site) restartAll() {
 
 // stopAll ends every daemon in order: what is in flight comes to its end first.
 func (s *site) stopAll() {
+	var all sync.WaitGroup
 	for _, d := range s.daemons {
-		if err := d.stop(); err != nil {
-			s.tally.breaks("ended", d.name+" did not stop in order: "+err.Error()+"\n"+d.tail())
-		}
+		all.Go(func() {
+			if err := d.stop(); err != nil {
+				s.tally.breaks("ended", d.name+" did not stop in order: "+err.Error()+"\n"+d.tail())
+			}
+		})
 	}
+	all.Wait()
 }

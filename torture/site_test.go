@@ -26,6 +26,7 @@ type site struct {
 	server  *dbtest.Server
 	db      *dbtest.Database
 	root    *sql.DB // the harness's sessions: straight to the database, and past its read_only
+	client  *sql.DB // a customer's program: by the same way as the daemons
 	link    *link   // the daemons' way to the database
 	smtp    *smtptest.Server
 	bad     *misbehaviour
@@ -53,9 +54,10 @@ func newSite(t testing.TB, p plan, binary string) *site {
 	s := &site{t: t, plan: p, binary: binary, ledger: newLedger(), tally: newTally(), post: &post{begun: time.Now()}, dir: t.TempDir()}
 	s.server = dbtest.Own(t, dbtest.Options{Flags: flags})
 	s.db = dbtest.On(t, s.server.Server)
-	s.root = s.sessions("root", "")
+	s.root = s.sessions("root", "", s.server.Port)
 	s.grant()
 	s.link = newLink(t, net.JoinHostPort(s.server.Host, strconv.Itoa(s.server.Port)))
+	s.client = s.sessions(db.SenderUser(s.db.Name), secret, s.link.port())
 	s.bad = &misbehaviour{plan: p, ledger: s.ledger, tally: s.tally, done: make(chan struct{}), times: map[string]uint64{}}
 	s.smtp = smtptest.New(t, smtptest.NullSink(), smtptest.OnMessage(s.ledger.accept), smtptest.Decide(s.bad.decide),
 		smtptest.Users(map[string]string{"u1": secret, "u2": secret, "u3": secret, "u4": secret}))
@@ -67,11 +69,11 @@ func newSite(t testing.TB, p plan, binary string) *site {
 	return s
 }
 
-// sessions opens the database for the harness itself, straight.
-func (s *site) sessions(user, password string) *sql.DB {
+// sessions opens the database for the harness itself.
+func (s *site) sessions(user, password string, port int) *sql.DB {
 	s.t.Helper()
 	c := mysql.NewConfig()
-	c.User, c.Passwd, c.Net, c.Addr = user, password, "tcp", net.JoinHostPort(s.server.Host, strconv.Itoa(s.server.Port))
+	c.User, c.Passwd, c.Net, c.Addr = user, password, "tcp", net.JoinHostPort(s.server.Host, strconv.Itoa(port))
 	c.Timeout, c.ReadTimeout, c.WriteTimeout = 2*time.Second, 20*time.Second, 20*time.Second
 	c.Logger = &mysql.NopLogger{} // lost connections are what this is about
 	connector, err := mysql.NewConnector(c)

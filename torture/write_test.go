@@ -51,7 +51,7 @@ func (w *post) count() int {
 // write inserts rows as a customer's program does, somewhat ahead of the kills, until all are inserted.
 func (s *site) write(ctx context.Context, rng *rand.Rand) {
 	for ctx.Err() == nil && s.post.count() < s.plan.rows {
-		tx, err := s.root.BeginTx(ctx, nil)
+		tx, err := s.client.BeginTx(ctx, nil)
 		if err != nil {
 			pause(ctx.Done(), 50*time.Millisecond)
 			continue

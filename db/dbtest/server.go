@@ -141,7 +141,7 @@ func (s *Server) await() error {
 
 // Kill ends the server at once, as a power cut would.
 func (s *Server) Kill() error {
-	if err := s.cmd.Process.Kill(); err != nil {
+	if err := s.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
 	<-s.ended
