@@ -7,7 +7,7 @@ DEMO          := cmd/outboxd-demo
 PREFIX        := /usr/local
 DESTDIR       :=
 
-.PHONY: help build test test-mysql torture bench fuzz lint generate demo install mariadb
+.PHONY: help build test test-mysql test-galera torture bench fuzz lint generate demo install mariadb galera
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -30,6 +30,11 @@ MINUTES := 30
 torture: mariadb ## attack whole daemons and compare ledger and table: make torture SEED=7 KILLS=1000 ROWS=100000 MINUTES=30
 	go test -count=1 -v -timeout $$(( $(MINUTES) + 20 ))m ./torture -seed $(SEED) -kills $(KILLS) -rows $(ROWS) -daemons $(DAEMONS) -minutes $(MINUTES)
 
+GALERA_TIME := 2m
+test-galera: galera ## three Galera nodes, one killed every five seconds for GALERA_TIME (2m); prints figures. As in make test-galera GALERA_TIME=10m
+	PATH="$(CURDIR)/bin/galera/usr/bin:$$PATH" go test -tags galera -count=1 -v -run 'TestGalera$$' ./db
+	PATH="$(CURDIR)/bin/galera/usr/bin:$$PATH" OUTBOXD_GALERA_TIME=$(GALERA_TIME) go test -tags galera -count=1 -v -timeout 60m -run 'TestGaleraNodesAreKilled$$' ./cmd/outboxd
+
 bench: mariadb ## measure throughput, claims, latency, many companies and memory; half an hour and 20 GB of disk (docs/performance.md)
 	go test -run '^$$' -bench 'Throughput|Latency' -benchtime 1x -timeout 30m ./jobs
 	go test -run '^$$' -bench Claim -benchtime 1x -timeout 90m ./db
@@ -47,6 +52,7 @@ fuzz: ## run every fuzz target for FUZZTIME (30s) each
 lint: ## gofmt, go vet, staticcheck, and whether generated files are fresh
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt would change: $$unformatted"; exit 1; }
 	go vet ./...
+	go vet -tags galera ./db/... ./cmd/outboxd
 	go vet -C $(DEMO) ./...
 	go run $(STATICCHECK) ./...
 	go run -C $(DEMO) $(STATICCHECK) ./...
@@ -79,4 +85,25 @@ mariadb:
 	  echo "MariaDB is missing and cannot be installed from here. Install it, then try again:"; \
 	  echo "  Debian, Ubuntu: sudo apt-get install mariadb-server-core"; \
 	  echo "  macOS:          brew install mariadb"; exit 1; \
+	fi
+
+# Of the package mariadb-server only the scripts are wanted that carry a node's data to another: installed, it starts a service.
+galera: mariadb
+	@PATH="$(CURDIR)/bin/galera/usr/bin:$$PATH:/usr/sbin"; \
+	needs="galera-4 mariadb-backup socat lsof"; sudo=; test "$$(id -u)" = 0 || sudo='sudo -n'; \
+	if ! { ls /usr/lib/galera/libgalera_smm.so /usr/lib64/galera-4/libgalera_smm.so /usr/lib/libgalera_smm.so 2>/dev/null | grep -q . && \
+	  command -v mariadb-backup && command -v socat && command -v lsof; } >/dev/null; then \
+	  if command -v apt-get >/dev/null && { test -z "$$sudo" || sudo -n true 2>/dev/null; }; then \
+	    echo "Galera is missing: installing $$needs"; $$sudo apt-get update -qq && $$sudo apt-get install -y --no-install-recommends $$needs || exit 1; \
+	  else \
+	    echo "Galera is missing and cannot be installed from here. Install it, then try again:"; \
+	    echo "  Debian, Ubuntu: sudo apt-get install $$needs"; exit 1; \
+	  fi; \
+	fi; \
+	if ! command -v wsrep_sst_mariabackup >/dev/null; then \
+	  if command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null; then \
+	    mkdir -p bin/galera && cd bin/galera && apt-get download mariadb-server && dpkg-deb -x mariadb-server_*.deb . && rm -f mariadb-server_*.deb; \
+	  else \
+	    echo "wsrep_sst_mariabackup is missing: it comes with the package of MariaDB's server"; exit 1; \
+	  fi; \
 	fi

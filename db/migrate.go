@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/jmoiron/sqlx"
 )
@@ -122,8 +121,7 @@ func Schema(database string, parts ...Part) (string, error) {
 }
 
 // Migrate applies the steps that a database lacks. Twice is harmless, and so are two at once: each statement may be
-// repeated, and a lock of the server lets one go after the other. The lock does not reach the other nodes of a cluster; there
-// the cluster itself runs one statement after the other.
+// repeated, and a lock lets one go after the other.
 func (p *Pool) Migrate(ctx context.Context, database string, parts ...Part) (applied int, err error) {
 	quoted, err := quote(database)
 	if err != nil {
@@ -134,18 +132,11 @@ func (p *Pool) Migrate(ctx context.Context, database string, parts ...Part) (app
 		return 0, fmt.Errorf("migrate %s: %w", database, err)
 	}
 	defer conn.Close()
-	lock := lockName(database)
-	var got sql.NullInt64
-	if err := conn.GetContext(ctx, &got, "SELECT GET_LOCK(?, ?)", lock, int(lockWait/time.Second)); err != nil {
-		return 0, fmt.Errorf("migrate %s: take the lock: %w", database, err)
+	unlock, err := lockMigration(ctx, conn, database, quoted)
+	if err != nil {
+		return 0, fmt.Errorf("migrate %s: %w", database, err)
 	}
-	if got.Int64 != 1 {
-		return 0, fmt.Errorf("migrate %s: another migration has been running for %s", database, lockWait)
-	}
-	defer func() {
-		_, unlock := conn.ExecContext(context.WithoutCancel(ctx), "SELECT RELEASE_LOCK(?)", lock)
-		err = errors.Join(err, unlock)
-	}()
+	defer func() { err = errors.Join(err, unlock(context.WithoutCancel(ctx))) }()
 	for _, part := range parts {
 		n, err := migratePart(ctx, conn, quoted, part)
 		applied += n
@@ -154,15 +145,6 @@ func (p *Pool) Migrate(ctx context.Context, database string, parts ...Part) (app
 		}
 	}
 	return applied, nil
-}
-
-// lockWait is shorter than the connection's ioTimeout, so that the server's answer comes first.
-const lockWait = 20 * time.Second
-
-// lockName names the lock of a database's migration. MySQL allows 64 characters; two long names may share one.
-func lockName(database string) string {
-	name := "outboxd migrate " + database
-	return name[:min(len(name), 64)]
 }
 
 func migratePart(ctx context.Context, conn *sqlx.Conn, quoted string, part Part) (applied int, err error) {
@@ -183,11 +165,7 @@ func migratePart(ctx context.Context, conn *sqlx.Conn, quoted string, part Part)
 			continue
 		}
 		for _, one := range slices.Concat(first.statements(quoted), s.statements(quoted), []string{s.done(quoted)}) {
-			err := retry(ctx, func() error {
-				_, err := conn.ExecContext(ctx, one)
-				return err
-			})
-			if err != nil {
+			if err := again(ctx, conn, one); err != nil {
 				return applied, fmt.Errorf("step %s %d, %s: %w", part, s.number, strings.SplitN(one, "\n", 2)[0], err)
 			}
 		}

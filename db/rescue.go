@@ -44,8 +44,7 @@ const (
 )
 
 // Rescue returns up to 500 rows. It looks for the mark while it holds the row's lock, so that a sender that was paused
-// either has marked already or finds its lease gone. A lock does not reach the other nodes of a cluster: so the rescue writes
-// the attempt row that the mark would write, and of the two only one passes certification.
+// either has marked already or finds its lease gone.
 func (s *Store) Rescue(ctx context.Context, r Rescue) (Rescued, error) {
 	ids, err := selectAll[uint64](ctx, s.pool.db, s.sql.text("left-behind"), r.tokens(), rescueBatch)
 	if err != nil {
@@ -90,6 +89,9 @@ func (s *Store) rescueIn(ctx context.Context, tx *sqlx.Tx, ids []uint64, r Rescu
 	if len(leases) == 0 {
 		return out, nil
 	}
+	if err := s.fence(ctx, tx, leases); err != nil {
+		return out, err
+	}
 	marked := map[Lease]bool{}
 	if err := s.readMarks(ctx, tx, leases, marked); err != nil {
 		return out, err
@@ -118,12 +120,26 @@ func (s *Store) rescueIn(ctx context.Context, tx *sqlx.Tx, ids []uint64, r Rescu
 		default:
 			out.Queued = append(out.Queued, l.ID)
 		}
-		if !marked[l] {
-			t.Attempt = &Attempt{Reply: errTakenBack}
-		}
 		batch = append(batch, t)
 	}
 	return out, s.apply(ctx, tx, batch)
+}
+
+// fence makes the attempts that the marks would make, unmarked, and locks those that there are. A lock on the outbox row does
+// not reach the other nodes of a cluster; but of two that write the same row there only one is let through. So the marks
+// that are read after this stay all that there are.
+func (s *Store) fence(ctx context.Context, tx *sqlx.Tx, leases []Lease) error {
+	for chunk := range chunks(leases, 200) {
+		var args []any
+		for _, l := range chunk {
+			args = append(args, l.ID, l.Token, errTakenBack)
+		}
+		statement := s.sql.rows("fence", len(chunk), "(?, ?, UTC_TIMESTAMP(6), '', '', ?)")
+		if _, err := tx.ExecContext(ctx, statement, args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // afterMark is the settlement of a row whose mark was found and whose outcome was not. That is no verdict, so no attempt is

@@ -47,6 +47,11 @@ VALUES {rows}
 ON DUPLICATE KEY UPDATE finished_at = VALUES(finished_at), step = VALUES(step), verdict = VALUES(verdict),
   smtp_code = VALUES(smtp_code), smtp_enhanced = VALUES(smtp_enhanced), reply = VALUES(reply)
 
+-- name: fence
+-- A row of values an attempt that may have no mark: of this and the mark, which writes the same row, one comes first.
+INSERT INTO {db}.outbox_attempt (outbox_id, lease_token, finished_at, account, daemon, reply) VALUES {rows}
+ON DUPLICATE KEY UPDATE outbox_id = VALUES(outbox_id)
+
 -- name: left-behind
 -- Rows whose lease is over, or that an earlier life of this daemon held. Values: head of the token, limit.
 SELECT id FROM {db}.outbox

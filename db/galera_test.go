@@ -1,0 +1,222 @@
+//go:build galera
+
+package db_test
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"outboxd/db"
+	"outboxd/db/dbtest"
+)
+
+// beside is the database as another node has it.
+func beside(t testing.TB, d *dbtest.Database, n *dbtest.Node) *dbtest.Database {
+	t.Helper()
+	pool, err := db.Open(n.Server)
+	must(t, err)
+	t.Cleanup(func() { must(t, pool.Close()) })
+	store, err := pool.Store(d.Name)
+	must(t, err)
+	return &dbtest.Database{Server: n.Server, Name: d.Name, Pool: pool, Store: store}
+}
+
+// What two nodes of a cluster do to the same rows at the same time.
+func TestGalera(t *testing.T) {
+	c := dbtest.Galera(t)
+	d := dbtest.On(t, c.Nodes[0].Server)
+	e := beside(t, d, c.Nodes[1])
+	if got := d.Read(t, "SELECT CONCAT_WS(' ', @@wsrep_sync_wait, @@wsrep_on)"); got != "7 ON" {
+		t.Fatalf("sync wait and on: %s", got)
+	}
+	t.Run("rescue and mark", func(t *testing.T) { rescueAndMarkOnTwoNodes(t, d, e) })
+	t.Run("claims", func(t *testing.T) { claimsOnTwoNodes(t, d, e) })
+	t.Run("settle after a move", func(t *testing.T) { settleOnTheOtherNode(t, d, e) })
+	t.Run("bucket", func(t *testing.T) { takesOnTwoNodes(t, d, e) })
+	t.Run("migrations", func(t *testing.T) { migrationsOnTwoNodes(t, d, e) })
+	t.Run("states", func(t *testing.T) { statesOfNodes(t, c) })
+}
+
+// P2: a lock does not reach the other node, and still exactly one of them wins.
+func rescueAndMarkOnTwoNodes(t *testing.T, d, e *dbtest.Database) {
+	ctx := deadline(t)
+	const races = 300
+	insert(t, d, races, "kunde.example")
+	marked, rescued := 0, 0
+	for range races {
+		r := claimAll(t, d.Store, 1)[0]
+		e.Read(t, "SELECT COUNT(*) FROM {db}.outbox WHERE id = ? AND lease_token = ?", r.ID, r.Token) // it has come
+		start := make(chan struct{})
+		var markErr, rescueErr error
+		var got db.Rescued
+		var wait sync.WaitGroup
+		wait.Go(func() { <-start; markErr = d.Store.Mark(ctx, markOf(r.Lease)) })
+		wait.Go(func() { <-start; got, rescueErr = e.Store.Rescue(ctx, db.Rescue{Own: me.ID}) })
+		close(start)
+		wait.Wait()
+		must(t, rescueErr)
+		var lost *db.LeaseLostError
+		switch {
+		case markErr == nil && len(got.Uncertain) == 1 && len(got.Queued) == 0:
+			marked++
+		case errors.As(markErr, &lost) && len(got.Queued) == 1 && len(got.Uncertain) == 0:
+			rescued++
+		default:
+			t.Fatalf("row %d: mark %v, rescue %+v", r.ID, markErr, got)
+		}
+		d.Exec(t, "UPDATE {db}.outbox SET state = 'cancelled' WHERE id = ?", r.ID)
+	}
+	t.Logf("the mark came first %d times, the rescue %d times", marked, rescued)
+}
+
+// P2: each row goes to one of two claimers, and what they claim is settled on the node where it was claimed.
+func claimsOnTwoNodes(t *testing.T, d, e *dbtest.Database) {
+	ctx := deadline(t)
+	const many = 3000
+	insert(t, d, many, "kunde.example")
+	claim := wholeClaim(t, e.Store, 32)
+	var mu sync.Mutex
+	taken := map[uint64]int{}
+	var wait sync.WaitGroup
+	begun := time.Now()
+	for i, side := range []*dbtest.Database{d, e} {
+		claim := claim
+		claim.Instance = []db.Instance{me, other}[i]
+		wait.Go(func() {
+			for {
+				got, err := side.Store.Claim(ctx, claim)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if len(got.Rows) == 0 && !got.Missed {
+					return
+				}
+				for _, r := range got.Rows {
+					mu.Lock()
+					taken[r.ID]++
+					mu.Unlock()
+					if err := side.Store.Settle(ctx, accepted(r.Lease)); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	wait.Wait()
+	for id, n := range taken {
+		if n != 1 {
+			t.Errorf("row %d was taken %d times", id, n)
+		}
+	}
+	if got := d.Read(t, "SELECT CONCAT_WS(' ', SUM(state = 'sent'), SUM(attempts)) FROM {db}.outbox WHERE state <> 'cancelled'"); got != fmt.Sprintf("%d %[1]d", many) || len(taken) != many {
+		t.Errorf("sent and attempts: %s; taken: %d", got, len(taken))
+	}
+	t.Logf("%d rows by two claimers on two nodes in %s", many, time.Since(begun).Round(time.Millisecond))
+}
+
+// A settlement that goes to another node than its claim and mark sees both.
+func settleOnTheOtherNode(t *testing.T, d, e *dbtest.Database) {
+	ctx := deadline(t)
+	for range 200 {
+		d.Exec(t, shortest)
+		r := one(t, d.Store)
+		must(t, e.Store.Mark(ctx, markOf(r.Lease)))
+		must(t, d.Store.Settle(ctx, accepted(r.Lease)))
+	}
+}
+
+// P3: a bucket gives out no more through two nodes than through one.
+func takesOnTwoNodes(t *testing.T, d, e *dbtest.Database) {
+	ctx := deadline(t)
+	for _, windows := range [][]db.Window{{{N: 3000, Per: time.Hour}}, {{N: 50, Per: day}}, {{N: 40, Per: day, Recipients: true}}} {
+		k := []db.Bucket{{Name: fmt.Sprintf("account:%v", windows), Windows: windows, MaxRecipients: 1}}
+		var mu sync.Mutex
+		taken := 0
+		begun := time.Now()
+		var wait sync.WaitGroup
+		for i := range 8 {
+			b, err := []*dbtest.Database{d, e}[i%2].Pool.Buckets(d.Name, nil)
+			must(t, err)
+			wait.Go(func() {
+				for range 30 {
+					got, err := b.Take(ctx, k, 1)
+					if err != nil && !db.Waits(err) {
+						t.Error(err)
+					}
+					if err == nil && got.OK {
+						mu.Lock()
+						taken++
+						mu.Unlock()
+					}
+				}
+			})
+		}
+		wait.Wait()
+		w := windows[0]
+		most := w.N
+		if w.Per == time.Hour { // paced: what is due, and what may come early
+			most = int((time.Since(begun)+14*time.Second)/(w.Per/time.Duration(w.N))) + 1
+		}
+		if taken > most || taken < most/2 {
+			t.Errorf("%+v: %d taken, %d allowed", w, taken, most)
+		}
+		t.Logf("%+v: %d taken of 240 that asked, %d allowed", w, taken, most)
+	}
+}
+
+// Two migrations at once on two nodes are harmless.
+func migrationsOnTwoNodes(t *testing.T, d, e *dbtest.Database) {
+	ctx := deadline(t)
+	for range 5 {
+		d.Exec(t, "CREATE DATABASE fresh")
+		e.Read(t, "SELECT 1")
+		var wait sync.WaitGroup
+		for _, side := range []*dbtest.Database{d, e} {
+			wait.Go(func() {
+				if _, err := side.Pool.Migrate(ctx, "fresh", db.CompanyPart, db.BucketPart, db.ControlPart); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wait.Wait()
+		must(t, e.Pool.CheckSchema(ctx, "fresh", db.CompanyPart, db.BucketPart, db.ControlPart))
+		d.Exec(t, "DROP DATABASE fresh")
+	}
+}
+
+// A desynced node is passed over, and so is one that has lost its quorum; its reason is told.
+func statesOfNodes(t *testing.T, c *dbtest.Cluster) {
+	ctx := deadline(t)
+	pool, pass := clusterOf(t, c.Nodes[0].Server, c.Hosts(0)...)
+	at := func(node int) {
+		t.Helper()
+		until(t, pool, c.Nodes[node].Port)
+	}
+	at(0)
+	first, err := db.Open(c.Nodes[0].Server)
+	must(t, err)
+	defer func() { must(t, first.Close()) }()
+	must(t, first.Exec(ctx, "SET GLOBAL wsrep_desync = 1"))
+	pass(11 * time.Second)
+	at(1)
+	if got := pool.Nodes(ctx)[0]; got.Err == nil || got.Err.Error() != "wsrep_local_state is 2 (Donor/Desynced)" {
+		t.Errorf("a desynced node: %+v", got)
+	}
+	must(t, first.Exec(ctx, "SET GLOBAL wsrep_desync = 0"))
+	pass(11 * time.Second)
+	at(0)
+	if got := pool.Nodes(ctx)[0]; got.Err != nil || got.State != "Synced, Primary, 3 nodes" {
+		t.Errorf("a synced node: %+v", got)
+	}
+	// Without a quorum it refuses everything, on connections that work: the pool turns away.
+	must(t, first.Exec(ctx, "SET GLOBAL wsrep_reject_queries = 'ALL'"))
+	if err := pool.Exec(ctx, "DO 1"); !db.Waits(err) {
+		t.Errorf("a node that refuses queries: %v", err)
+	}
+	at(1)
+	must(t, first.Exec(ctx, "SET GLOBAL wsrep_reject_queries = 'NONE'"))
+}
