@@ -48,8 +48,9 @@ func Kind(err error) ErrorKind {
 	var certificate *tls.CertificateVerificationError
 	var none *NoNodeError
 	var skip *skipError
+	var archive *ArchiveError
 	switch {
-	case err == nil:
+	case err == nil, errors.As(err, &archive): // a file's trouble is not the server's, though the system's errors look alike
 		return KindOther
 	case errors.As(err, &none):
 		return none.kind()

@@ -27,6 +27,7 @@ func TestKindsOfErrors(t *testing.T) {
 		waits bool
 	}{
 		{"none", nil, KindOther, false},
+		{"a full disk of the archive", &ArchiveError{syscall.ENOSPC}, KindOther, false},
 		{"deadlock or failed certification", number(1213), KindConflict, true},
 		{"lock wait", number(1205), KindConflict, true},
 		{"NOWAIT", number(3572), KindConflict, true},

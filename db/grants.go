@@ -33,6 +33,19 @@ var daemonRights = map[Part][]right{
 	},
 }
 
+// purgeRights are what a job of kind purge does beyond that.
+var purgeRights = []right{
+	{"outbox", "DELETE"},
+	{"outbox_recipient", "DELETE"},
+	{"outbox_attempt", "DELETE"},
+	{"outbox_key", "INSERT, UPDATE"},
+	{"outbox_purged", "INSERT, UPDATE, DELETE"},
+	{"outbox_run", "SELECT, INSERT, UPDATE"},
+	{"outbox_purge", "SELECT, INSERT, UPDATE"},
+	{"outbox_purge_later", "SELECT, INSERT, UPDATE, DELETE"},
+	{"outbox_archive", "SELECT, INSERT, UPDATE"},
+}
+
 // metaRight is needed wherever there is a part.
 var metaRight = right{"outbox_meta", "SELECT"}
 
@@ -43,9 +56,9 @@ func SenderUser(database string) string { return database + "_sender" }
 
 // Grants returns the statements that give a database's two users no more rights than they need, for a DBA to run after
 // Schema: the daemon's user, and for a company the inserter (SenderUser), who sets the sender's columns and reads
-// outbox_status. Users that do not exist are made and locked; the ALTER USER lines that let them in are comments, as they
+// outbox_status. purges says that a job removes what is old, which wants further rights. Users that do not exist are made and locked; the ALTER USER lines that let them in are comments, as they
 // want passwords of the DBA's own.
-func Grants(database, daemonUser string, parts ...Part) (string, error) {
+func Grants(database, daemonUser string, purges bool, parts ...Part) (string, error) {
 	quoted, err := quote(database)
 	if err != nil {
 		return "", err
@@ -58,6 +71,9 @@ func Grants(database, daemonUser string, parts ...Part) (string, error) {
 	rights := []right{metaRight}
 	for _, part := range parts {
 		rights = append(rights, daemonRights[part]...)
+	}
+	if purges {
+		rights = append(rights, purgeRights...)
 	}
 	for _, r := range rights {
 		fmt.Fprintf(&b, "GRANT %s ON %s.%s TO %s;\n", r.verbs, quoted, r.table, user)

@@ -88,6 +88,11 @@ func (c *company) jobs(work context.Context) (all []job) {
 			all = append(all, newRunner(c, conf, work))
 		}
 	}
+	for _, conf := range c.place.Company.Jobs.Purge {
+		if c.here(conf.Name, conf.Host) {
+			all = append(all, newPurger(c, conf))
+		}
+	}
 	return all
 }
 

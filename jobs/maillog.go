@@ -27,6 +27,10 @@ const (
 	eventControlDown     = "control_down" // the control database cannot be asked for the limits
 	eventControlUp       = "control_up"
 	eventJobElsewhere    = "job_elsewhere" // the job is bound to another computer
+	eventRunStarted      = "run_started"   // of a job with a schedule
+	eventRunDone         = "run_done"
+	eventRunFailed       = "run_failed"
+	eventRunLaidDown     = "run_laid_down" // outboxd stops, or has a new jobs.yaml: whoever comes next goes on with it
 	eventReloaded        = "reloaded"
 	eventReloadFailed    = "reload_refused"
 	eventStarted         = "started"

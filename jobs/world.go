@@ -200,6 +200,7 @@ type Schema struct {
 	Username string   // as whom outboxd runs there
 	Pool     *db.Pool // nil when it comes from Schemas
 	Parts    []db.Part
+	Purges   bool // a job removes what is old, which wants further rights
 
 	login *jobfile.Login // nil: the server's own user
 }
@@ -219,6 +220,7 @@ func Schemas(file *jobfile.File) []Schema {
 	control, shared := file.Control, false
 	for _, c := range file.Companies {
 		s := newSchema("company "+c.Name, file.Server(c.Server), c.Database, c.Login, db.CompanyPart, db.BucketPart)
+		s.Purges = len(c.Jobs.Purge) > 0
 		if c.Server == control.Server && c.Database == control.Database {
 			s.Parts, shared = append(s.Parts, db.ControlPart), true
 		}

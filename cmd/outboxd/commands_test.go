@@ -229,8 +229,11 @@ func mustJSON(t *testing.T, v any) string {
 
 // Every right that db.Grants gives to the daemon is tried, and nothing else.
 func TestProbesAreTheGrants(t *testing.T) {
-	for part, list := range probes {
-		text, err := db.Grants("acme", "outboxd", part)
+	for _, c := range []struct {
+		purges bool
+		part   db.Part
+	}{{false, db.CompanyPart}, {true, db.CompanyPart}, {false, db.BucketPart}, {false, db.ControlPart}} {
+		text, err := db.Grants("acme", "outboxd", c.purges, c.part)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -245,7 +248,7 @@ func TestProbesAreTheGrants(t *testing.T) {
 			}
 		}
 		delete(granted, "outbox_meta SELECT") // the look at the schema tries it
-		for _, p := range list {
+		for _, p := range probesOf(c.purges, c.part) {
 			if !granted[p.table+" "+p.verb] {
 				t.Errorf("%s on %s is not granted", p.verb, p.table)
 			}

@@ -307,23 +307,56 @@ var probes = map[db.Part][]probe{
 	},
 }
 
+// purgeProbes are those of a company with a job of kind purge.
+var purgeProbes = []probe{
+	{"outbox", "DELETE", "DELETE FROM {t} WHERE 1 = 0"},
+	{"outbox_recipient", "DELETE", "DELETE FROM {t} WHERE 1 = 0"},
+	{"outbox_attempt", "DELETE", "DELETE FROM {t} WHERE 1 = 0"},
+	{"outbox_key", "INSERT", "INSERT INTO {t} SELECT * FROM {t} WHERE 1 = 0"},
+	{"outbox_key", "UPDATE", "UPDATE {t} SET at = at WHERE 1 = 0"},
+	{"outbox_purged", "INSERT", "INSERT INTO {t} SELECT * FROM {t} WHERE 1 = 0"},
+	{"outbox_purged", "UPDATE", "UPDATE {t} SET purged_at = purged_at WHERE 1 = 0"},
+	{"outbox_purged", "DELETE", "DELETE FROM {t} WHERE 1 = 0"},
+	{"outbox_run", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
+	{"outbox_run", "INSERT", "INSERT INTO {t} SELECT * FROM {t} WHERE 1 = 0"},
+	{"outbox_run", "UPDATE", "UPDATE {t} SET state = state WHERE 1 = 0"},
+	{"outbox_purge", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
+	{"outbox_purge", "INSERT", "INSERT INTO {t} SELECT * FROM {t} WHERE 1 = 0"},
+	{"outbox_purge", "UPDATE", "UPDATE {t} SET passed = passed WHERE 1 = 0"},
+	{"outbox_purge_later", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
+	{"outbox_purge_later", "INSERT", "INSERT INTO {t} SELECT * FROM {t} WHERE 1 = 0"},
+	{"outbox_purge_later", "UPDATE", "UPDATE {t} SET since = since WHERE 1 = 0"},
+	{"outbox_purge_later", "DELETE", "DELETE FROM {t} WHERE 1 = 0"},
+	{"outbox_archive", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
+	{"outbox_archive", "INSERT", "INSERT INTO {t} SELECT * FROM {t} WHERE 1 = 0"},
+	{"outbox_archive", "UPDATE", "UPDATE {t} SET octets = octets WHERE 1 = 0"},
+}
+
+func probesOf(purges bool, parts ...db.Part) (all []probe) {
+	for _, part := range parts {
+		all = append(all, probes[part]...)
+	}
+	if purges {
+		all = append(all, purgeProbes...)
+	}
+	return all
+}
+
 // rights tries every statement that the daemon needs a right for. The name of the database was checked by jobfile.
 func (d *database) rights() {
 	var missing, tables []string
-	for _, part := range d.Parts {
-		for _, p := range probes[part] {
-			statement := strings.ReplaceAll(p.statement, "{t}", "`"+d.Database+"`."+p.table)
-			err := d.Pool.Exec(d.ctx, statement)
-			switch {
-			case err == nil:
-			case db.NoTable(err):
-				tables = append(tables, p.table)
-			case db.Kind(err) == db.KindSetup:
-				missing = append(missing, p.verb+" on "+p.table)
-			default:
-				d.add(levelFail, fmt.Sprintf("%s on %s: %v", p.verb, p.table, err), jobs.DatabaseHint(err))
-				return
-			}
+	for _, p := range probesOf(d.Purges, d.Parts...) {
+		statement := strings.ReplaceAll(p.statement, "{t}", "`"+d.Database+"`."+p.table)
+		err := d.Pool.Exec(d.ctx, statement)
+		switch {
+		case err == nil:
+		case db.NoTable(err):
+			tables = append(tables, p.table)
+		case db.Kind(err) == db.KindSetup:
+			missing = append(missing, p.verb+" on "+p.table)
+		default:
+			d.add(levelFail, fmt.Sprintf("%s on %s: %v", p.verb, p.table, err), jobs.DatabaseHint(err))
+			return
 		}
 	}
 	if len(tables) > 0 {

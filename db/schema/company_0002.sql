@@ -5,7 +5,7 @@ CREATE TABLE IF NOT EXISTS {db}.outbox_run (
   id            BIGINT UNSIGNED NOT NULL AUTO_INCREMENT                COMMENT 'Set by the table: the run''s number',
   job           VARCHAR(63) CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'outboxd, once: the job of jobs.yaml',
   scheduled_at  DATETIME NOT NULL                                      COMMENT 'outboxd, once: the scheduled time as clocks show it in the company''s time zone; an hour that is lived through twice has one run',
-  state         VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT 'running' COMMENT 'outboxd: running, then done or failed',
+  state         VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT 'running' COMMENT 'outboxd: running, then done or failed; skipped for what is not made up for, as what lay before the job was first seen',
   daemon        VARCHAR(64) NOT NULL                                   COMMENT 'outboxd, when a daemon takes the run: the computer it runs on',
   lease_token   VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin NULL COMMENT 'outboxd, when a daemon takes the run: which daemon and which taking; kept afterwards',
   lease_until   TIMESTAMP(6) NULL DEFAULT NULL                         COMMENT 'outboxd, while state is running: until then the run belongs to the daemon of lease_token; NULL when it was laid down to be gone on with',

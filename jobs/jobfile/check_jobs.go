@@ -16,6 +16,7 @@ func (c *checker) jobs(e entry, allowed []*Account) {
 	if e.src.bad[at] {
 		return
 	}
+	c.purges(e, at)
 	if len(e.Jobs.Deliver) == 0 && e.src.sound(at) {
 		e.src.warn(e.path, "", "has no job that sends, so nothing is sent", "jobs: {send: {kind: deliver}}")
 		return
@@ -61,13 +62,18 @@ func (c *checker) deliver(e entry, path string, job *Deliver, allowed []*Account
 			e.src.wrong(at, name, "no such account", knownHint(name, names))
 		}
 	}
-	if e.src.has(path + ".host") {
-		if err := checkComputer(job.Host); err != nil {
-			e.src.wrong(path+".host", job.Host, err.Error(), "the name that the computer has for itself, as hostname prints it")
-		}
-	}
+	checkHost(e.src, path+".host", job.Host)
 	c.jobRate(e, path+".rate", job)
 	c.retry(e.src, path+".retry", job.Retry)
+}
+
+func checkHost(s *source, path, name string) {
+	if !s.has(path) {
+		return
+	}
+	if err := checkComputer(name); err != nil {
+		s.wrong(path, name, err.Error(), "the name that the computer has for itself, as hostname prints it")
+	}
 }
 
 func checkComputer(name string) error {

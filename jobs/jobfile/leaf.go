@@ -19,6 +19,7 @@ var (
 	rateType     = reflect.TypeFor[Rate]()
 	durationType = reflect.TypeFor[time.Duration]()
 	zoneType     = reflect.TypeFor[*time.Location]()
+	scheduleType = reflect.TypeFor[Schedule]()
 
 	wholeNumber = regexp.MustCompile(`^-?(0|[1-9][0-9]*)$`)
 )
@@ -29,7 +30,7 @@ func isLeaf(t reflect.Type) bool {
 	case reflect.String, reflect.Bool, reflect.Int, reflect.Int64:
 		return true
 	}
-	return t == rateType || t == zoneType
+	return t == rateType || t == zoneType || t == scheduleType
 }
 
 // preset sets the default of an absent key.
@@ -87,6 +88,8 @@ func wanted(t reflect.Type) string {
 		return "a length of time"
 	case t == zoneType:
 		return "a time zone"
+	case t == scheduleType:
+		return "a schedule"
 	case t.Kind() == reflect.Int:
 		return "a whole number"
 	case t.Kind() == reflect.Int64:
@@ -120,6 +123,10 @@ func parseLeaf(text string, t reflect.Type, tag reflect.StructTag) (reflect.Valu
 		var r Rate
 		r, err = parseRate(text)
 		v.Set(reflect.ValueOf(r))
+	case t == scheduleType:
+		var s Schedule
+		s, err = ParseSchedule(text)
+		v.Set(reflect.ValueOf(s))
 	case t == zoneType:
 		var zone *time.Location
 		zone, err = parseZone(text)

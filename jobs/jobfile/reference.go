@@ -29,6 +29,7 @@ every problem of all of them at once, with its place and a hint, without secrets
 | mails an hour | ` + "`1200/hour`" + `; for an account also ` + "`unlimited`" + ` |
 | limit | ` + "`30/minute` `500/day` `10000 recipients/day`" + ` |
 | address | ` + "`mail@acme.example` or `Acme <mail@acme.example>`" + `; a bare address has no name |
+| schedule | five fields as of cron, in quotes: minute, hour, day of month, month, day of week (0 to 6, sun to sat): ` + "`\"30 3 * * *\"` `\"0 8 1 jan,jul *\"` `\"*/10 7-18 * * mon-fri\"`" + `. Clocks are those of the company's time zone: an hour that comes twice counts once, and a time that is skipped comes at the jump |
 | secret | a reference, never the secret itself: see [secrets](#secrets) |
 `
 
@@ -82,7 +83,7 @@ func below(t reflect.Type) (inner []reflect.Type, many bool) {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	if t.Kind() != reflect.Struct || t == secretType || t == rateType || t == zoneType.Elem() {
+	if t.Kind() != reflect.Struct || t == secretType || isLeaf(t) || t == zoneType.Elem() {
 		return nil, false
 	}
 	return []reflect.Type{t}, false

@@ -163,6 +163,7 @@ type Login struct {
 // Jobs are a company's jobs, each kind in the order of the file. A name stands once over all kinds.
 type Jobs struct {
 	Deliver []*Deliver `kind:"deliver"`
+	Purge   []*Purge   `kind:"purge"`
 }
 
 // Deliver is a job that sends rows of a company's outbox.
@@ -176,6 +177,17 @@ type Deliver struct {
 	Retry       Retry         `key:"retry" otherwise:"as below" doc:"How a mail that was refused for now is tried again." eg:"retry: {attempts: 8, first: 1m, max: 4h, give_up_after: 3d}"`
 	Accounts    []string      `key:"accounts" is:"list of account names" otherwise:"all of the company" doc:"Only rows of these accounts. Two jobs of a company never take the same row." eg:"accounts: [invoices]"`
 	Priority    []int         `key:"priority" range:"1..5" is:"list of numbers" otherwise:"all" doc:"Only rows of these priorities, 1 very high to 5 very low. Two jobs of a company never take the same row." eg:"priority: [1, 2]"`
+}
+
+// Purge is a job that removes what ended long ago from a company's outbox.
+type Purge struct {
+	Name     string
+	Kind     string        `key:"kind" required:"yes" oneof:"purge" doc:"What the job does. purge removes what ended long ago. Mails that have not ended, or are uncertain, stay." eg:"kind: purge"`
+	Schedule Schedule      `key:"schedule" required:"yes" is:"schedule" doc:"When it runs. A run that was missed is made up for as soon as outboxd runs again, once." eg:"schedule: \"30 3 * * *\""`
+	Host     string        `key:"host" is:"computer name" otherwise:"any" doc:"Only on this computer." eg:"host: mail1"`
+	Bodies   time.Duration `key:"bodies" range:"1d..10000d" otherwise:"as long as the rows" doc:"How long the content of a mail is kept after it ended: body_text, body_html, headers. Hashes of it stay." eg:"bodies: 90d"`
+	Rows     time.Duration `key:"rows" range:"1d..10000d" otherwise:"for ever" doc:"How long the rows are kept after the mail ended, with recipients and tries: who, when, what the server said. Longer than bodies. Each dedupe_key stays used up." eg:"rows: 400d"`
+	Archive  string        `key:"archive" is:"path" otherwise:"none" doc:"A folder into which everything is written before it is removed: compressed JSON lines, one file a run." eg:"archive: /var/lib/outboxd/archive"`
 }
 
 // Retry says how a mail that was refused for now is tried again: pauses grow from First to Max.

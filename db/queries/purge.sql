@@ -1,0 +1,144 @@
+-- name: clock
+SELECT UTC_TIMESTAMP(6)
+
+-- name: run-last
+SELECT id, job, scheduled_at, state, COALESCE(lease_token, '') AS lease_token, contents, removed, COALESCE(last_error, '') AS last_error,
+       started_at, finished_at, state = 'running' AND (lease_until IS NULL OR lease_until <= UTC_TIMESTAMP(6)) AS free
+FROM {db}.outbox_run WHERE job = ? ORDER BY scheduled_at DESC LIMIT 1
+
+-- name: run-begin
+-- The unique key lets one daemon have it. Values: job, wall time, computer, token, lease in seconds.
+INSERT INTO {db}.outbox_run (job, scheduled_at, daemon, lease_token, lease_until)
+VALUES (?, ?, ?, ?, TIMESTAMPADD(SECOND, ?, UTC_TIMESTAMP(6)))
+
+-- name: run-skip
+-- Values: job, wall time, computer.
+INSERT INTO {db}.outbox_run (job, scheduled_at, state, daemon, finished_at) VALUES (?, ?, 'skipped', ?, UTC_TIMESTAMP(6))
+ON DUPLICATE KEY UPDATE job = job
+
+-- name: run-take
+-- Values: computer, token, lease in seconds, id, the token of before.
+UPDATE {db}.outbox_run SET daemon = ?, lease_token = ?, lease_until = TIMESTAMPADD(SECOND, ?, UTC_TIMESTAMP(6))
+WHERE id = ? AND COALESCE(lease_token, '') = ? AND state = 'running' AND (lease_until IS NULL OR lease_until <= UTC_TIMESTAMP(6))
+
+-- name: run-lock
+-- The fence of a step: no row for a lease that was lost. Values: id, token.
+SELECT id FROM {db}.outbox_run WHERE id = ? AND lease_token = ? AND state = 'running' FOR UPDATE
+
+-- name: run-step
+-- Values: lease in seconds, contents, rows, id.
+UPDATE {db}.outbox_run SET lease_until = TIMESTAMPADD(SECOND, ?, UTC_TIMESTAMP(6)), contents = contents + ?, removed = removed + ? WHERE id = ?
+
+-- name: run-lay-down
+UPDATE {db}.outbox_run SET lease_until = NULL WHERE id = ? AND lease_token = ? AND state = 'running'
+
+-- name: run-end
+-- Values: state, error, id, token.
+UPDATE {db}.outbox_run SET state = ?, last_error = ?, finished_at = UTC_TIMESTAMP(6), lease_until = NULL
+WHERE id = ? AND lease_token = ? AND state = 'running'
+
+-- name: purge-passed
+SELECT passed FROM {db}.outbox_purge WHERE pass = ?
+
+-- name: purge-pass
+INSERT INTO {db}.outbox_purge (pass, passed) VALUES (?, ?) ON DUPLICATE KEY UPDATE passed = GREATEST(passed, VALUES(passed))
+
+-- name: purge-later
+-- Rows that were passed by and may be old enough by now. Values: pass, time, time, time, id, limit.
+SELECT outbox_id AS id, since FROM {db}.outbox_purge_later
+WHERE pass = ? AND since < ? AND (since > ? OR (since = ? AND outbox_id > ?))
+ORDER BY since, outbox_id LIMIT ?
+
+-- name: purge-remember
+-- One row of values a mail.
+INSERT INTO {db}.outbox_purge_later (pass, outbox_id, since) VALUES {rows} ON DUPLICATE KEY UPDATE since = VALUES(since)
+
+-- name: purge-forget
+DELETE FROM {db}.outbox_purge_later WHERE pass = ? AND outbox_id IN ({ids})
+
+-- name: purge-window
+-- A look along the primary key. Values: id, limit.
+SELECT id, state, created_at, updated_at, size FROM {db}.outbox WHERE id > ? ORDER BY id LIMIT ?
+
+-- name: purge-again
+SELECT id, state, created_at, updated_at, size FROM {db}.outbox WHERE id IN ({ids}) ORDER BY id
+
+-- name: purge-window-tries
+-- Tries in a range, also of rows that were deleted by hand. Values: id, id, limit.
+SELECT outbox_id AS id, MAX(COALESCE(finished_at, marked_at)) AS updated_at FROM {db}.outbox_attempt
+WHERE outbox_id > ? AND outbox_id <= ? GROUP BY outbox_id ORDER BY outbox_id LIMIT ?
+
+-- name: purge-again-tries
+SELECT outbox_id AS id, MAX(COALESCE(finished_at, marked_at)) AS updated_at FROM {db}.outbox_attempt
+WHERE outbox_id IN ({ids}) GROUP BY outbox_id
+
+-- name: purge-window-recipients
+-- Values: id, id, limit.
+SELECT outbox_id AS id, MAX(updated_at) AS updated_at FROM {db}.outbox_recipient
+WHERE outbox_id > ? AND outbox_id <= ? GROUP BY outbox_id ORDER BY outbox_id LIMIT ?
+
+-- name: purge-again-recipients
+SELECT outbox_id AS id, MAX(updated_at) AS updated_at FROM {db}.outbox_recipient
+WHERE outbox_id IN ({ids}) GROUP BY outbox_id
+
+-- name: purge-lock
+-- What has ended and is old; nobody is waited for. Values: ids, time.
+SELECT id FROM {db}.outbox
+WHERE id IN ({ids}) AND state IN ('sent', 'partial', 'failed', 'skipped', 'suppressed', 'cancelled', 'expired') AND updated_at < ?
+ORDER BY id FOR UPDATE SKIP LOCKED
+
+-- name: purge-hash
+-- The proof of what is going to be removed; of what somebody has put there since, there is none.
+INSERT INTO {db}.outbox_purged (outbox_id, text_hash, html_hash, headers_hash)
+SELECT id, SHA2(body_text, 256), SHA2(body_html, 256), SHA2(headers, 256) FROM {db}.outbox WHERE id IN ({ids})
+ON DUPLICATE KEY UPDATE purged_at = purged_at
+
+-- name: purge-content
+-- updated_at stays: the age of the row counts from its outcome.
+UPDATE {db}.outbox SET body_text = NULL, body_html = NULL, headers = NULL, updated_at = updated_at WHERE id IN ({ids})
+
+-- name: purge-keys
+-- A key that is used up already stays with its first row.
+INSERT INTO {db}.outbox_key (kind, value, period, outbox_id, at)
+SELECT 'dedupe', dedupe_key, '', id, created_at FROM {db}.outbox WHERE id IN ({ids}) AND dedupe_key IS NOT NULL
+ON DUPLICATE KEY UPDATE at = at
+
+-- name: purge-recipients
+DELETE FROM {db}.outbox_recipient WHERE outbox_id IN ({ids})
+
+-- name: purge-tries
+DELETE FROM {db}.outbox_attempt WHERE outbox_id IN ({ids})
+
+-- name: purge-hashes
+DELETE FROM {db}.outbox_purged WHERE outbox_id IN ({ids})
+
+-- name: purge-rows
+DELETE FROM {db}.outbox WHERE id IN ({ids})
+
+-- name: archived
+-- How much of a file counts.
+SELECT octets, entries FROM {db}.outbox_archive WHERE file = ?
+
+-- name: archive-note
+-- Values: file, run, octets, entries.
+INSERT INTO {db}.outbox_archive (file, run_id, octets, entries) VALUES (?, ?, ?, ?)
+ON DUPLICATE KEY UPDATE octets = VALUES(octets), entries = VALUES(entries)
+
+-- name: archive-content
+SELECT id, subject, body_text, body_html, headers FROM {db}.outbox WHERE id IN ({ids}) ORDER BY id
+
+-- name: archive-rows
+SELECT id, recipients, cc, bcc, from_address, reply_to, subject, body_text, body_html, headers, priority, send_after, expires_at, dedupe_key,
+       reference, account, state, claims, attempts, message_id, sent_via, sent_at, smtp_code, smtp_enhanced, last_error, created_at, updated_at
+FROM {db}.outbox WHERE id IN ({ids}) ORDER BY id
+
+-- name: archive-recipients
+SELECT outbox_id AS id, position, kind, address, state, smtp_code, smtp_enhanced, last_error, updated_at
+FROM {db}.outbox_recipient WHERE outbox_id IN ({ids}) ORDER BY outbox_id, position
+
+-- name: archive-tries
+SELECT outbox_id AS id, lease_token, marked_at, finished_at, account, daemon, step, verdict, smtp_code, smtp_enhanced, reply
+FROM {db}.outbox_attempt WHERE outbox_id IN ({ids}) ORDER BY outbox_id, COALESCE(marked_at, finished_at)
+
+-- name: archive-hashes
+SELECT outbox_id AS id, text_hash, html_hash, headers_hash, purged_at FROM {db}.outbox_purged WHERE outbox_id IN ({ids})
