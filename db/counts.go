@@ -8,8 +8,9 @@ import (
 
 // Counts is where a company's rows stand. Each number stops at CountLimit: a status must not cost more with the backlog.
 type Counts struct {
-	Queued    int            `json:"queued"` // waiting, due or not, held ones not counted
-	Due       int            `json:"due"`    // of these, due now and in no paused lane
+	Queued    int            `json:"queued"`     // waiting, due or not, held ones not counted
+	Due       int            `json:"due"`        // of these, due now and in no paused lane
+	OldestDue int            `json:"oldest_due"` // seconds for which the oldest of these has been due
 	Sending   int            `json:"sending"`
 	Held      int            `json:"held"`
 	Uncertain int            `json:"uncertain"`
@@ -47,11 +48,14 @@ func (s *Store) Counts(ctx context.Context, routes []Route) (Counts, error) {
 	}
 	for _, r := range routes {
 		for _, p := range Priorities {
-			var n int
-			if err := count(&n, "count-due", r.Hash, p); err != nil {
+			var n struct {
+				Due    int `db:"due"`
+				Oldest int `db:"oldest"`
+			}
+			if err := s.pool.db.GetContext(ctx, &n, s.sql.text("count-due"), r.Hash, p, CountLimit+1); err != nil {
 				return c, fmt.Errorf("count due rows of %s: %w", s.database, err)
 			}
-			c.Due = min(c.Due+n, CountLimit+1)
+			c.Due, c.OldestDue = min(c.Due+n.Due, CountLimit+1), max(c.OldestDue, n.Oldest)
 		}
 	}
 	sent, err := selectAll[struct {

@@ -90,6 +90,24 @@ func (p *Pool) Examine(ctx context.Context, database string, parts ...Part) ([]F
 	return goesOn, nil
 }
 
+// Behind tells whether the tables of a part are of an older step than this program's.
+func (p *Pool) Behind(ctx context.Context, database string, parts ...Part) (bool, error) {
+	quoted, err := quote(database)
+	if err != nil {
+		return false, err
+	}
+	for _, part := range parts {
+		have, err := version(ctx, p.db, quoted, part)
+		if err != nil {
+			return false, fmt.Errorf("read the schema version of %s: %w", database, err)
+		}
+		if have < p.shapes.newest(part) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // whatIsThere reads in one statement what a database holds: tables and views, columns and keys.
 const whatIsThere = `
 SELECT 'table' AS what, TABLE_NAME AS tab, '' AS name, COALESCE(ENGINE, '') AS kind, '' AS extra, '' AS flag

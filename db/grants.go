@@ -30,6 +30,8 @@ var daemonRights = map[Part][]right{
 	},
 	ControlPart: {
 		{"outbox_audit", "SELECT, INSERT"},
+		{"outbox_told", "SELECT, INSERT, UPDATE, DELETE"},
+		{"outbox_instance", "SELECT, INSERT, UPDATE"},
 	},
 }
 

@@ -28,12 +28,16 @@ type alerter struct {
 	accounts []*account // the one for alerts first
 	troubles map[string]bool
 	queue    []alert
+	memory   *db.Store // the control database keeps what was told; nil keeps it in memory alone
+	instance string
+	mended   func(key string) string
 	wake     chan struct{}
 }
 
 type alert struct {
 	subject, text string
 	about         string    // key of the trouble
+	over          bool      // tells that it is over
 	since         time.Time // when it was to be told
 }
 
@@ -42,6 +46,8 @@ const (
 	alertPatience = 6 * time.Hour
 	alertInterval = time.Minute
 	alertTimeout  = 2 * time.Minute
+	// toldFor is how long a restart does not tell again of a trouble.
+	toldFor = 24 * time.Hour
 )
 
 func newAlerter(log *zap.Logger, host string) *alerter {
@@ -73,7 +79,7 @@ func (a *alerter) end(key, subject string) {
 	delete(a.troubles, key)
 	a.mu.Unlock()
 	if known {
-		a.add(alert{subject: subject, text: subject + ".", about: key, since: time.Now()})
+		a.add(alert{subject: subject, text: subject + ".", about: key, over: true, since: time.Now()})
 	}
 }
 
@@ -95,6 +101,7 @@ func (a *alerter) run(stop context.Context, pulse *pulse) {
 	defer pulse.end()
 	tick := time.NewTicker(alertInterval)
 	defer tick.Stop()
+	a.recall(stop)
 	for {
 		pulse.beat()
 		select {
@@ -133,6 +140,7 @@ func (a *alerter) deliver(stop context.Context, one alert) {
 		cancel()
 		if err == nil {
 			a.log.Info(eventAlertSent, zap.String("subject", one.subject), zap.String("account", acc.conf.Name))
+			a.note(stop, one)
 			return
 		}
 		errs = append(errs, fmt.Errorf("account %s: %w", acc.conf.Name, err))

@@ -40,7 +40,7 @@ func (d *Desk) QueueWhy(ctx context.Context, q RowRequest) (QueueWhyReply, error
 		defer cancel()
 		w.queued(ctx)
 	case db.Sending:
-		w.sending()
+		w.sending(ctx)
 	default:
 		w.ended()
 	}
@@ -295,13 +295,12 @@ func lasting(mails int, windows []db.Window) time.Duration {
 }
 
 // sending tells who has the row.
-func (w *why) sending() {
-	daemon, _, _ := strings.Cut(w.row.Token, "-")
+func (w *why) sending(ctx context.Context) {
 	if i := slices.IndexFunc(w.row.Tries, func(t db.Tried) bool { return t.Token == w.row.Token && t.MarkedAt != nil }); i >= 0 {
 		t := w.row.Tries[i]
 		w.say("It is being sent by %s on the computer %s: the server was told to take it at %s, and its answer is awaited, for ten minutes at most.", t.Account, t.Daemon, w.at(*t.MarkedAt))
 	} else {
-		w.say("It was taken by the daemon %s and nothing of it has been sent yet.", daemon)
+		w.say("It was taken by %s and nothing of it has been sent yet.", w.daemon(ctx))
 	}
 	switch until := w.row.LeaseUntil; {
 	case until == nil:
@@ -311,6 +310,16 @@ func (w *why) sending() {
 		w.say("That daemon has given no sign of life since %s. Any other one takes the row back within a minute: queued if it was not handed over, uncertain if it was.", w.at(*until))
 		w.next = "start outboxd if none runs: systemctl status outboxd"
 	}
+}
+
+// daemon names the computer of the daemon that holds the row.
+func (w *why) daemon(ctx context.Context) string {
+	id, _, _ := strings.Cut(w.row.Token, "-")
+	host, err := w.desk.world.Control.HostOf(ctx, id)
+	if err != nil || host == "" { // the control database is away or of an older step, or the daemon could not write itself down
+		return "the daemon " + id
+	}
+	return "the daemon on the computer " + host
 }
 
 // ended tells what became of the row.

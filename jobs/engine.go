@@ -138,6 +138,7 @@ func (e *Engine) Run(stop, kill context.Context) error {
 
 	var background sync.WaitGroup
 	background.Go(func() { e.alerts.run(ctx, e.pulses.add("alerts")) })
+	background.Go(func() { e.present(ctx) })
 	background.Go(func() { e.keepAccounts(ctx) })
 
 	<-stop.Done()
@@ -186,6 +187,7 @@ func (e *Engine) close() error {
 // startCompanies starts the companies of the current world, but for those in kept. The caller holds the lock.
 func (e *Engine) startCompanies(kept map[string]bool) {
 	e.alerts.use(e.world.File.Alerts, e.alertAccounts())
+	e.alerts.remember(e.world.Control, e.instance.ID, e.mended)
 	for i, p := range e.world.Companies {
 		name := p.Company.Name
 		if kept[name] {

@@ -157,6 +157,7 @@ func (a *account) well(ctx context.Context) {
 	ill := a.failures > 0
 	a.failures = 0
 	a.mu.Unlock()
+	a.alerts.end(a.alertKey(), fmt.Sprintf("account %s sends again", a.conf.Name))
 	if !ill {
 		return
 	}
@@ -165,7 +166,6 @@ func (a *account) well(ctx context.Context) {
 		a.log.Warn(eventStoreError, zap.Error(err))
 	}
 	a.log.Info(eventAccountWell)
-	a.alerts.end(a.alertKey(), fmt.Sprintf("account %s sends again", a.conf.Name))
 }
 
 // explain is an outcome for a person: what the server said, and what to do about it.

@@ -2,14 +2,18 @@ package jobs_test
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
@@ -301,4 +305,32 @@ func (s *site) gate() (hold chan struct{}, open func()) {
 // rcpt is the rule that refuses a recipient.
 func rcpt(to, reply string) smtptest.Rule {
 	return smtptest.Rule{Step: smtptest.StepRcpt, To: to, Do: smtptest.Reply(reply)}
+}
+
+// sender is one connection of a sender's own, with the server's defaults.
+func (s *site) sender() *sql.Conn {
+	s.t.Helper()
+	c := mysql.NewConfig()
+	c.User, c.Passwd, c.Net = s.db.Server.Username, s.db.Server.Password, "tcp"
+	c.Addr = net.JoinHostPort(s.db.Server.Host, strconv.Itoa(s.db.Server.Port))
+	connector, err := mysql.NewConnector(c)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	pool := sql.OpenDB(connector)
+	s.t.Cleanup(func() {
+		if err := pool.Close(); err != nil {
+			s.t.Error(err)
+		}
+	})
+	conn, err := pool.Conn(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() {
+		if err := conn.Close(); err != nil {
+			s.t.Error(err)
+		}
+	})
+	return conn
 }

@@ -193,7 +193,15 @@ func lookAtDatabase(ctx context.Context, s jobs.Schema, now func() time.Time) []
 		d.add(levelFail, err.Error(), hint)
 		return d.found
 	}
-	if len(faults) == 0 {
+	behind, err := s.Pool.Behind(ctx, s.Database, s.Parts...)
+	switch {
+	case err != nil:
+		d.add(levelFail, err.Error(), jobs.DatabaseHint(err))
+		return d.found
+	case behind:
+		d.add(levelWarn, "the tables are one step older than this program, which works with them but for what is new", "run outboxd migrate; the rights are looked at after that")
+		return d.found
+	case len(faults) == 0:
 		d.add(levelOK, "the tables fit this program", "")
 	}
 	d.rights()
@@ -304,6 +312,13 @@ var probes = map[db.Part][]probe{
 	db.ControlPart: {
 		{"outbox_audit", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
 		{"outbox_audit", "INSERT", "INSERT INTO {t} SELECT * FROM {t} WHERE 1 = 0"},
+		{"outbox_told", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
+		{"outbox_told", "INSERT", "INSERT INTO {t} SELECT * FROM {t} WHERE 1 = 0"},
+		{"outbox_told", "UPDATE", "UPDATE {t} SET name = name WHERE 1 = 0"},
+		{"outbox_told", "DELETE", "DELETE FROM {t} WHERE 1 = 0"},
+		{"outbox_instance", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
+		{"outbox_instance", "INSERT", "INSERT INTO {t} SELECT * FROM {t} WHERE 1 = 0"},
+		{"outbox_instance", "UPDATE", "UPDATE {t} SET host = host WHERE 1 = 0"},
 	},
 }
 

@@ -79,7 +79,7 @@ func (c statusCommand) print(i *invocation, r jobs.StatusReply) error {
 	w := &errorWriter{w: i.stdout}
 	printDaemon(w, r)
 	fmt.Fprintln(w)
-	t := newTable(w, "COMPANY", "STATE", "QUEUED", "DUE", "SENDING", "HELD", "UNCERTAIN", "FAILED", "PARTIAL", "EXPIRED", "SENT 1H")
+	t := newTable(w, "COMPANY", "STATE", "QUEUED", "DUE", "OLDEST DUE", "SENDING", "HELD", "UNCERTAIN", "FAILED", "PARTIAL", "EXPIRED", "SENT 1H")
 	for _, s := range r.Companies {
 		if s.Counts == nil {
 			t.row(s.Company, "down")
@@ -89,7 +89,7 @@ func (c statusCommand) print(i *invocation, r jobs.StatusReply) error {
 		for _, n := range s.SentHour {
 			sent += n
 		}
-		t.row(s.Company, "up", number(s.Queued), number(s.Due), number(s.Sending), number(s.Held), number(s.Uncertain), number(s.Failed),
+		t.row(s.Company, "up", number(s.Queued), number(s.Due), age(s.OldestDue), number(s.Sending), number(s.Held), number(s.Uncertain), number(s.Failed),
 			number(s.Partial), number(s.Expired), sent)
 	}
 	if err := t.end(); err != nil {
@@ -115,6 +115,14 @@ func (c statusCommand) print(i *invocation, r jobs.StatusReply) error {
 	}
 	printTroubles(w, r)
 	return w.err
+}
+
+// age is a number of seconds as people say it, "-" for none.
+func age(seconds int) string {
+	if seconds <= 0 {
+		return "-"
+	}
+	return (time.Duration(seconds) * time.Second).String()
 }
 
 func printDaemon(w io.Writer, r jobs.StatusReply) {

@@ -67,8 +67,9 @@ SELECT COUNT(*) FROM (SELECT 1 FROM {db}.outbox WHERE qlane = 4294967295 LIMIT ?
 SELECT COUNT(*) FROM (SELECT 1 FROM {db}.outbox WHERE trouble = ? LIMIT ?) c
 
 -- name: count-due
--- Values: route, priority, limit.
-SELECT COUNT(*) FROM (SELECT 1 FROM {db}.outbox WHERE qlane = 0 AND route = ? AND priority = ? AND available_at <= UTC_TIMESTAMP(6) LIMIT ?) c
+-- How many, and for how many seconds the oldest of them has been due. Values: route, priority, limit.
+SELECT COUNT(*) AS due, COALESCE(TIMESTAMPDIFF(SECOND, MIN(available_at), UTC_TIMESTAMP(6)), 0) AS oldest
+FROM (SELECT available_at FROM {db}.outbox WHERE qlane = 0 AND route = ? AND priority = ? AND available_at <= UTC_TIMESTAMP(6) ORDER BY available_at LIMIT ?) c
 
 -- name: sent-lately
 -- Values: seconds, limit.

@@ -1,0 +1,114 @@
+package jobs
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"outboxd/db"
+)
+
+// remember sets where what was told is kept over a restart. mended tells why a trouble of before a restart is over, "" when
+// it may go on.
+func (a *alerter) remember(memory *db.Store, instance string, mended func(key string) string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.memory, a.instance, a.mended = memory, instance, mended
+}
+
+// recall reads what an earlier life of this daemon has told. Where that is not possible a person is told again.
+func (a *alerter) recall(ctx context.Context) {
+	a.mu.Lock()
+	memory, instance, mended := a.memory, a.instance, a.mended
+	a.mu.Unlock()
+	if memory == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	told, err := memory.Told(ctx, instance, toldFor)
+	if err != nil {
+		a.log.Warn(eventStoreError, zap.Error(err), zap.String("remedy", "what a person was told is kept in memory alone: "+storeRemedy(err)+", or run outboxd migrate"))
+		return
+	}
+	a.mu.Lock()
+	for _, key := range told {
+		a.troubles[key] = true
+	}
+	a.queue = slices.DeleteFunc(a.queue, func(one alert) bool { return !one.over && slices.Contains(told, one.about) })
+	a.mu.Unlock()
+	for _, key := range told {
+		if over := mended(key); over != "" {
+			a.end(key, over)
+		}
+	}
+}
+
+// note keeps that a person was told. A failure costs no more than that a restart tells it again.
+func (a *alerter) note(ctx context.Context, one alert) {
+	a.mu.Lock()
+	memory, instance := a.memory, a.instance
+	a.mu.Unlock()
+	if memory == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime)
+	defer cancel()
+	var err error
+	if one.over {
+		err = memory.Untell(ctx, instance, one.about)
+	} else {
+		err = memory.Tell(ctx, instance, one.about, one.subject)
+	}
+	if err != nil {
+		a.log.Warn(eventStoreError, zap.Error(err))
+	}
+}
+
+// present writes down, as soon as the control database can be asked, on which computer this daemon runs.
+func (e *Engine) present(ctx context.Context) {
+	for pause := time.Second; ; pause = min(2*pause, time.Minute) {
+		e.mu.Lock()
+		control := e.world.Control
+		e.mu.Unlock()
+		err := control.Present(ctx, e.instance)
+		if err == nil || db.Kind(err) == db.KindSetup || !sleep(ctx, pause) {
+			return
+		}
+	}
+}
+
+// mended tells why an alert that an earlier life of this daemon has sent is over, "" when that is not known here: a company
+// or an account says so itself.
+func (e *Engine) mended(key string) string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	what, name, _ := strings.Cut(key, " ")
+	switch what {
+	case "reload":
+		return "the new jobs.yaml is in force"
+	case "company", "uncertain", "altered":
+		if e.world.Place(name) == nil {
+			return "company " + name + " is not in jobs.yaml any more"
+		}
+	case "account":
+		if e.accounts[name] == nil && e.world.unusable[name] == nil {
+			return "account " + name + " is not in jobs.yaml any more"
+		}
+	case "unusable":
+		if e.world.unusable[name] == nil {
+			return "account " + name + " can be used again"
+		}
+	case "left":
+		for _, out := range e.world.leftOut {
+			if leftOutKey(out) == key {
+				return ""
+			}
+		}
+		return "companies are back"
+	}
+	return ""
+}
