@@ -7,7 +7,7 @@ DEMO          := cmd/outboxd-demo
 PREFIX        := /usr/local
 DESTDIR       :=
 
-.PHONY: help build test test-mysql test-galera torture bench fuzz lint generate demo install mariadb galera
+.PHONY: help build test test-mysql test-galera torture simulate bench fuzz lint generate demo install mariadb galera
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -34,6 +34,9 @@ GALERA_TIME := 2m
 test-galera: galera ## three Galera nodes, one killed every five seconds for GALERA_TIME (2m); prints figures. As in make test-galera GALERA_TIME=10m
 	PATH="$(CURDIR)/bin/galera/usr/bin:$$PATH" go test -tags galera -count=1 -v -run 'TestGalera$$' ./db
 	PATH="$(CURDIR)/bin/galera/usr/bin:$$PATH" OUTBOXD_GALERA_TIME=$(GALERA_TIME) go test -tags galera -count=1 -v -timeout 60m -run 'TestGaleraNodesAreKilled$$' ./cmd/outboxd
+
+simulate: mariadb ## let 30 days pass for accounts with all kinds of limits, in minutes: make simulate SEED=7
+	OUTBOXD_SIMULATE=$(SEED) go test -count=1 -v -timeout 30m -run TestP3_SimulatedDays ./db
 
 bench: mariadb ## measure throughput, claims, latency, many companies and memory; half an hour and 20 GB of disk (docs/performance.md)
 	go test -run '^$$' -bench 'Throughput|Latency' -benchtime 1x -timeout 30m ./jobs

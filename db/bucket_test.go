@@ -12,44 +12,50 @@ import (
 	"outboxd/db/dbtest"
 )
 
-// clock lets time pass for all buckets of a database and for the daemons that watch it.
+// clock lets time pass for the server of a database and for the daemons that watch it.
 type clock struct {
 	d      *dbtest.Database
-	passed time.Duration
+	passed time.Duration // for all
+	set    time.Duration // the server's clock was
 }
-
-func (c *clock) mono() time.Duration { return c.passed }
 
 // pass moves both clocks on.
-func (c *clock) pass(t testing.TB, d time.Duration) {
-	c.passed += d
-	c.jump(t, d)
-}
+func (c *clock) pass(d time.Duration) { c.passed += d }
 
 // jump sets the server's clock alone, as an administrator would.
-func (c *clock) jump(t testing.TB, d time.Duration) {
-	t.Helper()
-	c.d.Exec(t, "UPDATE {db}.outbox_bucket SET clock_offset = clock_offset - ?", d.Microseconds())
-}
+func (c *clock) jump(d time.Duration) { c.set += d }
+
+func (c *clock) server() int64 { return simEpoch + (c.passed + c.set).Microseconds() }
 
 func (c *clock) daemon(t testing.TB) *db.Buckets {
 	t.Helper()
-	b, err := c.d.Pool.Buckets(c.d.Name, c.mono)
+	b, err := c.d.Pool.Buckets(c.d.Name, func() time.Duration { return c.passed })
 	must(t, err)
+	b.Inject(c.server, func() db.Mishap { return db.NoMishap })
 	return b
 }
 
 const account = "account:a@b.example"
 
 func of(windows ...db.Window) []db.Bucket {
-	return []db.Bucket{{Name: account, Windows: windows, MaxRecipients: 1}}
+	return []db.Bucket{{Name: account, Windows: windows}}
 }
 
+// take has a mail begin and come to DATA at once. When it is not counted its turn is given back.
 func take(t testing.TB, b *db.Buckets, k []db.Bucket, recipients int) db.Take {
 	t.Helper()
 	got, err := b.Take(deadline(t), k, recipients)
 	must(t, err)
-	return got
+	if !got.OK {
+		return got
+	}
+	counted, err := b.Count(deadline(t), k, recipients)
+	must(t, err)
+	if counted.OK {
+		return got
+	}
+	must(t, b.Refund(deadline(t), got))
+	return counted
 }
 
 // about tells whether a wait is the wanted one, less the time that a test takes.
@@ -68,7 +74,7 @@ func TestP3_TwoDaemonsStayUnderTheLimitTogether(t *testing.T) {
 		if got.OK {
 			sent = append(sent, c.passed)
 		}
-		c.pass(t, max(got.Wait[account], time.Millisecond))
+		c.pass(max(got.Wait[account], time.Millisecond))
 	}
 	for i, from := range sent {
 		end, _ := slices.BinarySearch(sent, from+time.Hour)
@@ -91,7 +97,7 @@ func TestP3_RestartDoesNotRefill(t *testing.T) {
 	for i := range 3 { // each a process of its own
 		b, err := d.Pool.Buckets(d.Name, nil)
 		must(t, err)
-		if got := take(t, b, k, 1); got.OK != (i == 0) || !about(got.Wait[account], 22180*time.Millisecond) {
+		if got := take(t, b, k, 1); got.OK != (i == 0) || !about(got.Wait[account], 22098*time.Millisecond) {
 			t.Errorf("process %d: %+v", i, got)
 		}
 	}
@@ -107,7 +113,7 @@ func TestP3_DayIsCountedAndNotPaced(t *testing.T) {
 			t.Fatalf("take %d: %+v", i, got)
 		}
 		if i == 9 {
-			c.pass(t, 6*time.Hour)
+			c.pass(6 * time.Hour)
 		}
 	}
 	got := take(t, b, k, 1)
@@ -118,7 +124,7 @@ func TestP3_DayIsCountedAndNotPaced(t *testing.T) {
 	if err != nil || u.DayMails != 20 || u.Next < 18*time.Hour {
 		t.Errorf("usage %+v, %v", u, err)
 	}
-	c.pass(t, got.Wait[account])
+	c.pass(got.Wait[account])
 	for i := range 11 { // ten have left the window, the other ten not
 		if got := take(t, b, k, 1); got.OK != (i < 10) {
 			t.Fatalf("take %d of the second day: %+v", i, got)
@@ -131,23 +137,22 @@ func TestP3_RecipientsAreCountedWhereTheLimitSaysSo(t *testing.T) {
 	c := &clock{d: d}
 	b := c.daemon(t)
 	k := of(db.Window{N: 100, Per: time.Minute, Recipients: true})
-	k[0].MaxRecipients = 51
-	if got := take(t, b, k, 10); !got.OK || !about(got.Wait[account], 10*1212*time.Millisecond-300*time.Millisecond) {
+	if got := take(t, b, k, 10); !got.OK || !about(got.Wait[account], 4037*time.Millisecond) {
 		t.Errorf("ten recipients: %+v", got)
 	}
-	hour := []db.Bucket{{Name: "account:hour", Windows: []db.Window{{N: 100, Per: time.Hour, Recipients: true}}, MaxRecipients: 100}}
+	hour := []db.Bucket{{Name: "account:hour", Windows: []db.Window{{N: 100, Per: time.Hour, Recipients: true}}}}
 	for i, recipients := range []int{60, 41, 40, 1} {
 		if got := take(t, b, hour, recipients); got.OK != (i%2 == 0) {
 			t.Errorf("take %d of %d recipients of an hour: %+v", i, recipients, got)
 		}
 	}
-	dayOnly := []db.Bucket{{Name: "account:day", Windows: []db.Window{{N: 100, Per: day, Recipients: true}}, MaxRecipients: 50}}
+	dayOnly := []db.Bucket{{Name: "account:day", Windows: []db.Window{{N: 100, Per: day, Recipients: true}}}}
 	for i, recipients := range []int{50, 40, 11, 10, 1} {
 		if got := take(t, b, dayOnly, recipients); got.OK != (i != 2 && i != 4) {
 			t.Errorf("take %d of %d recipients: %+v", i, recipients, got)
 		}
 	}
-	if got := take(t, b, []db.Bucket{{Name: "account:small", Windows: []db.Window{{N: 5, Per: day, Recipients: true}}, MaxRecipients: 1}}, 9); !got.OK {
+	if got := take(t, b, []db.Bucket{{Name: "account:small", Windows: []db.Window{{N: 5, Per: day, Recipients: true}}}}, 9); !got.OK {
 		t.Errorf("a mail larger than the limit goes when the day is empty, or it would never go: %+v", got)
 	}
 }
@@ -156,16 +161,16 @@ func TestP3_AllBucketsOrNone(t *testing.T) {
 	d := dbtest.New(t)
 	c := &clock{d: d}
 	b := c.daemon(t)
-	k := append(of(db.Window{N: 1200, Per: time.Hour}), db.Bucket{Name: "job:acme/send", Windows: []db.Window{{N: 100, Per: time.Hour}}, MaxRecipients: 1})
+	k := append(of(db.Window{N: 1200, Per: time.Hour}), db.Bucket{Name: "job:acme/send", Windows: []db.Window{{N: 100, Per: time.Hour}}})
 	if got := take(t, b, k, 1); !got.OK {
 		t.Fatalf("first take: %+v", got)
 	}
 	got := take(t, b, k, 1)
-	if got.OK || got.Wait[account] != 0 || !about(got.Wait["job:acme/send"], 22*time.Second+180*time.Millisecond) {
+	if got.OK || got.Wait[account] != 0 || !about(got.Wait["job:acme/send"], 22*time.Second+98*time.Millisecond) {
 		t.Errorf("the job's own rate: %+v", got)
 	}
 	const used = "SELECT GROUP_CONCAT(mails ORDER BY name) FROM {db}.outbox_usage"
-	if got := d.Read(t, used); got != "1,1" {
+	if got := d.Read(t, used); got != "1,1,1,1,1,1" { // of each: in slots of five minutes, of five seconds, and in total
 		t.Errorf("a refused take has used %q", got)
 	}
 	if got := take(t, b, k[:1], 1); !got.OK {
@@ -173,33 +178,58 @@ func TestP3_AllBucketsOrNone(t *testing.T) {
 	}
 }
 
-func TestRefundGivesBackUnlessSomebodyTookSince(t *testing.T) {
+func TestP3_RefundGivesBackAlsoWhenSomebodyTookSince(t *testing.T) {
 	d := dbtest.New(t)
 	ctx := deadline(t)
 	c := &clock{d: d}
-	b := c.daemon(t)
-	k := of(db.Window{N: 100, Per: time.Hour}, db.Window{N: 100, Per: day})
-	first := take(t, b, k, 1)
+	b, other := c.daemon(t), c.daemon(t)
+	k := of(db.Window{N: 3, Per: time.Minute}, db.Window{N: 3, Per: day})
+	counted := func(b *db.Buckets) db.Take {
+		t.Helper()
+		got, err := b.Count(ctx, k, 1)
+		must(t, err)
+		return got
+	}
+	first, turn := counted(b), take(t, b, k, 1)
+	c.pass(turn.Wait[account])
+	second := take(t, other, k, 1)
+	if got := counted(b); got.OK || !first.OK || !turn.OK || !second.OK {
+		t.Fatalf("three of three are counted, then %+v", got)
+	}
 	must(t, b.Refund(ctx, first))
-	second := take(t, b, k, 1)
-	if !second.OK {
-		t.Fatalf("a take after a refund: %+v", second)
-	}
-	c.pass(t, second.Wait[account])
-	third := take(t, b, k, 1)
-	must(t, b.Refund(ctx, second)) // lost: the third stands on it
 	must(t, b.Refund(ctx, db.Take{}))
-	if got := take(t, b, k, 1); !third.OK || got.OK {
-		t.Errorf("third %+v, fourth %+v", third, got)
-	}
-	if got := d.Read(t, "SELECT SUM(mails) FROM {db}.outbox_usage"); got != "2" {
+	if got := d.Read(t, "SELECT SUM(mails) FROM {db}.outbox_usage WHERE name = ?", account); got != "2" {
 		t.Errorf("%s mails in the day", got)
+	}
+	must(t, b.Refund(ctx, turn))
+	if got, err := b.Take(ctx, k, 1); err != nil || !got.OK {
+		t.Errorf("a turn was given back: %+v, %v", got, err)
+	}
+	if third, fourth := counted(b), counted(b); !third.OK || fourth.OK {
+		t.Errorf("a place was given back: %+v, then %+v", third, fourth)
+	}
+}
+
+func TestP3_RefundAfterTheClockWasSetIsLost(t *testing.T) {
+	d := dbtest.New(t)
+	c := &clock{d: d}
+	k := of(db.Window{N: 100, Per: day})
+	old := c.daemon(t)
+	take(t, old, k, 1)
+	c.jump(time.Hour)
+	late := c.daemon(t)
+	counted, err := late.Count(deadline(t), k, 1) // in a slot of the wrong time
+	must(t, err)
+	take(t, old, k, 1) // corrects it
+	must(t, late.Refund(deadline(t), counted))
+	if got := d.Read(t, "SELECT SUM(mails) FROM {db}.outbox_usage WHERE name = ?", account); got != "3" || !counted.OK {
+		t.Errorf("%s mails are counted: another slot may mean other mails", got)
 	}
 }
 
 // P3: whoever sets the server's clock gains nothing and loses nothing.
 func TestP3_JumpOfTheServersClock(t *testing.T) {
-	for _, jump := range []time.Duration{time.Hour, -time.Hour, 48 * time.Hour, 5 * time.Second, -5 * time.Second} {
+	for _, jump := range []time.Duration{time.Hour, -time.Hour, 48 * time.Hour, 5 * time.Second, -5 * time.Second, 100 * time.Millisecond} {
 		d := dbtest.New(t)
 		c := &clock{d: d}
 		first, second := c.daemon(t), c.daemon(t)
@@ -208,16 +238,16 @@ func TestP3_JumpOfTheServersClock(t *testing.T) {
 			t.Fatal("the first mail waits")
 		}
 		take(t, second, k, 1) // it has seen the clock too
-		c.jump(t, jump)
+		c.jump(jump)
 		for _, b := range []*db.Buckets{first, second} {
-			if got := take(t, b, k, 1); got.OK || !about(got.Wait[account], 22180*time.Millisecond) {
+			if got := take(t, b, k, 1); got.OK || !about(got.Wait[account], 22098*time.Millisecond) {
 				t.Errorf("after a jump of %s: %+v", jump, got)
 			}
 		}
-		if got := d.Read(t, "SELECT ABS(clock_offset) < 1000000 FROM {db}.outbox_bucket"); got != "1" {
+		if got := d.Read(t, "SELECT ABS(clock_offset - ?) < 10000 FROM {db}.outbox_bucket", jump.Microseconds()); got != "1" {
 			t.Errorf("after a jump of %s the offset is not corrected", jump)
 		}
-		c.pass(t, 23*time.Second)
+		c.pass(23 * time.Second)
 		if got := take(t, second, k, 1); !got.OK {
 			t.Errorf("after a jump of %s and the wait: %+v", jump, got)
 		}
@@ -250,7 +280,7 @@ func TestP3_ManyTakersAtOnce(t *testing.T) {
 		must(t, err)
 		wait.Go(func() {
 			for range 5 {
-				got, err := b.Take(ctx, k, 1)
+				got, err := b.Count(ctx, k, 1)
 				if err != nil {
 					t.Error(err)
 					return
@@ -294,42 +324,32 @@ func TestP5_HealthIsSharedByAllDaemons(t *testing.T) {
 	}
 }
 
-func TestUsageIsPurged(t *testing.T) {
+// TestP3_UsageIsDroppedByTheBucketsClock: neither a clock that was set nor a process that has just begun drops what counts.
+func TestP3_UsageIsDroppedByTheBucketsClock(t *testing.T) {
 	d := dbtest.New(t)
 	ctx := deadline(t)
-	b := (&clock{d: d}).daemon(t)
-	k := of(db.Window{N: 100, Per: day})
+	c := &clock{d: d}
+	b := c.daemon(t)
+	k := of(db.Window{N: 100, Per: time.Minute}, db.Window{N: 100, Per: day})
 	take(t, b, k, 1)
-	must(t, b.PurgeUsage(ctx, account, time.Now()))
+	tend := func(b *db.Buckets, want string) {
+		t.Helper()
+		must(t, b.Tend(ctx, k[0]))
+		if got := d.Read(t, "SELECT GROUP_CONCAT(name ORDER BY name) FROM {db}.outbox_usage WHERE slot > 0"); got != want {
+			t.Errorf("counted: %s, want %s", got, want)
+		}
+	}
+	c.jump(3 * day)
+	late := c.daemon(t)
+	tend(late, account+","+account+" 100ms") // it has taken nothing: it has no business here
+	c.pass(2 * time.Hour)
+	tend(b, account)
 	if u, err := b.Usage(ctx, k[0]); err != nil || u.DayMails != 1 {
-		t.Errorf("purged too much: %+v, %v", u, err)
+		t.Errorf("usage %+v, %v", u, err)
 	}
-	must(t, b.PurgeUsage(ctx, account, time.Now().Add(3*day)))
-	if u, err := b.Usage(ctx, k[0]); err != nil || u.DayMails != 0 {
-		t.Errorf("after the purge: %+v, %v", u, err)
-	}
+	c.pass(2 * day)
+	tend(b, "NULL")
 	if u, err := b.Usage(ctx, db.Bucket{Name: "account:unknown"}); err != nil || u != (db.Usage{}) {
 		t.Errorf("a bucket never used: %+v, %v", u, err)
-	}
-}
-
-// A server that tells its time late, because it or this process stood still, is no clock that was set.
-func TestP4_LateClockIsNoJump(t *testing.T) {
-	d := dbtest.New(t)
-	passed, asks := time.Duration(0), 0
-	b, err := d.Pool.Buckets(d.Name, func() time.Duration {
-		if asks++; asks == 4 { // the answer of the second take
-			passed += 5 * time.Second
-		}
-		return passed
-	})
-	must(t, err)
-	k := of(db.Window{N: 540, Per: time.Minute})
-	take(t, b, k, 1)
-	if got, err := b.Take(deadline(t), k, 1); err == nil {
-		t.Errorf("a late answer was believed: %+v", got)
-	}
-	if offset := d.Read(t, `SELECT clock_offset FROM {db}.outbox_bucket`); offset != "0" {
-		t.Errorf("the clock was moved by %s µs", offset)
 	}
 }

@@ -84,15 +84,17 @@ func TestInserterSendsAndReadsTheViewAndNoMore(t *testing.T) {
 func takeAsDaemon(t *testing.T, d *dbtest.Database) {
 	t.Helper()
 	ctx := deadline(t)
-	b, err := d.Pool.Buckets(d.Name, nil)
+	passed := time.Duration(0)
+	b, err := d.Pool.Buckets(d.Name, func() time.Duration { return passed })
 	must(t, err)
-	k := db.Bucket{Name: "account:a@b", Windows: []db.Window{{N: 100, Per: day}}, MaxRecipients: 1}
+	k := db.Bucket{Name: "account:a@b", Windows: []db.Window{{N: 100, Per: day}}}
 	take, err := b.Take(ctx, []db.Bucket{k}, 1)
 	must(t, err)
 	must(t, b.Refund(ctx, take))
 	must(t, b.Pause(ctx, k.Name, 0, "account", "refused"))
 	must(t, b.Heal(ctx, k.Name))
-	must(t, b.PurgeUsage(ctx, k.Name, time.Now()))
+	passed = 2 * time.Hour // it drops what is old
+	must(t, b.Tend(ctx, k))
 }
 
 func TestDaemonUserMayDoAllThatRunDoes(t *testing.T) {

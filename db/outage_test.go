@@ -355,7 +355,8 @@ func TestP3_TakeWithALostCommitIsNone(t *testing.T) {
 	b, err := far.Pool.Buckets(d.Name, nil)
 	must(t, err)
 	for _, lose := range losses {
-		k := []db.Bucket{{Name: fmt.Sprintf("account:%d", lose), Windows: []db.Window{{N: 100, Per: time.Hour}}, MaxRecipients: 1}}
+		k := []db.Bucket{{Name: fmt.Sprintf("account:%d", lose), Windows: []db.Window{{N: 100, Per: time.Hour}}}}
+		must(t, b.Refund(deadline(t), take(t, b, k, 1))) // the bucket is made
 		c.arm(commit, lose)
 		got, err := b.Take(deadline(t), k, 1)
 		if err == nil || got.OK || !db.Waits(err) || !c.spent() {

@@ -3,88 +3,68 @@ package db
 import (
 	"context"
 	"fmt"
-	"sort"
 	"time"
-
-	"github.com/jmoiron/sqlx"
 )
 
-// usage is one row of outbox_usage.
-type usage struct {
-	Slot       int64 `db:"slot"`
-	Mails      int   `db:"mails"`
-	Recipients int   `db:"recipients"`
-}
-
-func (u usage) of(w Window) int {
-	if w.Recipients {
-		return u.Recipients
-	}
-	return u.Mails
-}
-
-// full tells how long a counted window stays full. A slot counts until its last moment has left the window.
-func (b *Buckets) full(ctx context.Context, q sqlx.QueryerContext, name string, w Window, now int64, recipients int) (time.Duration, error) {
-	slot := slotTime.Microseconds()
-	oldest := (now - w.Per.Microseconds() - holdOfDay.Microseconds()) / slot
-	var rows []usage
-	if err := sqlx.SelectContext(ctx, q, &rows, b.sql.text("usage-since"), name, oldest); err != nil {
-		return 0, err
-	}
-	need := 1
-	if w.Recipients {
-		need = min(max(1, recipients), w.N)
-	}
-	sum := need
-	for _, r := range rows {
-		sum += r.of(w)
-	}
-	if sum <= w.N {
-		return 0, nil
-	}
-	// The oldest slots leave first.
-	i := sort.Search(len(rows), func(i int) bool {
-		left := sum
-		for _, r := range rows[:i+1] {
-			left -= r.of(w)
-		}
-		return left <= w.N
-	})
-	if i == len(rows) {
-		return w.Per, nil
-	}
-	leaves := (rows[i].Slot+1)*slot + w.Per.Microseconds() + holdOfDay.Microseconds()
-	return time.Duration(leaves-now) * time.Microsecond, nil
-}
-
-// holdOfDay covers the time between a take and its DATA in a counted window.
-const holdOfDay = 4 * time.Second
-
-// Refund gives a take back that never came to DATA, unless somebody took after it: then it is lost.
-func (b *Buckets) Refund(ctx context.Context, t Take) error {
-	for _, u := range t.undo {
-		n, err := b.refund(ctx, u)
-		if err != nil {
-			return fmt.Errorf("give a take back in %s: %w", b.database, err)
-		}
-		if n == 0 {
-			continue
-		}
-		if _, err := b.pool.db.ExecContext(ctx, b.sql.text("usage-refund"), 1, u.recipients, u.name, u.slot, 1, u.recipients); err != nil {
-			return fmt.Errorf("give a take back in %s: %w", b.database, err)
-		}
-	}
-	return nil
-}
-
-func (b *Buckets) refund(ctx context.Context, u undo) (int64, error) {
-	f, a := u.before, u.after
-	r, err := b.pool.db.ExecContext(ctx, b.sql.text("bucket-refund"), f.HourMails, f.MinuteMails, f.MinuteRecipients,
-		u.name, a.HourMails, a.MinuteMails, a.MinuteRecipients)
+// full tells how long a counted window has no room for the mail, 0 when it has. A slot counts until its last moment has
+// left the window.
+func (e *locked) full(l ledger, w Window, recipients int) (time.Duration, error) {
+	name, slot := w.usageName(e.Name), w.grain().slot.Microseconds()
+	from := func(at int64) int64 { return (at - w.span().Microseconds()) / slot }
+	at, err := e.judged(l, name, slot)
 	if err != nil {
 		return 0, err
 	}
-	return r.RowsAffected()
+	sum, err := l.sum(name, from(at))
+	if err != nil {
+		return 0, err
+	}
+	if current := e.now / slot; sum.Slot > current && e.settled {
+		if err := fold(l, name, current); err != nil {
+			return 0, err
+		}
+	}
+	over := sum.of(w) + w.weight(recipients) - w.N
+	if over <= 0 {
+		return 0, nil
+	}
+	rows, err := l.slots(name, from(at))
+	if err != nil {
+		return 0, err
+	}
+	for _, r := range rows { // the oldest slots leave first
+		if over -= r.of(w); over <= 0 {
+			leaves := (r.Slot+1)*slot + w.span().Microseconds()
+			return time.Duration(leaves-at) * time.Microsecond, nil
+		}
+	}
+	return w.Per, nil
+}
+
+// judged is as of when a window is looked at: now. A process that does not know yet whether the server's clock was set
+// forward before it began takes no more time for past than what it has seen pass since the last take.
+func (e *locked) judged(l ledger, name string, slot int64) (int64, error) {
+	if e.settled {
+		return e.now, nil
+	}
+	all, err := l.sum(name, 0)
+	if err != nil || all.Slot == 0 {
+		return e.now, err
+	}
+	return min(e.now, (all.Slot+1)*slot+e.watched.Microseconds()), nil
+}
+
+// fold counts in the current slot what stands in later ones: the server's clock was wrong then, and those mails have gone.
+func fold(l ledger, name string, current int64) error {
+	later, err := l.sum(name, current+1)
+	if err != nil {
+		return err
+	}
+	later.Name, later.Slot = name, current
+	if err := l.add([]usage{later}); err != nil {
+		return err
+	}
+	return l.dropAfter(name, current)
 }
 
 // Health is what troubles a bucket's account: shared by all daemons, so that together they do not hammer a server.
@@ -130,47 +110,43 @@ type Usage struct {
 	Next      time.Duration // until the paced windows let the next mail go
 }
 
-// Usage reads what the bucket gave out lately, in whole slots of five minutes.
+// Usage reads what the bucket gave out lately, in whole slots of five minutes, and changes nothing.
 func (b *Buckets) Usage(ctx context.Context, k Bucket) (Usage, error) {
-	rows, err := selectAll[struct {
-		bucketRow
-		Clock int64 `db:"clock"`
-	}](ctx, b.pool.db, b.sql.text("bucket-read"), k.Name)
+	var u Usage
+	err := b.within(ctx, func(l ledger) (err error) {
+		u, err = usageOf(l, k)
+		return err
+	})
+	return u, wrap(err, "read usage of "+k.Name+" in "+b.database)
+}
+
+func usageOf(l ledger, k Bucket) (u Usage, err error) {
+	rows, err := l.read(k.Name)
 	if err != nil || len(rows) == 0 {
-		return Usage{}, wrap(err, "read bucket "+k.Name+" in "+b.database)
+		return Usage{}, err
 	}
-	now, slot := rows[0].Clock-rows[0].ClockOffset, slotTime.Microseconds()
-	used, err := selectAll[usage](ctx, b.pool.db, b.sql.text("usage-since"), k.Name, (now-day.Microseconds())/slot)
+	server, err := l.clock()
 	if err != nil {
-		return Usage{}, wrap(err, "read usage of "+k.Name+" in "+b.database)
+		return Usage{}, err
 	}
-	u := Usage{Next: k.wait(rows[0].tats, now)}
+	now, slot := server-rows[0].ClockOffset, slotTime.Microseconds()
+	used, err := l.slots(k.Name, (now-day.Microseconds())/slot)
+	if err != nil {
+		return Usage{}, err
+	}
 	for _, r := range used {
 		u.DayMails += r.Mails
 		if r.Slot > (now-time.Hour.Microseconds())/slot {
 			u.HourMails += r.Mails
 		}
 	}
-	for _, w := range k.Windows {
-		if !w.counted() {
-			continue
-		}
-		full, err := b.full(ctx, b.pool.db, k.Name, w, now, 1)
-		if err != nil {
-			return Usage{}, wrap(err, "read usage of "+k.Name+" in "+b.database)
-		}
-		u.Next = max(u.Next, full)
-	}
-	return u, nil
+	e := locked{Bucket: k, row: rows[0], now: now, watched: 2 * day} // not settled: it mends nothing
+	u.Next, err = e.waits(l, 1, false)
+	return u, err
 }
 
 // Key is the same for buckets in the same place.
 func (b *Buckets) Key() string { return b.pool.Key() + " " + b.database }
-
-// PurgeUsage drops what no window looks at any more.
-func (b *Buckets) PurgeUsage(ctx context.Context, name string, now time.Time) error {
-	return b.exec(ctx, "purge usage of "+name, b.sql.text("usage-purge"), name, now.Add(-2*day).Unix()/int64(slotTime/time.Second))
-}
 
 func (b *Buckets) exec(ctx context.Context, what, statement string, args ...any) error {
 	_, err := b.pool.write(ctx, statement, args...)

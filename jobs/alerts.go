@@ -198,7 +198,6 @@ func (a *account) sendAlert(ctx context.Context, to []string, subject, text stri
 		return err
 	}
 	if a.limited() {
-		taken := time.Now()
 		take, err := a.buckets.Take(ctx, []db.Bucket{a.bucket}, len(d.To))
 		if err = a.noteBucket(err); err != nil {
 			return err
@@ -207,11 +206,13 @@ func (a *account) sendAlert(ctx context.Context, to []string, subject, text stri
 		if !take.OK {
 			return errLost
 		}
-		d.BeforeData = func(context.Context) error {
-			if time.Since(taken) > a.bucket.Hold() {
-				return errLost
+		d.BeforeData = func(ctx context.Context) error {
+			asked := time.Now()
+			count, err := a.buckets.Count(ctx, []db.Bucket{a.bucket}, len(d.To))
+			if err = a.noteBucket(err); err == nil && (!count.OK || time.Since(asked) > a.bucket.Hold()) {
+				err = errLost
 			}
-			return nil
+			return err
 		}
 	}
 	p.endTurn()

@@ -195,15 +195,13 @@ func (c *company) keep(ctx context.Context, chores, idle bool, n int, cursor db.
 	cursor = c.expire(ctx, cursor)
 	if chores {
 		c.checkUncertain(ctx)
+		c.tendBuckets(ctx)
 	}
 	if chores && !idle {
 		c.refuseMisfits(ctx)
 	}
 	if chores {
 		c.endStateless(ctx)
-	}
-	if chores && n/choresEvery%(purgeUsageEvery/choresEvery) == 0 {
-		c.purgeUsage(ctx)
 	}
 	return cursor
 }
@@ -239,11 +237,11 @@ func (c *company) idle() bool {
 	return len(c.leases) == 0 && time.Since(c.stirred) > idleAfter
 }
 
-// purgeUsage drops what the limits of the jobs do not count any more.
-func (c *company) purgeUsage(ctx context.Context) {
+// tendBuckets looks after the limits of the jobs.
+func (c *company) tendBuckets(ctx context.Context) {
 	for _, job := range c.place.Company.Jobs.Deliver {
 		if b, limited := jobBucket(c.name, job); limited {
-			c.report(c.place.Own.PurgeUsage(ctx, b.Name, time.Now()))
+			c.report(c.place.Own.Tend(ctx, b))
 		}
 	}
 }

@@ -202,7 +202,7 @@ func (s *site) buckets() *db.Buckets {
 func TestQueueWhyOfWaiting(t *testing.T) {
 	s, d := deskSite(t)
 	ctx := t.Context()
-	bucket := db.Bucket{Name: s.bucketName(), MaxRecipients: 1, Windows: []db.Window{{N: 300, Per: time.Hour}}}
+	bucket := db.Bucket{Name: s.bucketName(), Windows: []db.Window{{N: 300, Per: time.Hour}}}
 	for range 3 {
 		if _, err := s.buckets().Take(ctx, []db.Bucket{bucket}, 1); err != nil {
 			t.Fatal(err)

@@ -282,11 +282,10 @@ func (e *Engine) alertAccounts() []*account {
 	return list
 }
 
-// purgeUsageEvery is how many rounds of keepAccounts, or of housekeeping, pass until what no limit counts any more is
-// dropped.
-const purgeUsageEvery = 200
+// tendEvery is how many rounds of keepAccounts make the minute between two looks at an account's bucket.
+const tendEvery = int(time.Minute / (idleSession / 2))
 
-// keepAccounts closes sessions that nobody uses, and drops what no limit counts any more.
+// keepAccounts closes sessions that nobody uses, and looks after the limits.
 func (e *Engine) keepAccounts(ctx context.Context) {
 	pulse := e.pulses.add("accounts")
 	defer pulse.end()
@@ -300,8 +299,8 @@ func (e *Engine) keepAccounts(ctx context.Context) {
 		e.mu.Unlock()
 		for _, a := range all {
 			a.closeIdle()
-			if a.limited() && n%purgeUsageEvery == 0 {
-				if err := a.noteBucket(a.buckets.PurgeUsage(ctx, a.bucket.Name, time.Now())); err != nil {
+			if a.limited() && n%tendEvery == 0 {
+				if err := a.noteBucket(a.buckets.Tend(ctx, a.bucket)); err != nil {
 					e.log.Warn(eventStoreError, zap.Error(err))
 				}
 			}

@@ -18,7 +18,7 @@ func bucketName(a *jobfile.Account) string { return "account:" + a.Identity() }
 
 // accountBucket is what the account's rate and limits allow; without windows it is unlimited.
 func accountBucket(a *jobfile.Account) db.Bucket {
-	b := db.Bucket{Name: bucketName(a), MaxRecipients: maxRecipients}
+	b := db.Bucket{Name: bucketName(a)}
 	for _, r := range ratesOf(a) {
 		if !r.Unlimited && r.N > 0 {
 			b.Windows = append(b.Windows, db.Window{N: r.N, Per: r.Per, Recipients: r.Recipients})
@@ -44,7 +44,7 @@ func jobBucket(company string, j *jobfile.Deliver) (db.Bucket, bool) {
 	if j.Rate == nil || j.Rate.Unlimited {
 		return db.Bucket{}, false
 	}
-	return db.Bucket{Name: "job:" + company + "/" + j.Name, MaxRecipients: 1,
+	return db.Bucket{Name: "job:" + company + "/" + j.Name,
 		Windows: []db.Window{{N: j.Rate.N, Per: j.Rate.Per, Recipients: j.Rate.Recipients}}}, true
 }
 

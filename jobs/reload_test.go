@@ -53,7 +53,7 @@ func TestReloadWithMailInFlight(t *testing.T) {
 	open()
 	s.awaitRows("1 sent 1", "2 sent 1")
 	s.onceEach(2)
-	if n := s.db.Read(t, `SELECT SUM(mails) FROM {db}.outbox_usage`); n != "1" {
+	if n := s.db.Read(t, `SELECT SUM(mails) FROM {db}.outbox_usage WHERE name NOT LIKE '% %'`); n != "1" {
 		t.Errorf("%s mails counted against the new rate, want 1", n)
 	}
 }

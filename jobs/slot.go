@@ -2,6 +2,8 @@ package jobs
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -9,13 +11,13 @@ import (
 	"outboxd/db"
 )
 
-// slot is the right to write DATA for one mail, taken from the buckets of the account and of the job.
+// slot is one mail's turn in the buckets of the account and of the job, and at DATA its place in their windows.
 type slot struct {
 	f          *feeder
 	recipients int
 	takes      []grant
-	at         time.Time // of the take
-	used       bool      // DATA was written
+	counts     []grant
+	used       bool // DATA was written
 }
 
 type grant struct {
@@ -23,7 +25,7 @@ type grant struct {
 	take    db.Take
 }
 
-// lateWait is how long a transaction may wait for a new slot when its first one was forfeit.
+// lateWait is how long a transaction may wait for room in a window when it comes to DATA.
 const lateWait = time.Minute
 
 // takeSlot takes a slot for a mail; errLost when there is none yet.
@@ -39,17 +41,17 @@ func (f *feeder) takeSlot(ctx context.Context, recipients int) (*slot, error) {
 
 // ask takes from all buckets or from none, and tells the paces when to ask next.
 func (s *slot) ask(ctx context.Context) (bool, error) {
-	s.takes, s.at = nil, time.Now()
+	s.takes = nil
 	for _, part := range s.f.bucketParts() {
 		t, err := part.buckets.Take(ctx, part.list, s.recipients)
 		if err = s.f.noteBuckets(part, err); err != nil {
-			s.refund(context.WithoutCancel(ctx))
+			s.refund(ctx)
 			s.f.setPaces(part.waits(limitsPause))
 			return false, err
 		}
 		s.f.setPaces(t.Wait)
 		if !t.OK {
-			s.refund(context.WithoutCancel(ctx))
+			s.refund(ctx)
 			return false, nil
 		}
 		s.takes = append(s.takes, grant{part.buckets, t})
@@ -82,33 +84,63 @@ func (f *feeder) setPaces(waits map[string]time.Duration) {
 	}
 }
 
-// use is called right before DATA: a slot that was taken too long ago is forfeit, since the window has moved on.
+// use is called right before DATA: the mail is counted, once there is room for it in every window.
 func (s *slot) use(ctx context.Context) error {
-	for time.Since(s.at) > s.f.hold {
-		ok, err := s.ask(ctx)
+	for ready := time.Now(); ; {
+		asked := time.Now()
+		wait, err := s.count(ctx)
 		if err != nil {
 			return err
 		}
-		if ok {
-			break
+		if wait == 0 && time.Since(asked) <= s.f.hold {
+			s.used = true
+			return nil
 		}
-		wait := max(time.Until(s.f.a.pace.due()), time.Until(s.f.r.pace.due()))
-		if wait > lateWait {
+		s.uncount(ctx) // counted too long ago: the windows have moved on
+		if time.Since(ready)+wait > lateWait {
 			return errLost
 		}
 		if !sleep(ctx, wait) {
 			return ctx.Err()
 		}
 	}
-	s.used = true
-	return nil
+}
+
+// count counts the mail in all buckets or in none, and tells how long a full one has to wait.
+func (s *slot) count(ctx context.Context) (time.Duration, error) {
+	for _, part := range s.f.bucketParts() {
+		t, err := part.buckets.Count(ctx, part.list, s.recipients)
+		if err = s.f.noteBuckets(part, err); err != nil {
+			return 0, err
+		}
+		if !t.OK {
+			return slices.Max(slices.Collect(maps.Values(t.Wait))), nil
+		}
+		s.counts = append(s.counts, grant{part.buckets, t})
+	}
+	return 0, nil
+}
+
+func (s *slot) uncount(ctx context.Context) {
+	for _, g := range s.counts {
+		s.giveBack(ctx, g)
+	}
+	s.counts = nil
+}
+
+func (s *slot) giveBack(ctx context.Context, g grant) bool {
+	err := g.buckets.Refund(context.WithoutCancel(ctx), g.take)
+	if err != nil {
+		s.f.log.Warn(eventStoreError, zap.Error(err))
+	}
+	return err == nil
 }
 
 // refund gives back a slot that never came to DATA. The next mail may ask at once: the bucket tells whether it is its turn.
 func (s *slot) refund(ctx context.Context) {
+	s.uncount(ctx)
 	for _, g := range s.takes {
-		if err := g.buckets.Refund(ctx, g.take); err != nil {
-			s.f.log.Warn(eventStoreError, zap.Error(err))
+		if !s.giveBack(ctx, g) {
 			continue
 		}
 		for name := range g.take.Wait {

@@ -13,22 +13,25 @@ SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6)) AS cl
 UPDATE {db}.outbox_bucket SET hour_mails = ?, minute_mails = ?, minute_recipients = ?, clock_offset = ? WHERE name = ?
 
 -- name: usage-add
-INSERT INTO {db}.outbox_usage (name, slot, mails, recipients) VALUES (?, ?, ?, ?)
+INSERT INTO {db}.outbox_usage (name, slot, mails, recipients) VALUES {rows}
 ON DUPLICATE KEY UPDATE mails = mails + VALUES(mails), recipients = recipients + VALUES(recipients)
+
+-- name: usage-sum
+SELECT CAST(COALESCE(MAX(slot), 0) AS SIGNED) AS slot, CAST(COALESCE(SUM(mails), 0) AS SIGNED) AS mails,
+       CAST(COALESCE(SUM(recipients), 0) AS SIGNED) AS recipients
+FROM {db}.outbox_usage WHERE name = ? AND slot >= ?
 
 -- name: usage-since
 SELECT slot, mails, recipients FROM {db}.outbox_usage WHERE name = ? AND slot >= ? ORDER BY slot
 
--- name: usage-purge
+-- name: usage-remove
+UPDATE {db}.outbox_usage SET mails = mails - ?, recipients = recipients - ? WHERE name = ? AND slot = ? AND mails >= ? AND recipients >= ?
+
+-- name: usage-drop-before
 DELETE FROM {db}.outbox_usage WHERE name = ? AND slot < ?
 
--- name: bucket-refund
--- Only when nobody took since: a later take already stands on this one.
-UPDATE {db}.outbox_bucket SET hour_mails = ?, minute_mails = ?, minute_recipients = ?
-WHERE name = ? AND hour_mails = ? AND minute_mails = ? AND minute_recipients = ?
-
--- name: usage-refund
-UPDATE {db}.outbox_usage SET mails = mails - ?, recipients = recipients - ? WHERE name = ? AND slot = ? AND mails >= ? AND recipients >= ?
+-- name: usage-drop-after
+DELETE FROM {db}.outbox_usage WHERE name = ? AND slot > ?
 
 -- name: bucket-pause
 -- Several troubles at the same time count as one. Values: name, pause in µs, scope, reason.
@@ -46,6 +49,4 @@ SELECT GREATEST(0, COALESCE(TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(6), paused_
 FROM {db}.outbox_bucket WHERE name = ?
 
 -- name: bucket-read
-SELECT name, hour_mails, minute_mails, minute_recipients, clock_offset,
-       TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6)) AS clock
-FROM {db}.outbox_bucket WHERE name = ?
+SELECT name, hour_mails, minute_mails, minute_recipients, clock_offset FROM {db}.outbox_bucket WHERE name = ?

@@ -15,9 +15,9 @@ CREATE TABLE IF NOT EXISTS {db}.outbox_bucket (
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COMMENT='The token bucket of each account and of each job with a rate';
 
 CREATE TABLE IF NOT EXISTS {db}.outbox_usage (
-  name          VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL COMMENT 'outboxd: outbox_bucket.name',
-  slot          BIGINT NOT NULL                                        COMMENT 'outboxd: five minutes of the bucket''s clock, counted since 1970',
+  name          VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL COMMENT 'outboxd: outbox_bucket.name; with the length of the slot behind it where that is not five minutes, or with the word total',
+  slot          BIGINT NOT NULL                                        COMMENT 'outboxd: five minutes, or as the name says, of the bucket''s clock, counted since 1970',
   mails         INT UNSIGNED NOT NULL DEFAULT 0                        COMMENT 'outboxd, on every take: mails',
   recipients    INT UNSIGNED NOT NULL DEFAULT 0                        COMMENT 'outboxd, on every take: recipients',
   PRIMARY KEY (name, slot)
-) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COMMENT='What each bucket gave out, five minutes a row, for two days';
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COMMENT='What each bucket gave out, in slots of five minutes and in shorter ones, for twice the window';
