@@ -47,9 +47,13 @@ func short(seed uint64) plan {
 
 // full is what make torture runs.
 func full() plan {
-	return plan{seed: *flagSeed, kills: *flagKills, rows: *flagRows, daemons: min(3, max(1, *flagDaemons)),
-		limit: time.Duration(*flagMinutes * float64(time.Minute)), every: 4 * time.Second, lasting: 1, idle: 1500 * time.Millisecond, frozen: 66 * time.Second,
-		refuse: 0.02, ail: 0.0003, slow: 0.02, forge: 0.1, paced: 600, offered: 20}
+	p := plan{seed: *flagSeed, kills: *flagKills, rows: *flagRows, daemons: min(3, max(1, *flagDaemons)),
+		limit: time.Duration(*flagMinutes * float64(time.Minute)), every: 4 * time.Second, lasting: 1, idle: 1500 * time.Millisecond,
+		refuse: 0.02, ail: 0.0003, slow: 0.02, forge: 0.1, paced: 240, offered: 20}
+	if p.kills >= 100 { // longer than it sleeps
+		p.frozen = 66 * time.Second
+	}
+	return p
 }
 
 // rand is the randomness of one part of the plan: parts that run side by side do not disturb each other's.
