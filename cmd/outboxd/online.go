@@ -254,6 +254,10 @@ func (d *database) settings() {
 		d.add(levelWarn, fmt.Sprintf("the server's settings cannot be read: %v", err), "")
 		return
 	}
+	if flush, err := d.Pool.ReadText(d.ctx, "SELECT @@GLOBAL.innodb_flush_log_at_trx_commit"); err == nil && flush != "1" {
+		d.add(levelWarn, "innodb_flush_log_at_trx_commit is "+flush+": a power cut can lose what was committed in the last second, and a mail sent in it goes again",
+			"set innodb_flush_log_at_trx_commit = 1")
+	}
 	mode, err := d.Pool.ReadText(d.ctx, "SELECT @@GLOBAL.sql_mode")
 	if err == nil && !strings.Contains(mode, "STRICT_") {
 		d.add(levelWarn, "sql_mode is not strict: what a sender inserts too long is cut without an error", "add STRICT_TRANS_TABLES to the server's sql_mode")
