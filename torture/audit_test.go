@@ -89,8 +89,7 @@ func (s *site) judge(r *report, l *letter, got row, there bool) {
 	switch got.state {
 	case "queued", "sending":
 		s.tally.breaks("lost", fmt.Sprintf("%s (acme/%d) is still %s at the end", l.key, got.id, got.state))
-	case "failed":
-	default:
+	case "sent", "partial", "uncertain":
 		if l.broken {
 			s.tally.breaks("untrue", describe(l.key))
 		}

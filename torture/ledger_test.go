@@ -36,6 +36,13 @@ func (l *ledger) read(m smtptest.Moment) {
 	}
 }
 
+// pacedReads is how many mails of the limited account came to DATA.
+func (l *ledger) pacedReads() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.paced)
+}
+
 // accept notes a message that the server took, also when its reply gets lost.
 func (l *ledger) accept(m smtptest.Message) {
 	key := keyOf(m.To[0])

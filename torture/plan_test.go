@@ -35,21 +35,21 @@ type plan struct {
 	ail     float64       // share of steps at which the server itself is in trouble, so that an account pauses
 	slow    float64       // share of steps at which the server takes its time
 	paced   int           // mails that the limited account may send in any minute
-	offered int           // how many mails it has more than it may send
+	offered int           // how many mails it has waiting
 	forge   float64       // share of kills before which leases end early
 }
 
 // short takes some ten seconds.
 func short(seed uint64) plan {
 	return plan{seed: seed, kills: 10, rows: 1000, daemons: 2, limit: 2 * time.Minute, every: 150 * time.Millisecond, lasting: 0.15, idle: 400 * time.Millisecond,
-		refuse: 0.03, ail: 0.0005, slow: 0.05, forge: 0.2, paced: 600, offered: 10}
+		refuse: 0.03, ail: 0.0005, slow: 0.05, forge: 0.2, paced: 600, offered: 30}
 }
 
 // full is what make torture runs.
 func full() plan {
 	p := plan{seed: *flagSeed, kills: *flagKills, rows: *flagRows, daemons: min(3, max(1, *flagDaemons)),
 		limit: time.Duration(*flagMinutes * float64(time.Minute)), every: 4 * time.Second, lasting: 1, idle: 1500 * time.Millisecond,
-		refuse: 0.02, ail: 0.0003, slow: 0.02, forge: 0.1, paced: 240, offered: 20}
+		refuse: 0.02, ail: 0.0003, slow: 0.02, forge: 0.1, paced: 240, offered: 40}
 	if p.kills >= 100 { // longer than it sleeps
 		p.frozen = 66 * time.Second
 	}

@@ -38,7 +38,7 @@ var bugs = []bug{
 // planted is a run that meets each kind of bug soon: many mails in flight, few other troubles.
 func planted(seed uint64) plan {
 	return plan{seed: seed, kills: 14, rows: 1000, daemons: 2, limit: 2 * time.Minute, lasting: 0.15, idle: 400 * time.Millisecond,
-		refuse: 0.05, ail: 0.0001, slow: 0.3, forge: 0.5, paced: 600, offered: 10}
+		refuse: 0.05, ail: 0.0001, slow: 0.3, forge: 0.5, paced: 600, offered: 30}
 }
 
 // TestPlanted shows that the harness can fail: each bug has to be found. Without the flags of make torture it plants the first,

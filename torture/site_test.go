@@ -51,7 +51,7 @@ const (
 
 func newSite(t testing.TB, p plan, binary string) *site {
 	t.Helper()
-	s := &site{t: t, plan: p, binary: binary, ledger: newLedger(), tally: newTally(), post: &post{begun: time.Now()}, dir: t.TempDir()}
+	s := &site{t: t, plan: p, binary: binary, ledger: newLedger(), tally: newTally(), post: &post{}, dir: t.TempDir()}
 	s.server = dbtest.Own(t, dbtest.Options{Flags: flags})
 	s.db = dbtest.On(t, s.server.Server)
 	s.root = s.sessions("root", "", s.server.Port)

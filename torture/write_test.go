@@ -14,12 +14,11 @@ type post struct {
 	mu      sync.Mutex
 	letters []*letter
 	batches int
-	paced   int
-	begun   time.Time
+	paced   int // of the limited account, committed or about to be
 }
 
-// next makes a transaction's letters and gives them their numbers.
-func (w *post) next(p plan, rng *rand.Rand, most int) []*letter {
+// next makes a transaction's letters and gives them their numbers. Of the limited account there are as many as paced.
+func (w *post) next(rng *rand.Rand, most, paced int) []*letter {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	n := min(1+rng.IntN(60), most-len(w.letters))
@@ -31,8 +30,7 @@ func (w *post) next(p plan, rng *rand.Rand, most int) []*letter {
 	for i := range batch {
 		l := compose(rng, len(w.letters)+1)
 		l.batch = w.batches
-		// The limited account always has a little more to do than it may.
-		if due := p.offered + int(time.Since(w.begun).Minutes()*float64(p.paced)); w.paced < due && rng.IntN(4) == 0 {
+		if w.paced < paced && rng.IntN(4) == 0 {
 			w.paced++
 			l.account = "paced"
 		}
@@ -48,6 +46,17 @@ func (w *post) count() int {
 	return len(w.letters)
 }
 
+// became notes the fate of a transaction.
+func (w *post) became(batch []*letter, f fate) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, l := range batch {
+		if l.fate = f; f != committed && l.account == "paced" {
+			w.paced--
+		}
+	}
+}
+
 // write inserts rows as a customer's program does, somewhat ahead of the kills, until all are inserted.
 func (s *site) write(ctx context.Context, rng *rand.Rand) {
 	for ctx.Err() == nil && s.post.count() < s.plan.rows {
@@ -57,7 +66,9 @@ func (s *site) write(ctx context.Context, rng *rand.Rand) {
 			continue
 		}
 		ahead := 1500 + s.plan.rows*(s.kills()+1)/s.plan.kills
-		batch := s.post.next(s.plan, rng, min(s.plan.rows, ahead))
+		// The limited account always has some mails waiting; a few of its rows expire or fail before.
+		reads := s.ledger.pacedReads()
+		batch := s.post.next(rng, min(s.plan.rows, ahead), s.plan.offered+reads+reads/20)
 		if batch == nil {
 			_ = tx.Rollback()
 			pause(ctx.Done(), 20*time.Millisecond)
@@ -65,9 +76,7 @@ func (s *site) write(ctx context.Context, rng *rand.Rand) {
 		}
 		f := s.insert(ctx, rng, tx, batch)
 		s.tally.add("insert: " + f.String())
-		for _, l := range batch {
-			l.fate = f
-		}
+		s.post.became(batch, f)
 		if f == committed && rng.IntN(5) == 0 {
 			// A DBA cancels a row, if it still waits.
 			_ = s.exec(ctx, `UPDATE {db}.outbox SET state = 'cancelled' WHERE reference = ? AND state = 'queued'`, batch[rng.IntN(len(batch))].key)
