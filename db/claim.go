@@ -26,14 +26,15 @@ type Claim struct {
 	Instance   Instance
 	Routes     []uint32
 	Priorities []int
-	Lanes      []uint32 // 0 and lanes whose pause is over
-	Limit      int      // most rows: the free senders
-	Octets     int64    // most octets of bodies together; the first row goes in any case
-	MaxSize    int64    // bodies and headers over this stay unread: Row.Size tells
-	Domain     string   // of a fresh Message-ID
-	Paused     []uint32 // recipient domains (Row.Domain) that wait in a lane: not taken
-	Hints      []uint64 // rows that a SortAside found behind those of paused domains
-	LowFirst   bool     // below priority 1 the longest waiting first, so that low priorities do not starve
+	Lanes      []uint32             // 0 and lanes whose pause is over
+	Limit      int                  // most rows: the free senders
+	Octets     int64                // most octets of bodies together; the first row goes in any case
+	MaxSize    int64                // bodies and headers over this stay unread: Row.Size tells
+	Domain     string               // of a fresh Message-ID
+	Paused     []uint32             // recipient domains (Row.Domain) that wait in a lane: not taken
+	Hints      []uint64             // rows that a SortAside found behind those of paused domains
+	Admit      func(id uint64) bool // tells whether a row may be taken yet; nil admits all
+	LowFirst   bool                 // below priority 1 the longest waiting first, so that low priorities do not starve
 }
 
 // Row is one taken row, with what the sender wrote.
@@ -132,6 +133,9 @@ func pick(c Claim, found []candidate, out *Claimed) ([]uint64, map[uint64]uint32
 	for _, f := range found {
 		if slices.Contains(c.Paused, f.Domain) {
 			out.Paused = true
+			continue
+		}
+		if c.Admit != nil && !c.Admit(f.ID) {
 			continue
 		}
 		size := f.Size

@@ -22,6 +22,7 @@ type runner struct {
 	work   context.Context // ends when mails in flight are to be abandoned
 
 	mu      sync.Mutex
+	flood   *flood // nil without hold_above
 	feeders map[string]*feeder
 	next    int64 // where the next look at the routes begins
 	lane    int   // with which of the open lanes the next poll begins
@@ -41,6 +42,7 @@ func newRunner(c *company, job *jobfile.Deliver, work context.Context) *runner {
 	r := &runner{c: c, job: job, pace: newPace(), work: work, log: c.log.With(zap.String("job", job.Name)),
 		feeders: map[string]*feeder{}, next: -1}
 	r.bucket, _ = jobBucket(c.place.Company.Name, job)
+	r.flood = newFlood(r)
 	return r
 }
 
@@ -97,6 +99,12 @@ func (r *runner) poll(ctx context.Context) (idle bool, err error) {
 		r.next = int64(found[len(found)-1].Hash)
 	}
 	idle = len(found) == 0 && len(lanes.open) == 0 && len(lanes.paused) == 0
+	if r.flood != nil && (!idle || r.flood.alarmed) {
+		if err := r.flood.look(ctx); err != nil {
+			return false, err
+		}
+		idle = idle && !r.flood.alarmed
+	}
 	lanes = lanes.window(r.lane, lanesAtOnce)
 	r.lane += lanesAtOnce
 	all := []uint32{0}

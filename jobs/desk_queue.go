@@ -143,10 +143,15 @@ func (d *Desk) show(ctx context.Context, row string) (*Place, RowName, db.Detail
 	return p, name, detail, nil
 }
 
-// ChangeRequest asks for the same change of several rows.
+// ChangeRequest asks for the same change of several rows; QueueRelease and QueueCancel also take Company with Held or Surplus
+// in place of Rows, and change the next some of them.
 type ChangeRequest struct {
 	By
-	Rows []string `json:"rows"`
+	Rows    []string `json:"rows"`
+	Company string   `json:"company,omitempty"`
+	Held    bool     `json:"held,omitempty"`    // all held rows of the company
+	Surplus bool     `json:"surplus,omitempty"` // those that a job's hold_above has held
+	After   uint64   `json:"after,omitempty"`   // numbers above this one: ChangeReply.Last of the step before
 }
 
 // SettleRequest says what became of uncertain rows: sent or failed.
@@ -155,9 +160,11 @@ type SettleRequest struct {
 	As db.State `json:"as"`
 }
 
-// ChangeReply has one result for each row that was asked for, in that order.
+// ChangeReply has one result for each row that was asked for, in that order; or what was done to the held rows of a company.
 type ChangeReply struct {
 	Results []ChangeResult `json:"results"`
+	Changed int            `json:"changed,omitempty"` // rows of this step
+	Last    uint64         `json:"last,omitempty"`    // the step's last number: go on behind it; 0 when all is done
 }
 
 // ChangeResult tells whether a row was changed, or why not and what to do.
@@ -191,16 +198,26 @@ func (d *Desk) QueueHold(ctx context.Context, q ChangeRequest) (ChangeReply, err
 	return d.change(ctx, q, "hold", "", func(ctx context.Context, s *db.Store, id uint64) error { return s.Hold(ctx, id, q.note("held")) })
 }
 
-// QueueRelease lets held rows go. It wants a reason.
+// QueueRelease lets held rows go: the named ones, or the next some of a company's. It wants a reason.
 func (d *Desk) QueueRelease(ctx context.Context, q ChangeRequest) (ChangeReply, error) {
 	if err := reasonFor("release", q.By); err != nil {
 		return ChangeReply{}, err
 	}
+	if q.many() {
+		return d.changeHeld(ctx, q, "release", func(ctx context.Context, s *db.Store, h db.HeldRows) (uint64, int, error) {
+			return s.ReleaseHeld(ctx, h)
+		})
+	}
 	return d.change(ctx, q, "release", "", func(ctx context.Context, s *db.Store, id uint64) error { return s.Release(ctx, id) })
 }
 
-// QueueCancel ends queued rows, held or not.
+// QueueCancel ends queued rows, held or not: the named ones, or the next some of a company's held ones.
 func (d *Desk) QueueCancel(ctx context.Context, q ChangeRequest) (ChangeReply, error) {
+	if q.many() {
+		return d.changeHeld(ctx, q, "cancel", func(ctx context.Context, s *db.Store, h db.HeldRows) (uint64, int, error) {
+			return s.CancelHeld(ctx, h, q.note("cancelled"))
+		})
+	}
 	return d.change(ctx, q, "cancel", "", func(ctx context.Context, s *db.Store, id uint64) error { return s.Cancel(ctx, id, q.note("cancelled")) })
 }
 

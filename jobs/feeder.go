@@ -248,6 +248,9 @@ func (f *feeder) claim(senders int) (c db.Claim, probe uint32) {
 	f.turns++
 	c = db.Claim{Instance: f.r.c.e.instance, Routes: f.routes, Priorities: f.r.priorities(), Limit: senders,
 		Octets: claimOctets, MaxSize: f.maxSize(), Domain: f.a.domain, LowFirst: f.turns%lowEvery == 0}
+	if f.r.flood != nil {
+		c.Admit = f.r.flood.admit
+	}
 	probe, c.Lanes = f.probe()
 	for domain := range f.r.c.pausedLanes() {
 		c.Paused = append(c.Paused, domain)

@@ -15,6 +15,8 @@ const (
 	eventUnsettled = "unsettled"  // the server refuses the outcome; the lease runs out and the mark decides
 	eventRescued   = "rescued"    // rows that a dead daemon left behind
 
+	eventSurplusHeld = "surplus_held" // more rows arrived than hold_above allows
+
 	eventAccountPaused   = "account_paused"   // the account is in trouble and waits
 	eventAccountUnusable = "account_unusable" // its secret or its certificates cannot be read
 	eventAccountWell     = "account_well"     // the account sends again

@@ -44,6 +44,26 @@ func TestQueueCommands(t *testing.T) {
 	}
 }
 
+// TestHeldRowsTogether: many rows by what they are, in steps.
+func TestHeldRowsTogether(t *testing.T) {
+	s := newSite(t)
+	s.db.Exec(t, `INSERT INTO {db}.outbox (recipients, held) WITH RECURSIVE n AS (SELECT 0 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 59)
+		SELECT 'a@kunde.example', 1 FROM n a JOIN n b LIMIT 3500`)
+	s.db.Exec(t, `INSERT INTO {db}.outbox_surplus (outbox_id, job) SELECT id, 'send' FROM {db}.outbox WHERE id <= 2700`)
+	s.must(exitDone, "status", "Company acme holds rows (3500)", "What to do: outboxd queue list --company acme --held")
+	s.must(exitWrong, "queue release --surplus", "--reason TEXT")
+	s.must(exitWrong, "queue release acme/1 --surplus --reason=x", "either rows are named")
+	s.must(exitWrong, "queue release --reason=x", "no row is named")
+	s.must(exitFailed, "queue release --company nemo --held --reason=x", "the companies are acme")
+	s.must(exitDone, "queue release --company acme --surplus --reason=wanted", "2700 rows released")
+	s.must(exitDone, "queue cancel --held", "800 rows cancelled")
+	s.must(exitDone, "queue cancel --held --json", `"results"`)
+	s.must(exitDone, "audit --limit 9", "surplus rows after number", "wanted")
+	if got := s.db.Read(t, `SELECT CONCAT_WS(' ', SUM(state = 'queued' AND held = 0), SUM(state = 'cancelled')) FROM {db}.outbox`); got != "2700 800" {
+		t.Error(got)
+	}
+}
+
 func TestJSONOutput(t *testing.T) {
 	s := newSite(t)
 	s.db.Exec(t, strings.ReplaceAll(someRows, `\x1b`, "\x1b"))

@@ -82,17 +82,53 @@ func (c queueHoldCommand) Run(i *invocation) error {
 	return c.change(i, opQueueHold, "held until it is released")
 }
 
-type queueReleaseCommand struct{ changeFlags }
+// heldFlags name rows by what they are.
+type heldFlags struct {
+	Rows    []string `arg:"" optional:"" name:"row" help:"As acme/17; several at once."`
+	Held    bool     `help:"In place of rows: all held ones of the company."`
+	Surplus bool     `help:"In place of rows: those that a job's hold_above has held."`
+	Company string   `help:"With --held and --surplus: whose." placeholder:"NAME"`
+	Reason  string   `help:"Why, for the audit and for whoever looks at the row later." placeholder:"TEXT"`
+	JSON    bool     `help:"Print JSON."`
+}
+
+// change changes the named rows, or the held ones step by step until none is left.
+func (c heldFlags) change(i *invocation, o operation[jobs.ChangeRequest, jobs.ChangeReply], done string) error {
+	if !c.Held && !c.Surplus {
+		return changeFlags{c.Rows, c.Reason, c.JSON}.change(i, o, done)
+	}
+	q := jobs.ChangeRequest{By: jobs.By{Reason: c.Reason}, Rows: c.Rows, Company: c.Company, Held: c.Held, Surplus: c.Surplus}
+	changed := 0
+	for {
+		reply, err := ask(i, o, q)
+		if err != nil {
+			fmt.Fprintf(i.stderr, "%d rows %s before that.\n", changed, done)
+			return err
+		}
+		if changed += reply.Changed; reply.Last == 0 {
+			break
+		}
+		q.After = reply.Last
+	}
+	if c.JSON {
+		return printJSON(i.stdout, jobs.ChangeReply{Results: []jobs.ChangeResult{}, Changed: changed}, "  ")
+	}
+	w := &errorWriter{w: i.stdout}
+	fmt.Fprintf(w, "%s %s\n", counted(changed, "row"), done)
+	return w.err
+}
+
+type queueReleaseCommand struct{ heldFlags }
 
 // Run lets held rows go.
 func (c queueReleaseCommand) Run(i *invocation) error {
-	if err := c.wantsReason("queue release"); err != nil {
+	if err := (changeFlags{Reason: c.Reason}).wantsReason("queue release"); err != nil {
 		return err
 	}
 	return c.change(i, opQueueRelease, "released")
 }
 
-type queueCancelCommand struct{ changeFlags }
+type queueCancelCommand struct{ heldFlags }
 
 // Run ends rows unsent.
 func (c queueCancelCommand) Run(i *invocation) error { return c.change(i, opQueueCancel, "cancelled") }

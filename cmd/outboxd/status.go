@@ -164,6 +164,12 @@ func printTroubles(w io.Writer, r jobs.StatusReply) {
 			fmt.Fprintf(w, "\nCompany %s DIVERTS: every mail goes to %s and to nobody else.\n", clean(c.Company), clean(c.Divert))
 		}
 	}
+	for _, c := range r.Companies {
+		if c.Counts != nil && c.Held > 0 {
+			fmt.Fprintf(w, "\nCompany %s holds rows (%s) until a person says what becomes of them\n  What to do: outboxd queue list --company %s --held, then queue release or queue cancel\n",
+				clean(c.Company), number(c.Held), clean(c.Company))
+		}
+	}
 	for _, out := range r.LeftOut {
 		fmt.Fprintf(w, "\nLeft out with all its companies (%s): %s\n%s\n", clean(strings.Join(out.Companies, ", ")), clean(out.File),
 			indented(strings.Join(out.Problems, "\n")))

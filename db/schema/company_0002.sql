@@ -58,3 +58,10 @@ CREATE TABLE IF NOT EXISTS {db}.outbox_archive (
   updated_at    TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6) COMMENT 'Set by the table on every change',
   PRIMARY KEY (file)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COMMENT='Files that hold what the purge has removed';
+
+CREATE TABLE IF NOT EXISTS {db}.outbox_surplus (
+  outbox_id     BIGINT UNSIGNED NOT NULL                               COMMENT 'outboxd, when more mails arrive than hold_above allows: outbox.id',
+  job           VARCHAR(63) CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'outboxd, once: the job of jobs.yaml whose hold_above it is',
+  at            TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)     COMMENT 'Set by the table: when the row was held; it is not held a second time, whoever released it',
+  PRIMARY KEY (outbox_id)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COMMENT='Mails beyond what a job''s hold_above allows';

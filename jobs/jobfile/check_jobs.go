@@ -64,6 +64,9 @@ func (c *checker) deliver(e entry, path string, job *Deliver, allowed []*Account
 	}
 	checkHost(e.src, path+".host", job.Host)
 	c.jobRate(e, path+".rate", job)
+	if at := path + ".hold_above"; e.src.has(at) && c.hourly(e.src, at, *job.HoldAbove) && job.HoldAbove.Unlimited {
+		e.src.wrong(at, "unlimited", "nothing would ever be held", "remove it, or state a number: hold_above: 2000/hour")
+	}
 	c.retry(e.src, path+".retry", job.Retry)
 }
 

@@ -175,6 +175,7 @@ type Deliver struct {
 	Host        string        `key:"host" is:"computer name" otherwise:"any" doc:"Only on this computer." eg:"host: mail1"`
 	OnUncertain string        `key:"on_uncertain" oneof:"ask|resend" default:"ask" doc:"What to do with a mail of which nobody knows whether it went out. ask: a person decides. resend: send it again, so that someone may get it twice." eg:"on_uncertain: ask"`
 	Retry       Retry         `key:"retry" otherwise:"as below" doc:"How a mail that was refused for now is tried again." eg:"retry: {attempts: 8, first: 1m, max: 4h, give_up_after: 3d}"`
+	HoldAbove   *Rate         `key:"hold_above" is:"mails an hour" otherwise:"nothing is held" doc:"When more rows than that arrive within an hour, what came after the first of them is held until a person releases or cancels it, and a person is told: a guard against programs and triggers that run in circles. Only rows that this job takes count, sent and held ones too, cancelled ones not." eg:"hold_above: 2000/hour"`
 	Accounts    []string      `key:"accounts" is:"list of account names" otherwise:"all of the company" doc:"Only rows of these accounts. Two jobs of a company never take the same row." eg:"accounts: [invoices]"`
 	Priority    []int         `key:"priority" range:"1..5" is:"list of numbers" otherwise:"all" doc:"Only rows of these priorities, 1 very high to 5 very low. Two jobs of a company never take the same row." eg:"priority: [1, 2]"`
 }
