@@ -176,7 +176,7 @@ func (g *flood) judge(ctx context.Context, rows []db.Arrival) error {
 		}
 		g.note(row.CreatedAt)
 	}
-	why := fmt.Sprintf("held: more than %s mails arrived (hold_above of job %s). Release it if it is wanted: outboxd queue release; or cancel it", g.r.job.HoldAbove, g.r.job.Name)
+	why := fmt.Sprintf("held: more than %d mails arrived within an hour (hold_above of job %s). Release it if it is wanted: outboxd queue release; or cancel it", g.most, g.r.job.Name)
 	held, locked, err := g.r.c.place.Store.HoldSurplus(ctx, g.r.job.Name, why, surplus)
 	if held > 0 {
 		g.tell(held)
