@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
 	"outboxd/db"
+	"outboxd/jobs/jobfile"
 )
 
 // flood is the guard of a job's hold_above: rows beyond so many in the hour before each of them are held. It reads every row once, in the
@@ -251,4 +253,11 @@ func (g *flood) tell(held int) {
 			"Is a program or a trigger running in circles? See them:\n\n  outboxd queue list --company %s --held\n\nThen let them go, or end them:\n\n"+
 			"  outboxd queue release --company %s --surplus --reason TEXT\n  outboxd queue cancel --company %s --surplus --reason TEXT",
 			c, g.r.job.Name, g.r.job.HoldAbove, c, c, c))
+}
+
+// guards tells whether there is a job with hold_above, named COMPANY/JOB. The caller holds the lock.
+func (e *Engine) guards(name string) bool {
+	company, job, _ := strings.Cut(name, "/")
+	p := e.world.Place(company)
+	return p != nil && slices.ContainsFunc(p.Company.Jobs.Deliver, func(j *jobfile.Deliver) bool { return j.Name == job && j.HoldAbove != nil })
 }

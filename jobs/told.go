@@ -94,6 +94,10 @@ func (e *Engine) mended(key string) string {
 		if e.world.Place(name) == nil {
 			return "company " + name + " is not in jobs.yaml any more"
 		}
+	case "flood":
+		if name, _, _ = strings.Cut(name, " "); !e.guards(name) {
+			return "nothing is held any more by hold_above of " + name
+		}
 	case "account":
 		if e.accounts[name] == nil && e.world.unusable[name] == nil {
 			return "account " + name + " is not in jobs.yaml any more"
