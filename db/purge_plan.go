@@ -16,6 +16,9 @@ func (p *Purge) before() time.Time { return p.Now.Add(-p.Age) }
 // planPurge looks at the next rows, without locks: first at those that were remembered. Nil means that none is left.
 func (s *Store) planPurge(ctx context.Context, p *Purge) (*purgePlan, error) {
 	if !p.walking {
+		if p.since.IsZero() {
+			p.since = time.Unix(1, 0) // the first that a TIMESTAMP can be: MySQL compares with no other
+		}
 		again, err := selectAll[seen](ctx, s.pool.db, s.sql.text("purge-later"), p.Pass, p.before(), p.since, p.since, p.id, purgeBatch)
 		if err != nil {
 			return nil, err

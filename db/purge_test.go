@@ -24,7 +24,7 @@ func aged(t testing.TB, d *dbtest.Database, n int, state string, born, ended int
 	t.Helper()
 	d.Exec(t, `INSERT INTO {db}.outbox (id, recipients, subject, body_text, headers, state, lease_until, created_at, updated_at)
 		SELECT seq + (SELECT COALESCE(MAX(id), 0) FROM {db}.outbox), CONCAT('r', seq, '@kunde.example'), 'Invoice', 'Text', '{"X-A":"b"}', ?, IF(? = 'sending', NOW(), NULL), NOW() - INTERVAL ? DAY, NOW() - INTERVAL ? DAY
-		FROM {db}.seq_1_to_`+fmt.Sprint(n), state, state, born, ended)
+		FROM `+dbtest.Numbers(n), state, state, born, ended)
 }
 
 // begin begins a run of a purge.
@@ -141,7 +141,7 @@ func TestPurgeComesBackToWhatItPassedBy(t *testing.T) {
 func withChildren(t testing.TB, d *dbtest.Database) {
 	t.Helper()
 	d.Exec(t, `INSERT INTO {db}.outbox_recipient (outbox_id, position, kind, address, state, updated_at)
-		SELECT id, seq, 'to', CONCAT('r', seq, '@kunde.example'), 'accepted', updated_at FROM {db}.outbox JOIN {db}.seq_0_to_1`)
+		SELECT id, seq, 'to', CONCAT('r', seq, '@kunde.example'), 'accepted', updated_at FROM {db}.outbox JOIN (SELECT 0 AS seq UNION ALL SELECT 1) n`)
 	d.Exec(t, `INSERT INTO {db}.outbox_attempt (outbox_id, lease_token, marked_at, finished_at, account, daemon, reply)
 		SELECT id, CONCAT('t', id), updated_at, updated_at, 'main', 'here', '250 ok' FROM {db}.outbox`)
 }
@@ -420,7 +420,12 @@ func TestPurgeHoldsUpNoInsert(t *testing.T) {
 		ended <- err
 	}()
 	for d.Read(t, "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() AND INFO LIKE 'INSERT INTO `{db}`.outbox_purge (%'") == "0" {
-		must(t, ctx.Err())
+		select {
+		case err := <-ended:
+			t.Fatal("the step did not wait for the lock: ", err)
+		default:
+			must(t, ctx.Err())
+		}
 	}
 	insert()
 	_, err = dba.ExecContext(ctx, "ROLLBACK")

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"outboxd/db/dbtest"
 )
 
 // purging is a jobs.yaml with a purge; the site's database says that it is due.
@@ -28,7 +30,7 @@ func (s *site) old(n, days int) {
 	s.t.Helper()
 	s.db.Exec(s.t, `INSERT INTO {db}.outbox (recipients, subject, body_text, state, dedupe_key, created_at, updated_at)
 		SELECT CONCAT('r', seq, '@kunde.example'), 'Invoice', 'Dear <you> & them', 'sent', CONCAT(?, '-', seq), NOW() - INTERVAL ? DAY, NOW() - INTERVAL ? DAY
-		FROM {db}.seq_1_to_`+fmt.Sprint(n), days, days, days)
+		FROM `+dbtest.Numbers(n), days, days, days)
 	s.db.Exec(s.t, `INSERT IGNORE INTO {db}.outbox_attempt (outbox_id, lease_token, marked_at, finished_at, account, daemon)
 		SELECT id, 'x', updated_at, updated_at, 'main', 'here' FROM {db}.outbox`)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -363,23 +362,18 @@ func probesOf(purges bool, parts ...db.Part) (all []probe) {
 
 // rights tries every statement that the daemon needs a right for. The name of the database was checked by jobfile.
 func (d *database) rights() {
-	var missing, tables []string
+	var missing []string
 	for _, p := range probesOf(d.Purges, d.Parts...) {
 		statement := strings.ReplaceAll(p.statement, "{t}", "`"+d.Database+"`."+p.table)
 		err := d.Pool.Exec(d.ctx, statement)
 		switch {
 		case err == nil:
-		case db.NoTable(err):
-			tables = append(tables, p.table)
 		case db.Kind(err) == db.KindSetup:
 			missing = append(missing, p.verb+" on "+p.table)
 		default:
 			d.add(levelFail, fmt.Sprintf("%s on %s: %v", p.verb, p.table, err), jobs.DatabaseHint(err))
 			return
 		}
-	}
-	if len(tables) > 0 {
-		d.add(levelWarn, "tables of a newer step are missing: "+strings.Join(slices.Compact(tables), ", "), "run outboxd migrate; until then what needs them does not work")
 	}
 	if len(missing) > 0 {
 		d.add(levelFail, fmt.Sprintf("user %s lacks rights: %s", d.Username, strings.Join(missing, ", ")),

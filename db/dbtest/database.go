@@ -131,3 +131,10 @@ func userName() string {
 	}
 	return u.Username
 }
+
+// Numbers is a table of the numbers from 1 to n, up to ten thousand, in a column seq: for servers without the storage engine
+// that has them.
+func Numbers(n int) string {
+	const digits = "(SELECT 0 AS d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9)"
+	return fmt.Sprintf("(SELECT 1 + a.d + 10 * b.d + 100 * c.d + 1000 * e.d AS seq FROM %[1]s a JOIN %[1]s b JOIN %[1]s c JOIN %[1]s e HAVING seq <= %[2]d) numbers", digits, n)
+}
