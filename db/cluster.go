@@ -33,6 +33,7 @@ func ParseHost(address string) (Host, error) {
 
 const (
 	nodeTime = 5 * time.Second  // to connect to a node, log in, and learn its state
+	nodeSlow = time.Second      // a node that keeps a caller longer, who then has no more time, has failed
 	nodeRest = 10 * time.Second // between two looks at a node that serves, or that did not
 )
 
@@ -80,8 +81,12 @@ func (c *cluster) Connect(ctx context.Context) (driver.Conn, error) {
 	}
 	c.mu.Unlock()
 	for _, n := range append(order, late...) {
+		begun := time.Now()
 		session, err := n.connect(ctx)
 		if ctx.Err() != nil {
+			if time.Since(begun) > nodeSlow { // the next caller is not to wait for it too
+				c.note(n, ctx.Err())
+			}
 			if err == nil {
 				err = session.Close()
 			}

@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"context"
 	"errors"
 	"net"
 	"strconv"
@@ -167,4 +168,21 @@ func TestClusterAsksAFailedHostRarely(t *testing.T) {
 	if len(asked) != 0 {
 		t.Error("asked more than once")
 	}
+}
+
+// A host that is reached and says nothing, as behind a firewall: who has less time than it would take waits in vain once only.
+func TestClusterPassesOverASilentHost(t *testing.T) {
+	good := dbtest.New(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0") // nobody accepts
+	must(t, err)
+	defer l.Close()
+	pool, _ := clusterOf(t, good.Server, db.Host{Name: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port}, hostOf(good.Server))
+	short, cancel := context.WithTimeout(t.Context(), 1100*time.Millisecond)
+	defer cancel()
+	if err := pool.Ping(short); db.Kind(err) != db.KindLost {
+		t.Errorf("a silent host: %v", err)
+	}
+	again, cancel := context.WithTimeout(t.Context(), 4*time.Second) // less than the silent host would take
+	defer cancel()
+	must(t, pool.Ping(again))
 }
