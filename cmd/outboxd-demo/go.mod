@@ -13,6 +13,7 @@ require (
 
 require (
 	github.com/jmoiron/sqlx v1.4.0 // indirect
+	github.com/robfig/cron/v3 v3.0.1 // indirect
 	github.com/toorop/go-dkim v0.0.0-20201103131630-e1cd1a0a5208 // indirect
 	github.com/xhit/go-simple-mail/v2 v2.16.0 // indirect
 	go.uber.org/multierr v1.10.0 // indirect
