@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"outboxd/db/dbtest"
 )
 
 // killed is what the tally counts kills under.
@@ -54,6 +56,7 @@ func (d *daemon) start() {
 	cmd := exec.Command(d.s.binary, "--config", d.s.config, "run")
 	cmd.Env = append(os.Environ(), "OUTBOXD_RUNTIME="+d.runtime, "GORACE=halt_on_error=1")
 	cmd.Stdout, cmd.Stderr = log, log
+	dbtest.EndWithParent(cmd)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := cmd.Start(); err != nil {

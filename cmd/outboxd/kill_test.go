@@ -85,6 +85,7 @@ func startDaemon(t testing.TB, config, runtime string) *exec.Cmd {
 	cmd.Env = append(os.Environ(), asDaemon+"=1", "OUTBOXD_RUNTIME="+runtime)
 	var log output
 	cmd.Stdout, cmd.Stderr = &log, &log
+	dbtest.EndWithParent(cmd)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -195,7 +195,7 @@ func (n *Node) launch(flags ...string) error {
 	defer log.Close()
 	cmd := exec.Command(n.daemon, append([]string{"--defaults-file=" + n.file()}, flags...)...)
 	cmd.Stdout, cmd.Stderr = log, log
-	endWithParent(cmd)
+	EndWithParent(cmd)
 	if err := cmd.Start(); err != nil {
 		return err
 	}

@@ -5,7 +5,7 @@ import (
 	"syscall"
 )
 
-// endWithParent has the kernel end the server when the test process dies, however it dies.
-func endWithParent(cmd *exec.Cmd) {
+// EndWithParent has the kernel end a process when the test process that starts it dies, however it dies.
+func EndWithParent(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }

@@ -4,5 +4,5 @@ package dbtest
 
 import "os/exec"
 
-// endWithParent is Linux's alone; elsewhere Stop ends the server.
-func endWithParent(*exec.Cmd) {}
+// EndWithParent is Linux's alone; elsewhere the tests' clean-up ends what they started.
+func EndWithParent(*exec.Cmd) {}

@@ -105,7 +105,7 @@ func (s *Server) launch(daemon string) error {
 		"--innodb-buffer-pool-size=512M", "--innodb-log-file-size=256M", "--max-connections=200", "--pid-file=" + filepath.Join(s.dir, "pid")}, s.options.Flags...)
 	s.cmd = s.command(daemon, args...)
 	s.cmd.Stdout, s.cmd.Stderr = logFile, logFile
-	endWithParent(s.cmd)
+	EndWithParent(s.cmd)
 	if err := s.cmd.Start(); err != nil {
 		return err
 	}
