@@ -47,11 +47,7 @@ func (c *company) checkShape(ctx context.Context) error {
 	if err != nil && !errors.As(err, &stops) {
 		return err
 	}
-	var lines []string
-	for _, f := range faults {
-		lines = append(lines, fmt.Sprintf("%s\n    %s", f.Text, f.Remedy))
-	}
-	text := strings.Join(lines, "\n")
+	text := faultsText(faults)
 	s := &c.shape
 	s.mu.Lock()
 	news := s.faults != text
@@ -90,4 +86,13 @@ func (c *company) lookAtShape(ctx context.Context, turn bool) {
 	case err != nil && !errors.As(err, &schema):
 		c.report(err)
 	}
+}
+
+// faultsText is each fault with its remedy on a line below.
+func faultsText(faults []db.Fault) string {
+	var lines []string
+	for _, f := range faults {
+		lines = append(lines, fmt.Sprintf("%s\n    %s", f.Text, f.Remedy))
+	}
+	return strings.Join(lines, "\n")
 }

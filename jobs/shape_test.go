@@ -84,3 +84,17 @@ func TestAlterationsThatStopNothing(t *testing.T) {
 		t.Errorf("a DBA's own column is a fault: %s", text)
 	}
 }
+
+// TestAlteredControlDatabase is told at the start.
+func TestAlteredControlDatabase(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.db.Exec(t, `ALTER TABLE {db}.outbox_audit DROP COLUMN detail`)
+	s.mails(1)
+	s.start(s.file("  main: "+s.account(unlimited), ""), "one")
+	s.awaitEvent("tables_altered", 1)
+	if text, _ := s.logs.FilterMessage("tables_altered").All()[0].ContextMap()["fault"].(string); !strings.Contains(text, "the column detail of table outbox_audit is missing") {
+		t.Errorf("the fault is %s", text)
+	}
+	s.awaitRows("1 sent 1")
+}

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -68,17 +69,54 @@ func (a *alerter) note(ctx context.Context, one alert) {
 	}
 }
 
-// present writes down, as soon as the control database can be asked, on which computer this daemon runs.
+// present writes down, as soon as the control database can be asked, on which computer this daemon runs, and looks at the
+// tables there.
 func (e *Engine) present(ctx context.Context) {
 	for pause := time.Second; ; pause = min(2*pause, time.Minute) {
 		e.mu.Lock()
 		control := e.world.Control
 		e.mu.Unlock()
-		err := control.Present(ctx, e.instance)
+		err := e.lookAtControl(ctx)
+		if err == nil {
+			err = control.Present(ctx, e.instance)
+		}
 		if err == nil || db.Kind(err) == db.KindSetup || !sleep(ctx, pause) {
 			return
 		}
 	}
+}
+
+// lookAtControl names what was altered in the control database's tables. Nothing stops for it before statements fail: only
+// accounts that several companies share, and the audit, rest on them.
+func (e *Engine) lookAtControl(ctx context.Context) error {
+	e.mu.Lock()
+	schemas := e.world.Schemas()
+	e.mu.Unlock()
+	i := slices.IndexFunc(schemas, func(s Schema) bool { return slices.Contains(s.Parts, db.ControlPart) })
+	if i < 0 {
+		return nil
+	}
+	faults, err := schemas[i].Pool.Examine(ctx, schemas[i].Database, db.BucketPart, db.ControlPart)
+	var stops *db.ShapeError
+	var schema *db.SchemaError
+	switch {
+	case errors.As(err, &stops):
+		faults = append(stops.Faults, faults...)
+	case errors.As(err, &schema):
+		e.log.Warn(eventStoreError, zap.Error(err), zap.String("remedy", schema.Remedy()))
+		return nil
+	case err != nil:
+		return err
+	}
+	const key = "tables of the control database"
+	if len(faults) == 0 {
+		e.alerts.end(key, "the tables of the control database are as they were made again")
+		return nil
+	}
+	text := faultsText(faults)
+	e.log.Warn(eventAltered, zap.String("database", schemas[i].Database), zap.String("fault", text))
+	e.alerts.start(key, "the tables of the control database were altered", "The tables in database "+schemas[i].Database+" are not as outboxd made them:\n\n"+text)
+	return nil
 }
 
 // mended tells why an alert that an earlier life of this daemon has sent is over, "" when that is not known here: a company
