@@ -24,6 +24,9 @@ var daemonRights = map[Part][]right{
 		{"outbox_purged", "SELECT"},
 		{"outbox_surplus", "SELECT, INSERT"},
 		{"outbox_status", "SELECT"}, // to see that it is there
+		{"outbox_identity", "SELECT, INSERT, UPDATE"},
+		{"outbox_place", "SELECT, INSERT, UPDATE, DELETE"},
+		{"outbox_beat", "SELECT, INSERT, UPDATE, DELETE"},
 	},
 	BucketPart: {
 		{"outbox_bucket", "SELECT, INSERT, UPDATE"},
@@ -33,6 +36,8 @@ var daemonRights = map[Part][]right{
 		{"outbox_audit", "SELECT, INSERT"},
 		{"outbox_told", "SELECT, INSERT, UPDATE, DELETE"},
 		{"outbox_instance", "SELECT, INSERT, UPDATE"},
+		{"outbox_witness", "SELECT, INSERT, UPDATE"},
+		{"outbox_handed", "SELECT, INSERT, DELETE"},
 	},
 }
 

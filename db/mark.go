@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jmoiron/sqlx"
 )
@@ -41,7 +42,8 @@ type Mark struct {
 }
 
 // Mark commits the attempt row, together with those that are asked for at the same time. It returns nil only when
-// the row is proven to be marked and still held by the lease; a *LeaseLostError when it is not held any more.
+// the row is proven to be marked and still held by the lease; a *LeaseLostError when it is not held any more, an *OlderError
+// when the database has gone back behind what this daemon remembers.
 func (s *Store) Mark(ctx context.Context, m Mark) error { return s.marks.do(ctx, m) }
 
 func (s *Store) runMarks(ctx context.Context, marks []Mark) []error {
@@ -69,12 +71,28 @@ func (s *Store) markAll(ctx context.Context, marks []Mark) ([]error, error) {
 		return nil, err
 	}
 	errs := make([]error, len(marks))
+	if len(marked) == len(leases) {
+		return errs, nil
+	}
+	older := s.checkGuard(ctx)
 	for i, l := range leases {
 		if !marked[l] {
-			errs[i] = &LeaseLostError{l}
+			errs[i] = older
+			if older == nil {
+				errs[i] = &LeaseLostError{l}
+			}
 		}
 	}
 	return errs, nil
+}
+
+// markStatement is the statement that marks the leases, with its values.
+func (s *Store) markStatement(of Mark, leases []Lease) (string, []any) {
+	join, args := "", []any{of.Account, cut(of.Daemon, maxDaemon)}
+	if g := s.guard.Load(); g != nil {
+		join, args = s.sql.text("mark-guard"), append(args, g.instance, g.N)
+	}
+	return strings.Replace(s.sql.list("mark", len(leases)), "{guard}", join, 1), append(args, leaseArgs(leases)...)
 }
 
 // plain tells whether one statement can write all the marks: one account, single recipients.
@@ -90,8 +108,8 @@ func plain(marks []Mark) bool {
 // markPlain is the usual case in one round trip: the statement is a transaction of its own. As many rows as asked means
 // that every lease is held.
 func (s *Store) markPlain(ctx context.Context, marks []Mark, leases []Lease, marked map[Lease]bool) error {
-	args := append([]any{marks[0].Account, cut(marks[0].Daemon, maxDaemon)}, leaseArgs(leases)...)
-	n, err := s.pool.write(ctx, s.sql.list("mark", len(leases)), args...)
+	statement, args := s.markStatement(marks[0], leases)
+	n, err := s.pool.write(ctx, statement, args...)
 	switch {
 	case Kind(err) == KindLost:
 		return &commitUnknownError{err}
@@ -116,8 +134,8 @@ func (s *Store) writeMarks(ctx context.Context, tx *sqlx.Tx, marks []Mark, lease
 				own = append(own, m.Lease)
 			}
 		}
-		args := append([]any{account, cut(marks[0].Daemon, maxDaemon)}, leaseArgs(own)...)
-		if _, err := tx.ExecContext(ctx, s.sql.list("mark", len(own)), args...); err != nil {
+		statement, args := s.markStatement(Mark{Account: account, Daemon: marks[0].Daemon}, own)
+		if _, err := tx.ExecContext(ctx, statement, args...); err != nil {
 			return err
 		}
 	}

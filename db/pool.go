@@ -46,6 +46,7 @@ type Pool struct {
 	shapes  shapes
 	key     string
 	cluster *cluster // nil for a single server
+	where   where
 }
 
 // Key is the same for pools that lead to the same server as the same user with the same password, which it does not

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -17,6 +18,7 @@ type Store struct {
 	sql      statements
 	marks    group[Mark]
 	settles  group[Settlement]
+	guard    atomic.Pointer[guard]
 }
 
 // Store returns the outbox in the named database. The name is checked; the database is not looked at.

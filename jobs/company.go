@@ -25,6 +25,8 @@ type company struct {
 	accounts map[string]*account // active ones that it may use
 	log      *zap.Logger
 
+	fence *fence
+
 	fingerprint string // of all this: a reload keeps a company that is the same
 
 	stop   context.Context // ends when nothing more is to be taken
@@ -44,6 +46,7 @@ type company struct {
 }
 
 const (
+	fencedPause    = 2 * time.Second // between two looks whether a fenced company may send again
 	housekeeping   = 5 * time.Second // between two heartbeats: a lease stands twelve of them
 	rescueEvery    = 3               // of them
 	choresEvery    = 12              // of them: what has a minute's time, and all that an idle company needs
@@ -57,18 +60,28 @@ const (
 // left behind; after a reload the mails in flight are this one's and stay.
 func (c *company) run(work context.Context, own bool) {
 	defer close(c.done)
-	started := false
-	onOwnStack(func() { started = c.start(own) })
-	if !started {
-		return
+	for {
+		started := false
+		onOwnStack(func() { started = c.start(own) })
+		if !started {
+			return
+		}
+		c.shift(work)
+		own = false
 	}
+}
+
+// shift does the jobs until stop is done, or until the database turns out to be a copy.
+func (c *company) shift(work context.Context) {
+	stop, cancel := c.fence.open(c.stop)
+	defer cancel()
 	if to := c.place.Company.Divert; to != "" {
 		c.log.Warn(eventDiverts, zap.String("to", to))
 	}
 	beats, endBeats := context.WithCancel(context.WithoutCancel(c.stop))
 	var working sync.WaitGroup
 	for _, j := range c.jobs(work) {
-		working.Go(func() { j.run(c.stop) })
+		working.Go(func() { j.run(stop) })
 	}
 	go func() {
 		working.Wait()
@@ -76,6 +89,7 @@ func (c *company) run(work context.Context, own bool) {
 		endBeats()
 	}()
 	c.keepHouse(beats)
+	onOwnStack(func() { c.fence.end(context.WithoutCancel(c.stop)) })
 }
 
 // job is one job at work, of whatever kind. It runs until stop is done and what it has begun has ended.
@@ -105,18 +119,29 @@ func (c *company) here(job, host string) bool {
 	return false
 }
 
-// start waits for a database with the right tables.
+// start waits for a database with the right tables, which is the one that it was.
 func (c *company) start(own bool) bool {
 	pulse := c.e.pulses.add("start " + c.name)
 	defer pulse.end()
 	for pause := time.Second; ; pause = min(2*pause, 30*time.Second) {
 		pulse.beat()
 		err := c.checkShape(c.stop)
+		if err == nil {
+			err = c.fence.reopen(c.stop)
+		}
 		if err == nil && own {
 			err = c.rescue(c.stop, c.e.instance.ID)
 		}
 		if c.stop.Err() != nil {
 			return false
+		}
+		var fenced *FencedError
+		if errors.As(err, &fenced) {
+			c.report(nil) // nothing is wrong with the server
+			if pause = fencedPause; !sleep(c.stop, pause) {
+				return false
+			}
+			continue
 		}
 		c.report(err)
 		if err == nil {
@@ -130,6 +155,10 @@ func (c *company) start(own bool) bool {
 
 // report notes how a statement in the company's database went. What a stop cut off says nothing.
 func (c *company) report(err error) {
+	var fenced *FencedError
+	if errors.As(err, &fenced) {
+		return // has been told
+	}
 	if err == nil || c.stop.Err() == nil {
 		c.outage.note(err)
 	}
@@ -172,7 +201,7 @@ func (c *company) keepHouse(ctx context.Context) {
 		}
 		pulse.beat()
 		chores, idle := n == 0 || (n+phase)%choresEvery == 0, c.idle()
-		if chores || !idle {
+		if chores || !idle || c.fence.watchful() {
 			onOwnStack(func() { cursor = c.keep(ctx, chores, idle, n, cursor) })
 		}
 	}
@@ -186,7 +215,15 @@ func (c *company) keep(ctx context.Context, chores, idle bool, n int, cursor db.
 		c.report(err)
 	}
 	c.lookAtShape(ctx, chores && n/choresEvery%shapeEvery == shapeEvery-1)
-	if err != nil || c.altered() != nil {
+	if err == nil {
+		c.fence.turn(ctx, false)
+	}
+	if chores {
+		if err := c.fence.pass(ctx); err != nil {
+			c.report(err)
+		}
+	}
+	if err != nil || c.altered() != nil || c.fence.err() != nil { // nothing is changed in a copy
 		return cursor
 	}
 	if chores || n%rescueEvery == 0 {

@@ -19,6 +19,7 @@ type runner struct {
 	bucket db.Bucket // of the job's own rate
 	pace   *pace
 	log    *zap.Logger
+	stop   context.Context // ends when nothing more is to be taken; set by run
 	work   context.Context // ends when mails in flight are to be abandoned
 
 	mu      sync.Mutex
@@ -50,6 +51,7 @@ func (r *runner) limited() bool { return len(r.bucket.Windows) > 0 }
 
 // run polls until stop is done, then waits for the mails in flight.
 func (r *runner) run(stop context.Context) {
+	r.stop = stop
 	pulse := r.c.e.pulses.add("deliver " + r.c.name + "/" + r.job.Name)
 	defer pulse.end()
 	tick := time.NewTicker(r.job.Poll)
@@ -185,6 +187,9 @@ func (r *runner) failUnroutable(stop context.Context, routes []uint32, lanes []u
 // failSome takes some rows and fails those that no account may send. It returns whether there may be more of them: where
 // others stand between them, the accounts' feeders go on, and fail what they find.
 func (r *runner) failSome(routes []uint32, lanes []uint32) (more bool, err error) {
+	if err := r.c.fence.pass(r.stop); err != nil {
+		return false, err
+	}
 	got, err := r.c.place.Store.Claim(context.WithoutCancel(r.c.stop), db.Claim{Instance: r.c.e.instance, Routes: routes,
 		Priorities: db.Priorities, Lanes: lanes, Limit: 100, Octets: claimOctets, Domain: r.c.domain()})
 	if err != nil || len(got.Rows) == 0 {
@@ -235,7 +240,7 @@ func (r *runner) sortAside(routes []uint32) {
 		paused := r.c.pausedLanes()
 		for _, route := range routes {
 			for _, priority := range r.priorities() {
-				if err := r.c.place.Store.SortAside(r.c.stop, db.Queue{Route: route, Priority: priority}, paused, r.hint); err != nil {
+				if err := r.c.place.Store.SortAside(r.stop, db.Queue{Route: route, Priority: priority}, paused, r.hint); err != nil {
 					r.c.report(err)
 					return
 				}

@@ -11,6 +11,7 @@ import (
 
 	"outboxd/db"
 	"outboxd/jobs/jobfile"
+	"outboxd/jobs/witness"
 )
 
 // Desk is what people may ask and do. It works on the databases alone, beside a running engine or without one. Every
@@ -18,12 +19,14 @@ import (
 type Desk struct {
 	world *World
 	live  func() Live
+	state *witness.Folder
 	now   func() time.Time
 }
 
 // NewDesk returns a desk over the databases. live tells about the running engine; it is nil where none runs.
-func NewDesk(w *World, live func() Live) *Desk {
-	return &Desk{world: w, live: live, now: time.Now}
+// state is what the daemon remembers of the companies' databases.
+func NewDesk(w *World, live func() Live, state *witness.Folder) *Desk {
+	return &Desk{world: w, live: live, state: state, now: time.Now}
 }
 
 // askTime bounds the questions to one database: one that hangs must not hold up what the others have to say.

@@ -23,13 +23,14 @@ type StatusReply struct {
 
 // CompanyStatus is where a company's rows stand. Numbers above db.CountLimit mean that there are more.
 type CompanyStatus struct {
-	Company    string `json:"company"`
-	Timezone   string `json:"timezone"`
-	Up         bool   `json:"up"`
-	Divert     string `json:"divert,omitempty"` // every mail goes to this address and to nobody else
-	Error      string `json:"error,omitempty"`  // why its database cannot be used
-	Hint       string `json:"hint,omitempty"`
-	*db.Counts        // nil unless Up
+	Company    string  `json:"company"`
+	Timezone   string  `json:"timezone"`
+	Up         bool    `json:"up"`
+	Divert     string  `json:"divert,omitempty"` // every mail goes to this address and to nobody else
+	Fenced     *Fenced `json:"fenced,omitempty"` // its database is a copy: nothing is sent
+	Error      string  `json:"error,omitempty"`  // why its database cannot be used
+	Hint       string  `json:"hint,omitempty"`
+	*db.Counts         // nil unless Up
 }
 
 // LeftOut is an included file whose companies do not run.
@@ -77,7 +78,7 @@ func (d *Desk) Status(ctx context.Context, _ StatusRequest) (StatusReply, error)
 		if n := len(d.world.Companies); i >= n {
 			reply.Accounts[i-n] = d.accountStatus(ctx, file.Accounts[i-n])
 		} else {
-			reply.Companies[i] = companyStatus(ctx, d.world.Companies[i])
+			reply.Companies[i] = d.companyStatus(ctx, d.world.Companies[i])
 		}
 	})
 	for i := range reply.Accounts {
@@ -101,7 +102,7 @@ func (d *Desk) Status(ctx context.Context, _ StatusRequest) (StatusReply, error)
 
 const mostRoutes = 100
 
-func companyStatus(ctx context.Context, p *Place) CompanyStatus {
+func (d *Desk) companyStatus(ctx context.Context, p *Place) CompanyStatus {
 	s := CompanyStatus{Company: p.Company.Name, Timezone: p.Company.Timezone.String(), Divert: p.Company.Divert}
 	routes, err := p.Store.Routes(ctx, 0, -1, mostRoutes)
 	if err == nil {
@@ -113,7 +114,34 @@ func companyStatus(ctx context.Context, p *Place) CompanyStatus {
 		s.Counts, s.Error, s.Hint = nil, err.Error(), DatabaseHint(err)
 	}
 	s.Up = err == nil
+	if s.Up {
+		s.Fenced, _ = d.Fenced(ctx, p) // an error of the database shows beside it
+	}
 	return s
+}
+
+// Fenced tells whether the company's database is a copy, as the daemon has found or, where none runs, as it would find; nil
+// when it is none.
+func (d *Desk) Fenced(ctx context.Context, p *Place) (*Fenced, error) {
+	if d.live != nil {
+		return d.live().Companies[p.Company.Name].Fenced, nil
+	}
+	why, err := d.examine(ctx, p)
+	if why == "" || err != nil {
+		return nil, err
+	}
+	return &Fenced{Why: why, Hint: fenceRemedy(p.Company.Name)}, nil
+}
+
+// examine tells why a company's database is a copy, "" when it is none. It changes nothing.
+func (d *Desk) examine(ctx context.Context, p *Place) (string, error) {
+	name, control := p.Company.Name, d.world.Control
+	ask := func(ctx context.Context, identity string) ([]db.Known, error) {
+		known, _, err := control.Witness(ctx, identity, name)
+		return known, err
+	}
+	e, err := gatherEvidence(ctx, p, ask, d.state.Company(name), d.state.Instance(), addressesOf(d.world, p), new(error))
+	return e.judge().fenced, err
 }
 
 func (d *Desk) accountStatus(ctx context.Context, a *jobfile.Account) AccountStatus {

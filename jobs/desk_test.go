@@ -27,7 +27,7 @@ func (s *site) desk(text string, live func() jobs.Live) *jobs.Desk {
 			s.t.Error(err)
 		}
 	})
-	return jobs.NewDesk(w, live)
+	return jobs.NewDesk(w, live, jobs.OpenState("", "one"))
 }
 
 // askError returns the error that it must be.

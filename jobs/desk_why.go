@@ -102,6 +102,10 @@ func (w *why) queued(ctx context.Context) {
 		w.next = fmt.Sprintf("let it go: outboxd queue release %s --reason TEXT; or end it: outboxd queue cancel %s", w.name, w.name)
 		return
 	}
+	if f, err := w.desk.Fenced(ctx, w.place); err == nil && f != nil {
+		w.say("The company sends nothing, for its database is not the one it was: %s.", f.Why)
+		w.next = f.Hint
+	}
 	w.expiry()
 	w.notBefore()
 	w.lane()
@@ -327,6 +331,10 @@ func (w *why) ended() {
 	again := fmt.Sprintf("once the cause is gone, send it again: outboxd queue retry %s", w.name)
 	switch w.row.State {
 	case db.Sent:
+		if strings.HasPrefix(w.row.LastError, sentBefore) {
+			w.say("It was sent before the database was restored or copied: %s.", w.row.LastError)
+			return
+		}
 		if w.row.LastError != "" { // the reason of whoever settled it
 			w.say("A person has settled it as sent: %s. outboxd itself did not see the server's answer.", strings.TrimSuffix(w.row.LastError, "."))
 			return

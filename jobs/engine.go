@@ -17,6 +17,7 @@ import (
 
 	"outboxd/db"
 	"outboxd/jobs/jobfile"
+	"outboxd/jobs/witness"
 )
 
 // Options are what a daemon is told beside its jobs.yaml.
@@ -24,6 +25,9 @@ type Options struct {
 	Log  *zap.Logger // nil logs nothing
 	Name string      // the daemon's stable identity: rows of an earlier life with the same name are taken back at start
 	Host string      // the computer's name, for jobs bound to one; "" asks the system
+	// State is the folder in which is remembered what a restored database has forgotten; "" remembers it as long as the
+	// engine lives.
+	State string
 }
 
 // Engine runs the jobs of all companies.
@@ -37,6 +41,8 @@ type Engine struct {
 	started  time.Time
 	control  *outage       // of the control database
 	patience time.Duration // how long a database is out of reach before a person is told
+	doubt    time.Duration // how long a database may seem a copy until it counts as one
+	witness  *witness.Folder
 
 	kill context.Context // ends when mails in flight are to be abandoned; set by Run
 
@@ -60,9 +66,9 @@ func New(file *jobfile.File, o Options) (*Engine, error) {
 			return nil, fmt.Errorf("ask for the computer's name: %w", err)
 		}
 	}
-	id := sha256.Sum256([]byte(o.Name))
-	e := &Engine{log: o.Log, host: o.Host, instance: db.Instance{ID: hex.EncodeToString(id[:4]), Host: o.Host},
-		pulses: newPulses(), watches: newWatches(), alerts: newAlerter(o.Log, o.Host), patience: downAlertAfter}
+	memory := OpenState(o.State, o.Name)
+	e := &Engine{log: o.Log, host: o.Host, instance: db.Instance{ID: memory.Instance(), Host: o.Host},
+		pulses: newPulses(), watches: newWatches(), alerts: newAlerter(o.Log, o.Host), patience: downAlertAfter, doubt: doubtTime, witness: memory}
 	e.control = e.newOutage(e.log, "control", "the control database", "What is sent by limited accounts of several companies waits.", time.Local)
 	e.control.down, e.control.up = eventControlDown, eventControlUp
 	world, err := Open(file)
@@ -75,6 +81,21 @@ func New(file *jobfile.File, o Options) (*Engine, error) {
 	}
 	e.world, e.accounts = world, accounts
 	return e, nil
+}
+
+// OpenState returns what the daemon of this name remembers in its state directory. Nothing is read or made yet.
+func OpenState(path, name string) *witness.Folder {
+	id := sha256.Sum256([]byte(name))
+	return witness.New(path, hex.EncodeToString(id[:4]), computer())
+}
+
+// computer tells this computer from its copies, as far as it can be told: by its name and the number that the system gave
+// it when it was installed.
+func computer() string {
+	name, _ := os.Hostname() // without either the state directory vouches for any
+	number, _ := os.ReadFile("/etc/machine-id")
+	sum := sha256.Sum256(append([]byte("outboxd "+name+" "), number...))
+	return hex.EncodeToString(sum[:8])
 }
 
 // openAccounts makes the accounts, or keeps those of before that are the same. At the start an account whose secret or
@@ -229,6 +250,7 @@ func (e *Engine) newCompany(p *Place) *company {
 		lanes: &lanes{paused: map[uint32]uint32{}}, quiet: map[string]bool{}}
 	c.outage = e.newOutage(c.log, "company "+c.name, "company "+c.name+": its database", "Its mail waits, other companies are not affected.", p.Company.Timezone)
 	c.outage.down, c.outage.up = eventCompanyDown, eventCompanyUp
+	c.fence = newFence(c, e.world, e.witness)
 	c.stop, c.cancel = context.WithCancel(context.Background())
 	for _, name := range p.Company.Accounts {
 		if a := e.accounts[name]; a != nil {
@@ -285,6 +307,9 @@ func (e *Engine) alertAccounts() []*account {
 // tendEvery is how many rounds of keepAccounts make the minute between two looks at an account's bucket.
 const tendEvery = int(time.Minute / (idleSession / 2))
 
+// dropEvery is how many rounds pass until what was handed over long ago is dropped.
+const dropEvery = 10 * tendEvery
+
 // keepAccounts closes sessions that nobody uses, and looks after the limits.
 func (e *Engine) keepAccounts(ctx context.Context) {
 	pulse := e.pulses.add("accounts")
@@ -306,6 +331,14 @@ func (e *Engine) keepAccounts(ctx context.Context) {
 			}
 			pulse.beat()
 		}
+		if n%dropEvery == 0 {
+			e.mu.Lock()
+			control := e.world.Control
+			e.mu.Unlock()
+			if err := control.PurgeHanded(ctx); err != nil {
+				e.log.Warn(eventStoreError, zap.Error(err))
+			}
+		}
 	}
 }
 
@@ -325,5 +358,5 @@ func (e *Engine) Stuck() []string { return e.pulses.stuck(stuckAfter) }
 func (e *Engine) Desk() *Desk {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return NewDesk(e.world, e.Live)
+	return NewDesk(e.world, e.Live, e.witness)
 }

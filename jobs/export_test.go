@@ -21,3 +21,9 @@ func (e *Engine) Idle() (n int) {
 	}
 	return n
 }
+
+// SetDoubt sets how long a database may seem a copy until it counts as one.
+func (e *Engine) SetDoubt(d time.Duration) { e.doubt = d }
+
+// HeldByAdopt is the note of a row that an adoption has held.
+const HeldByAdopt = heldByAdopt

@@ -112,18 +112,42 @@ func (f *feeder) turn(stop context.Context) (more bool, err error) {
 	if err := f.awaitRoom(stop); err != nil {
 		return false, nil
 	}
+	if err := f.r.c.fence.pass(stop); err != nil { // before anybody else waits for this one
+		return false, err
+	}
 	p, err := f.permit(stop)
 	if err != nil {
 		return false, nil
 	}
-	got, err := f.take(stop, p)
+	var got db.Claimed
+	if err = f.r.c.fence.pass(stop); err == nil { // the permit may have come late
+		got, err = f.take(stop, p)
+	}
 	if err != nil || len(got.Rows) == 0 {
 		p.release()
 		f.decided()
 		return got.Missed || f.a.pauseLeft() > 0, err
 	}
-	f.dispatch(got.Rows, p)
+	rows, err := f.r.c.fence.admit(stop, got.Rows)
+	if len(rows) == 0 {
+		p.release()
+		f.decided()
+	}
+	switch {
+	case err != nil:
+		f.returnRows(got.Rows)
+		return false, err
+	case len(rows) > 0:
+		f.dispatch(rows, p)
+	}
 	return true, nil
+}
+
+// returnRows gives back rows that were taken and must not be sent.
+func (f *feeder) returnRows(rows []db.Row) {
+	for _, row := range rows {
+		f.r.c.settle(db.Settlement{Lease: row.Lease, Change: db.Change{State: db.Queued, GivenBack: true, Lane: row.Lane}})
+	}
 }
 
 // permit waits until the account and the job are both due, and keeps neither from others while it waits for the other.

@@ -76,6 +76,7 @@ func (e *Engine) endAlerts(before *World, leaving []*company) {
 	}
 	for _, c := range leaving {
 		if e.world.Place(c.name) == nil {
+			e.alerts.end(c.fence.alertKey(), "company "+c.name+" is not in jobs.yaml any more")
 			e.alerts.end("company "+c.name, "company "+c.name+" is not in jobs.yaml any more")
 		}
 	}
@@ -110,6 +111,14 @@ type Health struct {
 	Down    string    `json:"down,omitempty"` // why it cannot be used
 	Since   time.Time `json:"since"`
 	Altered string    `json:"altered,omitempty"` // what was altered in its tables without stopping it, with the remedies
+	Fenced  *Fenced   `json:"fenced,omitempty"`  // nil: it may be sent from
+}
+
+// Fenced says that a company's database is a copy, and that nothing is sent from it.
+type Fenced struct {
+	Why   string     `json:"why"`
+	Hint  string     `json:"hint"`
+	Since *time.Time `json:"since,omitempty"` // of the daemon's finding
 }
 
 // Live tells how the daemon does.
@@ -121,6 +130,9 @@ func (e *Engine) Live() Live {
 	for name, c := range e.companies {
 		h := c.outage.health()
 		h.Altered = c.shape.told()
+		if why, since := c.fence.status(); why != "" {
+			h.Fenced = &Fenced{why, fenceRemedy(name), &since}
+		}
 		l.Companies[name] = h
 	}
 	return l

@@ -24,6 +24,7 @@ type parcel struct {
 	utf8     bool
 	diverted bool // the envelope has the company's divert address alone, whoever the recipients are
 	asked    bool // a mark was asked for
+	handed   bool // and committed: the body may have gone
 }
 
 // rowError says what is wrong with a row: it fails before anything is sent, since waiting does not help.
@@ -180,9 +181,7 @@ func (s *shipment) send(work context.Context) (smtpout.Result, error) {
 			From: s.envelope.From, To: s.envelope.To, Message: s.message, UTF8: s.utf8,
 			BeforeData: s.slot.use,
 			Mark: func(ctx context.Context, accepted []bool) error {
-				s.asked = true
-				return s.f.r.c.place.Store.Mark(ctx, db.Mark{Lease: s.row.Lease, Account: s.f.a.conf.Name,
-					Daemon: s.f.r.c.e.host, Recipients: s.marked(accepted)})
+				return s.mark(ctx, s.marked(accepted))
 			},
 		})
 		s.sender.mails++
@@ -194,6 +193,25 @@ func (s *shipment) send(work context.Context) (smtpout.Result, error) {
 			return smtpout.Result{}, err
 		}
 	}
+}
+
+// mark commits that the mail is handed over, and notes it outside of the database too.
+func (s *shipment) mark(ctx context.Context, recipients []db.Recipient) error {
+	c := s.f.r.c
+	if err := c.fence.err(); err != nil {
+		return err
+	}
+	s.asked = true
+	err := c.place.Store.Mark(ctx, db.Mark{Lease: s.row.Lease, Account: s.f.a.conf.Name, Daemon: c.e.host, Recipients: recipients})
+	var older *db.OlderError
+	switch {
+	case err == nil:
+		s.handed = true
+		c.fence.note(s.row, what(recipients, db.RecipientSending))
+	case errors.As(err, &older):
+		c.fence.suspect()
+	}
+	return err
 }
 
 // deliver sends one taken row and settles it, whatever happens. The sender goes on to the next row while the outcome is
@@ -227,7 +245,7 @@ func (f *feeder) try(work context.Context, row db.Row, s *sender, endTurn func()
 	back := func(reason string, wait time.Duration) db.Settlement {
 		return db.Settlement{Lease: row.Lease, Change: db.Change{State: db.Queued, GivenBack: true, Lane: row.Lane, Wait: wait, LastError: reason}}
 	}
-	if f.r.c.stop.Err() != nil {
+	if f.r.stop.Err() != nil {
 		return back("", 0) // the stop came while it was being taken
 	}
 	if row.Expired {
@@ -271,5 +289,9 @@ func (f *feeder) try(work context.Context, row db.Row, s *sender, endTurn func()
 	if err != nil {
 		return back("", notReady)
 	}
-	return f.decide(parcel, result)
+	t := f.decide(parcel, result)
+	if parcel.handed {
+		f.r.c.fence.note(row, parcel.outcome(t))
+	}
+	return t
 }

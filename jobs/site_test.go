@@ -35,6 +35,7 @@ type site struct {
 	log      *zap.Logger
 	engine   *jobs.Engine // the last one started
 	daemons  []*daemon
+	state    string        // the state directory of the next engine; "" for none
 	patience time.Duration // of the next engine with a database that is away
 }
 
@@ -134,10 +135,11 @@ func (s *site) write(text string) *jobfile.File {
 // start runs an engine until the test ends it.
 func (s *site) start(text, name string) *daemon {
 	s.t.Helper()
-	e, err := jobs.New(s.write(text), jobs.Options{Log: s.log, Name: name, Host: "here"})
+	e, err := jobs.New(s.write(text), jobs.Options{Log: s.log, Name: name, Host: "here", State: s.state})
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	e.SetDoubt(200 * time.Millisecond)
 	if s.patience != 0 {
 		e.SetPatience(s.patience)
 	}

@@ -28,13 +28,14 @@ var (
 	opQueueCancel  = operation[jobs.ChangeRequest, jobs.ChangeReply]{"queue/cancel", (*jobs.Desk).QueueCancel}
 	opAccountList  = operation[jobs.AccountListRequest, jobs.AccountListReply]{"account/list", (*jobs.Desk).AccountList}
 	opAccountTest  = operation[jobs.AccountTestRequest, jobs.AccountTestReply]{"account/test", (*jobs.Desk).AccountTest}
+	opAdopt        = operation[jobs.AdoptRequest, jobs.AdoptReply]{"adopt", (*jobs.Desk).Adopt}
 	opAudit        = operation[jobs.AuditRequest, jobs.AuditReply]{"audit", (*jobs.Desk).Audit}
 )
 
 // operations is all that the daemon answers.
 var operations = []interface {
 	serve(s *control.Server, desk func() *jobs.Desk)
-}{opStatus, opQueueList, opQueueShow, opQueueWhy, opQueueRetry, opQueueSettle, opQueueHold, opQueueRelease, opQueueCancel, opAccountList, opAccountTest, opAudit}
+}{opStatus, opQueueList, opQueueShow, opQueueWhy, opQueueRetry, opQueueSettle, opQueueHold, opQueueRelease, opQueueCancel, opAccountList, opAccountTest, opAdopt, opAudit}
 
 // serve answers the operation by the desk of the moment: a reload brings a new one.
 func (o operation[Q, R]) serve(s *control.Server, desk func() *jobs.Desk) {
@@ -84,5 +85,9 @@ func askDirectly[Q, R any](i *invocation, o operation[Q, R], q Q, none *control.
 	if a, ok := any(&q).(control.Actor); ok {
 		a.SetActor(control.Self())
 	}
-	return o.do(jobs.NewDesk(world, nil), i.ctx, q)
+	state, err := i.remembered()
+	if err != nil {
+		return reply, err
+	}
+	return o.do(jobs.NewDesk(world, nil, state), i.ctx, q)
 }

@@ -12,11 +12,14 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
 
 	"outboxd/control"
+	"outboxd/jobs"
+	"outboxd/jobs/witness"
 )
 
 // version is set when the program is linked: -ldflags "-X main.version=1.2.3".
@@ -63,6 +66,7 @@ type commands struct {
 		List accountListCommand `cmd:"" help:"Show the accounts: how they are set and how they do."`
 		Test accountTestCommand `cmd:"" help:"Connect and log in to an account; with --to also send a mail."`
 	} `cmd:"" help:"Look at SMTP accounts and test them."`
+	Adopt adoptCommand `cmd:"" help:"Let a restored or copied database be the company's own: mark what was sent, hold the rest."`
 	Audit auditCommand `cmd:"" help:"Show who did what, the newest first."`
 }
 
@@ -128,6 +132,52 @@ func (i *invocation) exit(err error) int {
 		return exitWrong
 	}
 	return exitFailed
+}
+
+// state is where the daemon remembers what a restored database has forgotten: the folder that systemd gives it, else the runtime
+// folder that was set, else the system's usual place.
+func (i *invocation) state() (string, error) {
+	folder, _, _ := strings.Cut(i.env("STATE_DIRECTORY"), ":") // systemd.exec(5)
+	if folder == "" {
+		folder = i.env("OUTBOXD_RUNTIME")
+	}
+	if folder == "" {
+		folder = usualState(runtime.GOOS, i.env)
+	}
+	return filepath.Abs(folder)
+}
+
+func usualState(system string, env func(string) string) string {
+	switch system {
+	case "windows":
+		return filepath.Join(env("ProgramData"), "outboxd", "state")
+	case "darwin", "freebsd", "netbsd", "openbsd", "dragonfly":
+		return "/var/db/outboxd"
+	}
+	return "/var/lib/outboxd"
+}
+
+// remembered opens the state directory as the daemon of this computer and runtime folder does.
+func (i *invocation) remembered() (*witness.Folder, error) {
+	state, err := i.state()
+	if err != nil {
+		return nil, err
+	}
+	name, err := i.daemonName()
+	return jobs.OpenState(state, name), err
+}
+
+// daemonName is the daemon's stable identity: this computer and its runtime folder.
+func (i *invocation) daemonName() (string, error) {
+	folder, err := i.folder()
+	if err != nil {
+		return "", err
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("ask for the computer's name: %w", err)
+	}
+	return host + " " + folder, nil
 }
 
 // folder is the runtime folder: where the control socket is.

@@ -49,6 +49,7 @@ func checkOnline(i *invocation, file *jobfile.File) error {
 			}
 			looks = append(looks, func() []finding { return lookAtDatabase(i.ctx, s, i.now) })
 		}
+		looks = append(looks, lookAtFences(i, world)...)
 	}
 	for _, a := range file.Accounts {
 		if a.Active {
@@ -125,6 +126,33 @@ func clockOff(server, here time.Time) time.Duration {
 		return off
 	}
 	return 0
+}
+
+// lookAtFences tells of each company whether its database is the one that it was.
+func lookAtFences(i *invocation, world *jobs.World) (looks []func() []finding) {
+	state, err := i.remembered()
+	if err != nil {
+		return []func() []finding{func() []finding { return []finding{{levelFail, "state directory", err.Error(), ""}} }}
+	}
+	desk := jobs.NewDesk(world, nil, state)
+	for _, p := range world.Companies {
+		looks = append(looks, func() []finding {
+			ctx, cancel := context.WithTimeout(i.ctx, onlineTime)
+			defer cancel()
+			about := fmt.Sprintf("company %s, database %s", p.Company.Name, p.Company.Database)
+			switch f, err := desk.Fenced(ctx, p); {
+			case err != nil:
+				return nil // the look at the database tells
+			case f != nil:
+				return []finding{{levelFail, about, "nothing is sent, for it is not the database that it was: " + f.Why, f.Hint}}
+			}
+			if to := p.Company.Divert; to != "" {
+				return []finding{{levelWarn, about, fmt.Sprintf("every mail of the company goes to %s and to nobody else", to), "without divert in jobs.yaml it goes to its recipients"}}
+			}
+			return nil
+		})
+	}
+	return looks
 }
 
 func lookAtAccount(ctx context.Context, a *jobfile.Account) []finding {
@@ -299,6 +327,17 @@ var probes = map[db.Part][]probe{
 		{"outbox_lane", "INSERT", "INSERT INTO {t} SELECT * FROM {t} WHERE 1 = 0"},
 		{"outbox_lane", "UPDATE", "UPDATE {t} SET reason = reason WHERE 1 = 0"},
 		{"outbox_lane", "DELETE", "DELETE FROM {t} WHERE 1 = 0"},
+		{"outbox_identity", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
+		{"outbox_identity", "INSERT", "INSERT INTO {t} SELECT * FROM {t} WHERE 1 = 0"},
+		{"outbox_identity", "UPDATE", "UPDATE {t} SET one = one WHERE 1 = 0"},
+		{"outbox_place", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
+		{"outbox_place", "INSERT", "INSERT INTO {t} SELECT * FROM {t} WHERE 1 = 0"},
+		{"outbox_place", "UPDATE", "UPDATE {t} SET place = place WHERE 1 = 0"},
+		{"outbox_place", "DELETE", "DELETE FROM {t} WHERE 1 = 0"},
+		{"outbox_beat", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
+		{"outbox_beat", "INSERT", "INSERT INTO {t} SELECT * FROM {t} WHERE 1 = 0"},
+		{"outbox_beat", "UPDATE", "UPDATE {t} SET beat = beat WHERE 1 = 0"},
+		{"outbox_beat", "DELETE", "DELETE FROM {t} WHERE 1 = 0"},
 		{"outbox_key", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
 		{"outbox_purged", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
 		{"outbox_status", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
@@ -322,6 +361,12 @@ var probes = map[db.Part][]probe{
 		{"outbox_instance", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
 		{"outbox_instance", "INSERT", "INSERT INTO {t} SELECT * FROM {t} WHERE 1 = 0"},
 		{"outbox_instance", "UPDATE", "UPDATE {t} SET host = host WHERE 1 = 0"},
+		{"outbox_witness", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
+		{"outbox_witness", "INSERT", "INSERT INTO {t} SELECT * FROM {t} WHERE 1 = 0"},
+		{"outbox_witness", "UPDATE", "UPDATE {t} SET beat = beat WHERE 1 = 0"},
+		{"outbox_handed", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
+		{"outbox_handed", "INSERT", "INSERT INTO {t} SELECT * FROM {t} WHERE 1 = 0"},
+		{"outbox_handed", "DELETE", "DELETE FROM {t} WHERE 1 = 0"},
 	},
 }
 

@@ -61,11 +61,19 @@ func (runCommand) Run(i *invocation) error {
 	if err != nil {
 		return fmt.Errorf("ask for the computer's name: %w", err)
 	}
+	name, err := i.daemonName()
+	if err != nil {
+		return err
+	}
+	state, err := i.state()
+	if err != nil {
+		return err
+	}
 	listener, err := control.Listen(folder)
 	if err != nil {
 		return err
 	}
-	engine, err := jobs.New(file, jobs.Options{Log: log, Name: host + " " + folder, Host: host})
+	engine, err := jobs.New(file, jobs.Options{Log: log, Name: name, Host: host, State: state})
 	if err != nil {
 		return errors.Join(&usageError{err.Error(), "the secrets must be readable for the user that outboxd runs as; systemd does not start it again by itself"}, listener.Close())
 	}

@@ -89,7 +89,11 @@ func (c statusCommand) print(i *invocation, r jobs.StatusReply) error {
 		for _, n := range s.SentHour {
 			sent += n
 		}
-		t.row(s.Company, "up", number(s.Queued), number(s.Due), age(s.OldestDue), number(s.Sending), number(s.Held), number(s.Uncertain), number(s.Failed),
+		state := "up"
+		if s.Fenced != nil {
+			state = "fenced"
+		}
+		t.row(s.Company, state, number(s.Queued), number(s.Due), age(s.OldestDue), number(s.Sending), number(s.Held), number(s.Uncertain), number(s.Failed),
 			number(s.Partial), number(s.Expired), sent)
 	}
 	if err := t.end(); err != nil {
@@ -160,6 +164,9 @@ func printTroubles(w io.Writer, r jobs.StatusReply) {
 		}
 	}
 	for _, c := range r.Companies {
+		if f := c.Fenced; f != nil {
+			fmt.Fprintf(w, "\nCompany %s is FENCED, nothing is sent, for its database is not the one it was: %s\n  What to do: %s\n", clean(c.Company), clean(f.Why), clean(f.Hint))
+		}
 		if c.Divert != "" {
 			fmt.Fprintf(w, "\nCompany %s DIVERTS: every mail goes to %s and to nobody else.\n", clean(c.Company), clean(c.Divert))
 		}

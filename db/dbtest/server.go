@@ -139,6 +139,39 @@ func (s *Server) await() error {
 	}
 }
 
+// Copy starts a server on a copy of a killed one's data, as one who has copied its disk; at a port, 0 for a free one. It ends
+// with the test.
+func (s *Server) Copy(t testing.TB, port int) *Server {
+	t.Helper()
+	daemon, _, err := programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if port == 0 {
+		if port, err = freePort(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir, err := os.MkdirTemp("", "outboxd-db-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &Server{dir: dir, Socket: filepath.Join(dir, "s"), options: s.options, Server: s.Server}
+	c.Port = port
+	if err := os.CopyFS(c.data(), os.DirFS(s.data())); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.launch(daemon); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
 // Kill ends the server at once, as a power cut would.
 func (s *Server) Kill() error {
 	if err := s.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
@@ -187,6 +220,19 @@ func programs() (daemon, install string, err error) {
 		return "", "", errors.New("mariadbd and mariadb-install-db are needed for this test: apt-get install mariadb-server-core (macOS: brew install mariadb), or set OUTBOXD_TEST_DSN")
 	}
 	return daemon, install, nil
+}
+
+// FreePorts returns ports that nobody uses.
+func FreePorts(t testing.TB, n int) (ports []int) {
+	t.Helper()
+	for range n {
+		port, err := freePort()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ports = append(ports, port)
+	}
+	return ports
 }
 
 func freePort() (int, error) {

@@ -1,8 +1,9 @@
 -- name: mark
 -- The proof that DATA was sent, and the fence: no row for a lease that was lost. A second transaction of the same taking
--- stands under the same mark. Values: account, daemon, ids, pairs of id and token.
+-- stands under the same mark. guard is mark-guard, or nothing. Values: account, daemon, those of guard, ids, pairs of id and
+-- token.
 INSERT INTO {db}.outbox_attempt (outbox_id, lease_token, marked_at, account, daemon)
-SELECT id, lease_token, UTC_TIMESTAMP(6), ?, ? FROM {db}.outbox
+SELECT id, lease_token, UTC_TIMESTAMP(6), ?, ? FROM {db}.outbox {guard}
 WHERE id IN ({ids}) AND (id, lease_token) IN ({pairs}) AND state = 'sending'
 LOCK IN SHARE MODE
 ON DUPLICATE KEY UPDATE marked_at = COALESCE(marked_at, UTC_TIMESTAMP(6))

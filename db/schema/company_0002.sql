@@ -65,3 +65,27 @@ CREATE TABLE IF NOT EXISTS {db}.outbox_surplus (
   at            TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)     COMMENT 'Set by the table: when the row was held; it is not held a second time, whoever released it',
   PRIMARY KEY (outbox_id)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COMMENT='Mails beyond what a job''s hold_above allows';
+
+-- What tells a company's database from a copy of it (outboxd adopt).
+
+CREATE TABLE IF NOT EXISTS {db}.outbox_identity (
+  one           TINYINT UNSIGNED NOT NULL                              COMMENT 'outboxd, at the first start: always 1, so that there is one row',
+  identity      VARCHAR(32) NOT NULL                                   COMMENT 'outboxd, at the first start, and anew at outboxd adopt: which database this is',
+  adopting      VARCHAR(32) NOT NULL DEFAULT ''                        COMMENT 'outboxd adopt: the identity that it will have, until the adoption is complete',
+  made_at       TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)     COMMENT 'Set by the table',
+  PRIMARY KEY (one)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin COMMENT='Which database this is; a copy has the same';
+
+CREATE TABLE IF NOT EXISTS {db}.outbox_place (
+  place         VARCHAR(400) NOT NULL                                  COMMENT 'outboxd, when it has seen the database there: the server''s name, port and data folder, and the database''s name',
+  seen_at       TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)     COMMENT 'Set by the table',
+  PRIMARY KEY (place)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin COMMENT='Where this database may be: anywhere else it is a copy';
+
+CREATE TABLE IF NOT EXISTS {db}.outbox_beat (
+  instance      VARCHAR(32) NOT NULL                                   COMMENT 'outboxd, at its first start: which daemon',
+  beat          BIGINT UNSIGNED NOT NULL                               COMMENT 'outboxd, at its first start and within seconds after it handed mail over: counts up',
+  nonce         VARCHAR(32) NOT NULL                                   COMMENT 'outboxd, with beat: random, so that two branches differ',
+  beaten_at     TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6) COMMENT 'Set by the table on every change',
+  PRIMARY KEY (instance)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin COMMENT='How far each daemon has come; in a restored database less far than it remembers';
