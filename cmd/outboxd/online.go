@@ -327,6 +327,8 @@ var probes = map[db.Part][]probe{
 		{"outbox_lane", "INSERT", "INSERT INTO {t} SELECT * FROM {t} WHERE 1 = 0"},
 		{"outbox_lane", "UPDATE", "UPDATE {t} SET reason = reason WHERE 1 = 0"},
 		{"outbox_lane", "DELETE", "DELETE FROM {t} WHERE 1 = 0"},
+		{"outbox_surplus", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
+		{"outbox_surplus", "INSERT", "INSERT INTO {t} SELECT * FROM {t} WHERE 1 = 0"},
 		{"outbox_identity", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
 		{"outbox_identity", "INSERT", "INSERT INTO {t} SELECT * FROM {t} WHERE 1 = 0"},
 		{"outbox_identity", "UPDATE", "UPDATE {t} SET one = one WHERE 1 = 0"},
