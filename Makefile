@@ -39,7 +39,7 @@ simulate: mariadb ## let 30 days pass for accounts with all kinds of limits, in 
 	OUTBOXD_SIMULATE=$(SEED) go test -count=1 -v -timeout 30m -run TestP3_SimulatedDays ./db
 
 bench: mariadb ## measure throughput, claims, latency, many companies and memory; an hour and 20 GB of disk (docs/performance.md)
-	go test -run '^$$' -bench 'Throughput|Latency' -benchtime 1x -timeout 30m ./jobs
+	go test -run '^$$' -bench 'Throughput|Latency|Waiting' -benchtime 1x -timeout 60m ./jobs
 	go test -run '^$$' -bench 'Claim|Purge' -benchtime 1x -timeout 2h ./db
 	go test -run '^$$' -bench 'Memory|Companies' -benchtime 1x -timeout 30m ./cmd/outboxd
 	go test -run '^$$' -bench . ./mail/...

@@ -114,35 +114,56 @@ type Queue struct {
 const (
 	scanBatch  = 20000
 	asideBatch = 1000
+	// newestBatch is how many rows are looked at where new ones come in.
+	newestBatch = 500
 )
 
+// place is where a row stands in a queue.
+type place struct {
+	ID     uint64    `db:"id"`
+	At     time.Time `db:"available_at"`
+	Domain uint32    `db:"rdom"`
+}
+
 // SortAside puts the rows of paused domains into their lanes: once, and for all rows of the queue. It looks along the
-// index faster than it writes, and reports rows that may go as soon as it sees them, so that nobody waits behind the
-// others meanwhile. paused maps Row.Domain to the lane.
+// index faster than it writes, and again and again at its end, where new rows are. Rows that may go are reported as soon
+// as they are seen, so that nobody waits behind the others meanwhile; some are reported twice. paused maps Row.Domain to
+// the lane.
 func (s *Store) SortAside(ctx context.Context, q Queue, paused map[uint32]uint32, found func(ids []uint64)) error {
-	at, id := time.Unix(1, 0).UTC(), uint64(0)
+	start := place{At: time.Unix(1, 0).UTC()}
+	at, end := start, start
 	waiting := map[uint32][]uint64{} // by lane
-	for more := true; more || len(waiting) > 0; {
-		entries, err := selectAll[struct {
-			ID     uint64    `db:"id"`
-			At     time.Time `db:"available_at"`
-			Domain uint32    `db:"rdom"`
-		}](ctx, s.pool.db, s.sql.text("aside-scan"), q.Route, q.Priority, at, at, id, scanBatch)
-		if err != nil {
-			return fmt.Errorf("look along a queue of %s: %w", s.database, err)
-		}
-		var free []uint64
+	free := func(entries []place) {
+		var ids []uint64
 		for _, e := range entries {
-			at, id = e.At, e.ID
-			if lane, wait := paused[e.Domain]; wait {
-				waiting[lane] = append(waiting[lane], e.ID)
-			} else {
-				free = append(free, e.ID)
+			if _, wait := paused[e.Domain]; !wait {
+				ids = append(ids, e.ID)
 			}
 		}
-		if len(free) > 0 {
-			found(free)
+		if len(ids) > 0 {
+			found(ids)
 		}
+	}
+	for more := true; more || len(waiting) > 0; {
+		newest, err := s.along(ctx, s.sql.text("aside-newest"), q, end, newestBatch)
+		if err != nil {
+			return err
+		}
+		if len(newest) > 0 {
+			end = newest[0]
+		}
+		entries, err := s.along(ctx, s.sql.text("aside-scan"), q, at, scanBatch)
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			at = e
+			if lane, wait := paused[e.Domain]; wait {
+				waiting[lane] = append(waiting[lane], e.ID)
+			}
+		}
+		free(newest)
+		free(entries)
 		more = len(entries) == scanBatch
 		for lane, ids := range waiting {
 			n := min(asideBatch, len(ids))
@@ -156,4 +177,10 @@ func (s *Store) SortAside(ctx context.Context, q Queue, paused map[uint32]uint32
 		}
 	}
 	return nil
+}
+
+// along reads due entries of the queue behind a place.
+func (s *Store) along(ctx context.Context, statement string, q Queue, after place, limit int) ([]place, error) {
+	entries, err := selectAll[place](ctx, s.pool.db, statement, q.Route, q.Priority, after.At, after.At, after.ID, limit)
+	return entries, wrap(err, "look along a queue of "+s.database)
 }

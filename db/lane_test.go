@@ -72,6 +72,31 @@ func TestP4_RowBehindAPausedDomainGoes(t *testing.T) {
 	}
 }
 
+// P4: rows at the end of a queue are seen at the first look, also those that come while the others are put aside; one in the
+// midst is seen when the look comes by.
+func TestP4_NewRowsAreSeenAtOnce(t *testing.T) {
+	d := dbtest.New(t)
+	ctx := deadline(t)
+	insert(t, d, 25_000, "slow.example")
+	d.Exec(t, shortest)
+	insert(t, d, 25_000, "slow.example")
+	d.Exec(t, shortest)
+	lane, err := d.Store.PauseLane(ctx, "domain:slow.example", time.Hour, "451 slow down")
+	must(t, err)
+	var seen []string // how many were aside by then
+	err = d.Store.SortAside(ctx, db.Queue{Route: routeOf(t, d.Store), Priority: 3}, map[uint32]uint32{domainHash(t, d, "slow.example"): lane.ID}, func([]uint64) {
+		seen = append(seen, d.Read(t, "SELECT COUNT(*) FROM {db}.outbox WHERE lane = ?", lane.ID))
+		if len(seen) == 1 {
+			d.Exec(t, shortest)
+		}
+	})
+	must(t, err)
+	// The last row; the one that came then, with the one in the midst; the last one again when the look comes by, with the new one.
+	if len(seen) < 3 || !slices.Equal(seen[:3], []string{"0", "1000", "1000"}) {
+		t.Errorf("seen with so many aside: %v", seen)
+	}
+}
+
 func TestP4_HintsAreTakenOnlyWhereAsked(t *testing.T) {
 	d := dbtest.New(t)
 	d.Exec(t, "INSERT INTO {db}.outbox (id, recipients, account) VALUES (1, 'a@b.example', 'main'), (2, 'a@b.example', 'main')")

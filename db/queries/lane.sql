@@ -28,6 +28,13 @@ WHERE qlane = 0 AND route = ? AND priority = ? AND available_at <= UTC_TIMESTAMP
   AND (available_at > ? OR (available_at = ? AND id > ?))
 ORDER BY available_at, id LIMIT ?
 
+-- name: aside-newest
+-- The end of the same queue, the newest first, down to a cursor. Values as above.
+SELECT id, available_at, rdom FROM {db}.outbox
+WHERE qlane = 0 AND route = ? AND priority = ? AND available_at <= UTC_TIMESTAMP(6)
+  AND (available_at > ? OR (available_at = ? AND id > ?))
+ORDER BY available_at DESC, id DESC LIMIT ?
+
 -- name: aside-write
 -- Guarded by qlane: a row that was taken meanwhile stays as it is. Values: lane, ids.
 UPDATE {db}.outbox SET lane = ? WHERE id IN ({ids}) AND qlane = 0
