@@ -78,7 +78,8 @@ type Bucket struct {
 	Windows []Window
 }
 
-// Hold is how long after Count was asked DATA may be written. Later, the count is given back: count anew.
+// Hold is how long after Count was asked DATA may be written, apart from what Count was told. Later, the count is given
+// back: count anew.
 func (b Bucket) Hold() time.Duration {
 	hold := time.Hour
 	for _, w := range b.Windows {

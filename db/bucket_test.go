@@ -49,7 +49,7 @@ func take(t testing.TB, b *db.Buckets, k []db.Bucket, recipients int) db.Take {
 	if !got.OK {
 		return got
 	}
-	counted, err := b.Count(deadline(t), k, recipients)
+	counted, err := b.Count(deadline(t), k, recipients, 0)
 	must(t, err)
 	if counted.OK {
 		return got
@@ -186,7 +186,7 @@ func TestP3_RefundGivesBackAlsoWhenSomebodyTookSince(t *testing.T) {
 	k := of(db.Window{N: 3, Per: time.Minute}, db.Window{N: 3, Per: day})
 	counted := func(b *db.Buckets) db.Take {
 		t.Helper()
-		got, err := b.Count(ctx, k, 1)
+		got, err := b.Count(ctx, k, 1, 0)
 		must(t, err)
 		return got
 	}
@@ -218,7 +218,7 @@ func TestP3_RefundAfterTheClockWasSetIsLost(t *testing.T) {
 	take(t, old, k, 1)
 	c.jump(time.Hour)
 	late := c.daemon(t)
-	counted, err := late.Count(deadline(t), k, 1) // in a slot of the wrong time
+	counted, err := late.Count(deadline(t), k, 1, 0) // in a slot of the wrong time
 	must(t, err)
 	take(t, old, k, 1) // corrects it
 	must(t, late.Refund(deadline(t), counted))
@@ -280,7 +280,7 @@ func TestP3_ManyTakersAtOnce(t *testing.T) {
 		must(t, err)
 		wait.Go(func() {
 			for range 5 {
-				got, err := b.Count(ctx, k, 1)
+				got, err := b.Count(ctx, k, 1, 0)
 				if err != nil {
 					t.Error(err)
 					return

@@ -131,3 +131,26 @@ func TestP3_LostCorrectionIsMadeAgain(t *testing.T) {
 		t.Errorf("after the jump: %+v", got)
 	}
 }
+
+// TestP3_SlowDatabase: a mail whose DATA can only follow late counts until late, and is no sign of a wrong clock.
+func TestP3_SlowDatabase(t *testing.T) {
+	c := &clock{d: dbtest.New(t)}
+	b := c.daemon(t)
+	k := of(db.Window{N: 1, Per: time.Minute})
+	must(t, b.Tend(deadline(t), k[0]))
+	c.pass(5 * time.Minute) // the clock can be believed
+	if got, err := b.Count(deadline(t), k, 1, 8*time.Second); err != nil || !got.OK {
+		t.Fatal(got, err)
+	}
+	c.pass(time.Minute + time.Second)
+	for _, ok := range []bool{false, true} {
+		got, err := b.Count(deadline(t), k, 1, 0)
+		if must(t, err); got.OK != ok {
+			t.Errorf("after %s: %+v", c.passed-5*time.Minute, got)
+		}
+		c.pass(got.Wait[account])
+	}
+	if c.passed < 5*time.Minute+68*time.Second {
+		t.Errorf("the window had room after %s", c.passed-5*time.Minute)
+	}
+}

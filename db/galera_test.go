@@ -144,7 +144,7 @@ func takesOnTwoNodes(t *testing.T, d, e *dbtest.Database) {
 			must(t, err)
 			wait.Go(func() {
 				for range 30 {
-					got, err := b.Count(ctx, k, 1)
+					got, err := b.Count(ctx, k, 1, 0)
 					if err != nil && !db.Waits(err) {
 						t.Error(err)
 					}

@@ -70,6 +70,7 @@ type simParcel struct {
 	buckets             []db.Bucket
 	take                db.Take
 	ready               time.Duration // when the server had taken its recipients
+	slow                time.Duration // how much longer a count may take
 }
 
 // ask waits until a mail may ask for its slot. Called again, it waits anew.
@@ -146,14 +147,15 @@ func (d *simDaemon) data(p *simParcel, refused bool) {
 		d.refund(p)
 		return
 	}
-	count, err := d.buckets.Count(context.Background(), p.buckets, p.recipients)
+	count, err := d.buckets.Count(context.Background(), p.buckets, p.recipients, p.slow)
 	wait := max(count.Wait[w.account.Name], count.Wait[w.job.Name])
 	switch {
 	case err != nil || w.now+wait-p.ready > time.Minute:
 		d.refund(p)
 	case !count.OK:
 		d.while(wait, func() { d.data(p, false) })
-	case w.now-asked > w.account.Hold(): // the database took too long
+	case w.now-asked > w.account.Hold()+p.slow: // the database took too long
+		p.slow = min(2*(w.now-asked), db.MaxSlow)
 		_ = d.buckets.Refund(context.Background(), count)
 		d.while(0, func() { d.data(p, false) })
 	default:

@@ -83,16 +83,23 @@ type locked struct {
 // Take lets one mail begin: it takes its turn in the pace of all the buckets, or of none. Where hour or day are full it is
 // nobody's turn. The windows of a minute are looked at in Count alone, since they are over before the mail comes to DATA.
 func (b *Buckets) Take(ctx context.Context, buckets []Bucket, recipients int) (Take, error) {
-	return b.take(ctx, buckets, recipients, false)
+	return b.take(ctx, buckets, recipients, nil)
 }
 
 // Count counts a mail with so many recipients, right before its DATA, in all windows of the buckets, or in none. This is
-// what keeps the limits.
-func (b *Buckets) Count(ctx context.Context, buckets []Bucket, recipients int) (Take, error) {
-	return b.take(ctx, buckets, recipients, true)
+// what keeps the limits. Where the database is so slow that DATA cannot follow within Hold, slow is by how much later it may
+// come: at most MaxSlow.
+func (b *Buckets) Count(ctx context.Context, buckets []Bucket, recipients int, slow time.Duration) (Take, error) {
+	return b.take(ctx, buckets, recipients, &counting{min(slow, MaxSlow)})
 }
 
-func (b *Buckets) take(ctx context.Context, buckets []Bucket, recipients int, count bool) (Take, error) {
+// MaxSlow bounds how far ahead of now a mail is counted.
+const MaxSlow = 10 * time.Second
+
+// counting is a question of Count's; nil is one of Take's.
+type counting struct{ slow time.Duration }
+
+func (b *Buckets) take(ctx context.Context, buckets []Bucket, recipients int, count *counting) (Take, error) {
 	if err := b.create(ctx, buckets); err != nil {
 		return Take{}, err
 	}
@@ -188,11 +195,11 @@ func (b *Buckets) forget(buckets []Bucket) {
 }
 
 // decide takes the mail where no bucket has to wait, and writes what changed.
-func decide(l ledger, entries []locked, recipients int, count bool) (Take, error) {
+func decide(l ledger, entries []locked, recipients int, count *counting) (Take, error) {
 	out := Take{OK: true, Wait: map[string]time.Duration{}}
 	for i := range entries {
 		e := &entries[i]
-		wait, err := e.waits(l, recipients, count)
+		wait, err := e.waits(l, recipients, count != nil)
 		if err != nil {
 			return Take{}, err
 		}
@@ -206,8 +213,8 @@ func decide(l ledger, entries []locked, recipients int, count bool) (Take, error
 		e := &entries[i]
 		if out.OK {
 			u := undo{bucket: e.Name, at: moment{e.now, e.watch.last}}
-			if count {
-				u.counts = e.counts(recipients)
+			if count != nil {
+				u.counts = e.counts(recipients, e.now+count.slow.Microseconds())
 				if err := l.add(u.counts); err != nil {
 					return Take{}, err
 				}
@@ -255,10 +262,10 @@ func (e *locked) waits(l ledger, recipients int, count bool) (wait time.Duration
 
 // counts are where the mail counts: in slots of five minutes in any case, for people; and in the total, which is the row
 // that two counts on different nodes of a cluster both write, so that one of them loses and counts anew.
-func (e *locked) counts(recipients int) []usage {
+func (e *locked) counts(recipients int, at int64) []usage {
 	all := []usage{{e.Name + " total", 0, 1, recipients}}
 	for _, w := range append([]Window{{Per: day}}, e.Windows...) {
-		count := usage{w.usageName(e.Name), e.now / w.grain().slot.Microseconds(), 1, recipients}
+		count := usage{w.usageName(e.Name), at / w.grain().slot.Microseconds(), 1, recipients}
 		if !slices.Contains(all, count) {
 			all = append(all, count)
 		}

@@ -19,8 +19,8 @@ func (e *locked) full(l ledger, w Window, recipients int) (time.Duration, error)
 	if err != nil {
 		return 0, err
 	}
-	if current := e.now / slot; sum.Slot > current && e.settled {
-		if err := fold(l, name, current); err != nil {
+	if last := (e.now + MaxSlow.Microseconds()) / slot; sum.Slot > last && e.settled {
+		if err := fold(l, name, e.now/slot, last); err != nil {
 			return 0, err
 		}
 	}
@@ -54,9 +54,10 @@ func (e *locked) judged(l ledger, name string, slot int64) (int64, error) {
 	return min(e.now, (all.Slot+1)*slot+e.watched.Microseconds()), nil
 }
 
-// fold counts in the current slot what stands in later ones: the server's clock was wrong then, and those mails have gone.
-func fold(l ledger, name string, current int64) error {
-	later, err := l.sum(name, current+1)
+// fold counts in the current slot what stands in slots after the last that there can be: the server's clock was wrong
+// then, and those mails have gone.
+func fold(l ledger, name string, current, last int64) error {
+	later, err := l.sum(name, last+1)
 	if err != nil {
 		return err
 	}
@@ -64,7 +65,7 @@ func fold(l ledger, name string, current int64) error {
 	if err := l.add([]usage{later}); err != nil {
 		return err
 	}
-	return l.dropAfter(name, current)
+	return l.dropAfter(name, last)
 }
 
 // Health is what troubles a bucket's account: shared by all daemons, so that together they do not hammer a server.

@@ -208,7 +208,7 @@ func (a *account) sendAlert(ctx context.Context, to []string, subject, text stri
 		}
 		d.BeforeData = func(ctx context.Context) error {
 			asked := time.Now()
-			count, err := a.buckets.Count(ctx, []db.Bucket{a.bucket}, len(d.To))
+			count, err := a.buckets.Count(ctx, []db.Bucket{a.bucket}, len(d.To), 0)
 			if err = a.noteBucket(err); err == nil && (!count.OK || time.Since(asked) > a.bucket.Hold()) {
 				err = errLost
 			}

@@ -86,17 +86,22 @@ func (f *feeder) setPaces(waits map[string]time.Duration) {
 
 // use is called right before DATA: the mail is counted, once there is room for it in every window.
 func (s *slot) use(ctx context.Context) error {
+	slow := time.Duration(0)
 	for ready := time.Now(); ; {
 		asked := time.Now()
-		wait, err := s.count(ctx)
+		wait, err := s.count(ctx, slow)
 		if err != nil {
 			return err
 		}
-		if wait == 0 && time.Since(asked) <= s.f.hold {
+		took := time.Since(asked)
+		if wait == 0 && took <= s.f.hold+slow {
 			s.used = true
 			return nil
 		}
 		s.uncount(ctx) // counted too long ago: the windows have moved on
+		if wait == 0 {
+			slow = min(2*took, db.MaxSlow)
+		}
 		if time.Since(ready)+wait > lateWait {
 			return errLost
 		}
@@ -107,9 +112,9 @@ func (s *slot) use(ctx context.Context) error {
 }
 
 // count counts the mail in all buckets or in none, and tells how long a full one has to wait.
-func (s *slot) count(ctx context.Context) (time.Duration, error) {
+func (s *slot) count(ctx context.Context, slow time.Duration) (time.Duration, error) {
 	for _, part := range s.f.bucketParts() {
-		t, err := part.buckets.Count(ctx, part.list, s.recipients)
+		t, err := part.buckets.Count(ctx, part.list, s.recipients, slow)
 		if err = s.f.noteBuckets(part, err); err != nil {
 			return 0, err
 		}
