@@ -21,6 +21,7 @@ type outage struct {
 	zone     *time.Location
 	down, up string // names of the events
 	after    time.Duration
+	doubtful bool // a missing column or right makes some statements fail, and others go on working beside them
 
 	mu     sync.Mutex
 	err    error // why it cannot be used, nil when it can
@@ -47,7 +48,9 @@ func (o *outage) note(err error) {
 	case db.KindReadOnly, db.KindFull:
 		o.doubt, o.probed = time.Now().Add(writeDoubt), kind == db.KindReadOnly
 	case db.KindSetup:
-		o.doubt, o.probed = time.Now().Add(setupDoubt), false
+		if o.doubtful {
+			o.doubt, o.probed = time.Now().Add(setupDoubt), false
+		}
 	}
 	if err == nil && time.Until(o.doubt) > 0 {
 		o.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 // watched is an outage with its log.
 func watched() (*outage, func(event string) int) {
 	core, logs := observer.New(zap.InfoLevel)
-	o := &outage{log: zap.New(core), alerts: newAlerter(zap.New(core), "here"), key: "k", what: "it", zone: time.UTC, down: "down", up: "up", after: time.Minute}
+	o := &outage{log: zap.New(core), alerts: newAlerter(zap.New(core), "here"), key: "k", what: "it", zone: time.UTC, down: "down", up: "up", after: time.Minute, doubtful: true}
 	return o, func(event string) int { return logs.FilterMessage(event).Len() }
 }
 
