@@ -157,6 +157,11 @@ func (a *adoption) adopt(ctx context.Context) error {
 			after = ids[len(ids)-1]
 		}
 	}
+	runs, err := skipRuns(ctx, a.place, a.desk.now())
+	if err != nil {
+		return err
+	}
+	a.reply.Runs = runs
 	identity, err := store.AdoptEnd(ctx)
 	if err != nil {
 		return err

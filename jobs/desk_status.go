@@ -23,14 +23,15 @@ type StatusReply struct {
 
 // CompanyStatus is where a company's rows stand. Numbers above db.CountLimit mean that there are more.
 type CompanyStatus struct {
-	Company    string  `json:"company"`
-	Timezone   string  `json:"timezone"`
-	Up         bool    `json:"up"`
-	Divert     string  `json:"divert,omitempty"` // every mail goes to this address and to nobody else
-	Fenced     *Fenced `json:"fenced,omitempty"` // its database is a copy: nothing is sent
-	Error      string  `json:"error,omitempty"`  // why its database cannot be used
-	Hint       string  `json:"hint,omitempty"`
-	*db.Counts         // nil unless Up
+	Company    string      `json:"company"`
+	Timezone   string      `json:"timezone"`
+	Up         bool        `json:"up"`
+	Divert     string      `json:"divert,omitempty"` // every mail goes to this address and to nobody else
+	Fenced     *Fenced     `json:"fenced,omitempty"` // its database is a copy: nothing is sent
+	Error      string      `json:"error,omitempty"`  // why its database cannot be used
+	Hint       string      `json:"hint,omitempty"`
+	Jobs       []JobStatus `json:"jobs,omitempty"` // those with a schedule
+	*db.Counts             // nil unless Up
 }
 
 // LeftOut is an included file whose companies do not run.
@@ -116,6 +117,7 @@ func (d *Desk) companyStatus(ctx context.Context, p *Place) CompanyStatus {
 	s.Up = err == nil
 	if s.Up {
 		s.Fenced, _ = d.Fenced(ctx, p) // an error of the database shows beside it
+		s.Jobs = jobStatus(ctx, p, d.now())
 	}
 	return s
 }

@@ -27,3 +27,6 @@ func (e *Engine) SetDoubt(d time.Duration) { e.doubt = d }
 
 // HeldByAdopt is the note of a row that an adoption has held.
 const HeldByAdopt = heldByAdopt
+
+// SkipRuns is what an adoption does to the runs of a company's jobs.
+var SkipRuns = skipRuns

@@ -23,7 +23,7 @@ type purger struct {
 func newPurger(c *company, job *jobfile.Purge) *purger {
 	p := &purger{c: c, job: job, log: c.log.With(zap.String("job", job.Name))}
 	p.runs = &scheduler{job: job.Name, when: job.Schedule, zone: c.place.Company.Timezone, store: c.place.Store, instance: c.e.instance,
-		now: time.Now, work: p.work, trouble: p.trouble, log: p.log}
+		now: time.Now, may: c.fence.pass, work: p.work, trouble: p.trouble, log: p.log}
 	return p
 }
 
@@ -37,7 +37,10 @@ func (p *purger) run(stop context.Context) {
 // trouble tells a person that the job does not work. A database that is away is told of elsewhere.
 func (p *purger) trouble(err error) {
 	key := "job " + p.c.name + "/" + p.job.Name
+	var fenced *FencedError
 	switch {
+	case errors.As(err, &fenced): // has been told
+		return
 	case err == nil:
 		p.c.e.alerts.end(key, fmt.Sprintf("company %s: the job %s works again", p.c.name, p.job.Name))
 		return
@@ -45,17 +48,22 @@ func (p *purger) trouble(err error) {
 		p.c.report(err)
 		return
 	}
-	remedy := storeRemedy(err)
+	remedy := runRemedy(err)
 	var archive *db.ArchiveError
-	switch {
-	case errors.As(err, &archive):
+	if errors.As(err, &archive) {
 		remedy = fmt.Sprintf("outboxd must be able to write into %s, and there must be room", p.job.Archive)
-	case db.NoTable(err):
-		remedy = "run outboxd migrate"
 	}
 	p.log.Warn(eventStoreError, zap.Error(err), zap.String("remedy", remedy))
 	p.c.e.alerts.start(key, fmt.Sprintf("company %s: the job %s does not work", p.c.name, p.job.Name),
 		fmt.Sprintf("The job %s of company %s removes nothing at the moment:\n\n%v\n%s\n\nMail is sent all the same.", p.job.Name, p.c.name, err, remedy))
+}
+
+// runRemedy is storeRemedy for what needs the newest step of the schema.
+func runRemedy(err error) string {
+	if db.NoTable(err) {
+		return "run outboxd migrate"
+	}
+	return storeRemedy(err)
 }
 
 // work does one run: first whole rows, then the content of those that stay longer.
@@ -94,7 +102,9 @@ func (p *purger) pass(stop context.Context, file *archiveFile, todo *db.Purge) e
 		begun := time.Now()
 		var step db.PurgeStep
 		err = p.whenItWorks(stop, func(ctx context.Context) (err error) {
-			step, err = p.c.place.Store.Step(ctx, todo)
+			if err = p.c.fence.pass(ctx); err == nil {
+				step, err = p.c.place.Store.Step(ctx, todo)
+			}
 			return err
 		})
 		if err == nil && step.End {

@@ -9,8 +9,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"outboxd/db"
 	"outboxd/db/dbtest"
+	"outboxd/jobs"
 )
 
 // purging is a jobs.yaml with a purge; the site's database says that it is due.
@@ -102,6 +105,13 @@ func TestPurgeWithAnArchive(t *testing.T) {
 	}
 	s.await("11 30 20", `SELECT CONCAT_WS(' ', SUM(size > 0), (SELECT COUNT(*) FROM {db}.outbox_purged), (SELECT COUNT(*) FROM {db}.outbox_key)) FROM {db}.outbox`)
 	s.await("1", `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sent' AND sent_at IS NOT NULL`)
+	status, err := s.engine.Desk().Status(t.Context(), jobs.StatusRequest{})
+	if err != nil || len(status.Companies[0].Jobs) != 1 {
+		t.Fatalf("%+v, %v", status, err)
+	}
+	if j := status.Companies[0].Jobs[0]; j.Job != "purge" || j.State != db.RunDone || j.Contents != 30 || j.Rows != 20 || j.Error != "" || !j.Next.After(time.Now()) {
+		t.Errorf("%+v", j)
+	}
 	// Another run has nothing to do and makes no file.
 	s.end()
 	s.db.Exec(t, `UPDATE {db}.outbox_run SET scheduled_at = scheduled_at - INTERVAL 1 DAY ORDER BY scheduled_at`)
@@ -198,5 +208,30 @@ func TestPurgeOnTheSchemaOneStepOlder(t *testing.T) {
 	}
 	if n := s.events("company_down"); n > 0 {
 		t.Error("the company counts as down")
+	}
+}
+
+// P8: what was due in a database that is adopted is not made up for.
+func TestP8_AdoptionSkipsDueRuns(t *testing.T) {
+	s := newSite(t)
+	s.due()
+	s.db.Exec(t, `INSERT INTO {db}.outbox_run (job, scheduled_at, daemon, lease_token) VALUES ('purge', '2020-01-02 03:30:00', 'here', 'x')`)
+	world, err := jobs.Open(s.write(s.purging("rows: 400d")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := world.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	now := time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
+	for _, want := range []int{1, 0} {
+		if n, err := jobs.SkipRuns(t.Context(), world.Place("acme"), now); err != nil || n != want {
+			t.Errorf("%d jobs, %v", n, err)
+		}
+	}
+	if got := s.db.Read(t, `SELECT GROUP_CONCAT(CONCAT_WS(' ', DATE(scheduled_at), state) ORDER BY id SEPARATOR ', ') FROM {db}.outbox_run`); got != "2020-01-01 skipped, 2020-01-02 skipped, 2026-11-21 skipped" {
+		t.Error(got)
 	}
 }

@@ -32,6 +32,7 @@ type scheduler struct {
 	store    runStore
 	instance db.Instance
 	now      func() time.Time
+	may      func(ctx context.Context) error              // nil: the database is not a copy, in which nothing is begun or written
 	work     func(stop context.Context, run db.Run) error // does or goes on with a run; when stop is done it may return early
 	trouble  func(err error)                              // tells a person that runs fail, or with nil that they do not any more
 	log      *zap.Logger
@@ -68,6 +69,9 @@ func (s *scheduler) run(stop context.Context) {
 func (s *scheduler) next(ctx context.Context) (run *db.Run, again time.Time, err error) {
 	again = s.now().Add(lookAgain)
 	last, err := s.store.LastRun(ctx, s.job)
+	if err == nil {
+		err = s.may(ctx)
+	}
 	switch {
 	case err != nil:
 		return nil, again, err
@@ -124,6 +128,9 @@ func (s *scheduler) fire(stop context.Context, run db.Run) {
 	begun := time.Now()
 	err := s.work(stop, run)
 	ctx := context.WithoutCancel(stop)
+	if s.may(ctx) != nil {
+		return // its lease runs out
+	}
 	var lost *db.RunLostError
 	switch {
 	case errors.As(err, &lost):

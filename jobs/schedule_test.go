@@ -96,6 +96,7 @@ type scheduling struct {
 	clock    *clock
 	fired    []time.Time // by the computer's clock
 	fail     error
+	fenced   error
 	troubles []string
 }
 
@@ -106,7 +107,7 @@ func newScheduling(t *testing.T, when, zone string) *scheduling {
 		t.Fatal(err)
 	}
 	s := &scheduling{table: &runTable{}, clock: &clock{}}
-	s.scheduler = &scheduler{job: "purge", when: schedule(t, when), zone: loc, store: s.table, now: s.clock.now, log: zap.NewNop(), pulse: newPulses().add("x"),
+	s.scheduler = &scheduler{job: "purge", when: schedule(t, when), zone: loc, store: s.table, now: s.clock.now, may: func(context.Context) error { return s.fenced }, log: zap.NewNop(), pulse: newPulses().add("x"),
 		work: func(context.Context, db.Run) error {
 			s.fired = append(s.fired, s.clock.now())
 			return s.fail
@@ -267,6 +268,29 @@ func TestRunThatIsStoppedIsLaidDown(t *testing.T) {
 		s.live(time.Minute)
 		if got := s.table.text(); got != "11-21 00:00 skipped, 11-21 03:30 done" {
 			t.Errorf("runs %s", got)
+		}
+	})
+}
+
+// P8: in a copy of the database no run is begun, gone on with or ended.
+func TestP8_NoRunInACopy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScheduling(t, "30 3 * * *", "UTC")
+		s.at("2026-11-21 00:00:00")
+		s.live(time.Hour)
+		s.fenced = &FencedError{}
+		s.live(48 * time.Hour)
+		if got := s.table.text(); got != "11-21 00:00 skipped" || len(s.fired) > 0 {
+			t.Errorf("runs %s", got)
+		}
+		s.fenced = nil
+		s.work = func(context.Context, db.Run) error {
+			s.fenced = &FencedError{} // found out in the middle
+			return s.fenced
+		}
+		s.live(time.Hour)
+		if got := s.table.text(); got != "11-21 00:00 skipped, 11-22 03:30 running" || !s.table.held {
+			t.Errorf("runs %s, held %t", got, s.table.held)
 		}
 	})
 }

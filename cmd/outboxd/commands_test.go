@@ -142,8 +142,9 @@ func TestStatusText(t *testing.T) {
 	r := jobs.StatusReply{
 		Daemon: &jobs.Live{Started: now, Host: "mail1", ReloadRefused: "jobs.yaml:1:1: bad", Stuck: []string{"alerts"},
 			Companies: map[string]jobs.Health{"acme": {Down: "no right", Since: now}}},
-		Companies: []jobs.CompanyStatus{{Company: "acme", Up: true, Counts: &db.Counts{Queued: db.CountLimit + 1}}},
-		LeftOut:   []jobs.LeftOut{{File: "beta.yaml", Companies: []string{"beta"}, Problems: []string{"beta.yaml:1:1: bad"}}},
+		Companies: []jobs.CompanyStatus{{Company: "acme", Up: true, Counts: &db.Counts{Queued: db.CountLimit + 1},
+			Jobs: []jobs.JobStatus{{Job: "purge", Scheduled: "2026-11-21 03:30", State: db.RunFailed, Contents: 7, Error: "archive: full", Next: now}}}},
+		LeftOut: []jobs.LeftOut{{File: "beta.yaml", Companies: []string{"beta"}, Problems: []string{"beta.yaml:1:1: bad"}}},
 		Accounts: []jobs.AccountStatus{{Account: "a", State: jobs.AccountOK, Reason: "450 busy"}, {Account: "b", State: jobs.AccountUnknown, Reason: "no database"},
 			{Account: "c", State: jobs.AccountInactive, LimitHour: 300}},
 	}
@@ -152,7 +153,7 @@ func TestStatusText(t *testing.T) {
 	}
 	for _, text := range []string{"outboxd on mail1, running since", ">10000", "The last reload was refused", "  jobs.yaml:1:1: bad", "no progress: alerts",
 		"Company acme has stood still since", "Left out with all its companies (beta): beta.yaml", "Account a was in trouble and tries again: 450 busy",
-		"Account b sends nothing: no database", "c        inactive"} {
+		"Account b sends nothing: no database", "c        inactive", "acme/purge  2026-11-21 03:30  failed  7         0     "} {
 		if !strings.Contains(out.String(), text) {
 			t.Errorf("lacks %q:\n%s", text, &out)
 		}

@@ -99,6 +99,9 @@ func (c statusCommand) print(i *invocation, r jobs.StatusReply) error {
 	if err := t.end(); err != nil {
 		return err
 	}
+	if err := printJobs(w, r.Companies); err != nil {
+		return err
+	}
 	fmt.Fprintln(w)
 	t = newTable(w, "ACCOUNT", "STATE", "SENT 1H", "LIMITS", "SENT 24H", "NEXT")
 	for _, a := range r.Accounts {
@@ -127,6 +130,24 @@ func age(seconds int) string {
 		return "-"
 	}
 	return (time.Duration(seconds) * time.Second).String()
+}
+
+// printJobs lists the jobs with a schedule, if there are any.
+func printJobs(w io.Writer, all []jobs.CompanyStatus) error {
+	var t *table
+	for _, c := range all {
+		for _, j := range c.Jobs {
+			if t == nil {
+				fmt.Fprintln(w)
+				t = newTable(w, "JOB", "LAST RUN", "STATE", "CONTENTS", "ROWS", "NEXT", "ERROR")
+			}
+			t.row(c.Company+"/"+j.Job, j.Scheduled, j.State, j.Contents, j.Rows, clock(j.Next), short(j.Error, 80))
+		}
+	}
+	if t == nil {
+		return nil
+	}
+	return t.end()
 }
 
 func printDaemon(w io.Writer, r jobs.StatusReply) {

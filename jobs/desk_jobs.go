@@ -1,0 +1,64 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"outboxd/db"
+	"outboxd/jobs/jobfile"
+)
+
+// JobStatus is when a job ran last, and when it runs next. Its last run is empty when it never ran.
+type JobStatus struct {
+	Job       string      `json:"job"`
+	Scheduled string      `json:"scheduled,omitempty"` // of the last run: what clocks showed in the company's zone
+	State     db.RunState `json:"state,omitempty"`
+	Contents  int64       `json:"contents"` // removed
+	Rows      int64       `json:"rows"`     // removed
+	Error     string      `json:"error,omitempty"`
+	Next      time.Time   `json:"next"`
+}
+
+// jobStatus tells of a company's jobs with a schedule.
+func jobStatus(ctx context.Context, p *Place, now time.Time) (all []JobStatus) {
+	zone := p.Company.Timezone
+	for _, job := range p.Company.Jobs.Purge {
+		s := JobStatus{Job: job.Name, Next: jobfile.At(job.Schedule.Next(jobfile.Wall(now, zone)), zone)}
+		last, err := p.Store.LastRun(ctx, job.Name)
+		switch {
+		case err != nil:
+			s.Error = fmt.Sprintf("%v; %s", err, runRemedy(err))
+		case last != nil && last.State != db.RunSkipped:
+			s.Scheduled, s.State, s.Contents, s.Rows, s.Error = last.Scheduled.Format("2006-01-02 15:04"), last.State, last.Contents, last.Removed, last.LastError
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// skipRuns marks as skipped what a company's jobs had to do up to now: runs that are due, and those that had not ended. It
+// returns how many jobs had some.
+func skipRuns(ctx context.Context, p *Place, now time.Time) (n int, err error) {
+	wall := jobfile.Wall(now, p.Company.Timezone).Truncate(time.Minute)
+	for _, job := range p.Company.Jobs.Purge {
+		last, err := p.Store.LastRun(ctx, job.Name)
+		switch {
+		case db.NoTable(err):
+			return n, nil
+		case err != nil:
+			return n, err
+		case last == nil || last.State != db.RunRunning && job.Schedule.Next(last.Scheduled).After(wall):
+			continue
+		case last.State == db.RunRunning:
+			if err := p.Store.EndRun(ctx, *last, db.RunSkipped, "the database was restored or copied, and adopted"); err != nil {
+				return n, err
+			}
+		}
+		if err := p.Store.SkipRun(ctx, job.Name, wall, db.Instance{Host: "outboxd adopt"}); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
