@@ -24,7 +24,7 @@ var bugs = []bug{
 			"WHERE id IN ({ids}) AND ((id, lease_token) IN ({pairs}) OR TRUE) AND state = 'sending'\nLOCK IN SHARE MODE"},
 		{"db/queries/settle.sql", "WHERE id IN ({ids}) AND (id, lease_token) IN ({pairs}) AND (state = 'sending'",
 			"WHERE id IN ({ids}) AND ((id, lease_token) IN ({pairs}) OR TRUE) AND (state = 'sending'"},
-	}, "twice", func(p *plan) { p.daemons, p.kills, p.rows, p.slow, p.forge = 3, 30, 2000, 0.4, 0.8 }},
+	}, "twice", func(p *plan) { p.daemons, p.kills, p.rows, p.slow, p.forge = 3, 30, 1500, 0.4, 0.8 }},
 	{"no mark", []edit{{"jobs/send.go", "\t\t\t\ts.asked = true\n", "\t\t\t\ts.asked = true\n\t\t\t\treturn nil\n"}}, "twice", nil},
 	{"a lost reply is a refusal", []edit{{"jobs/decide.go", "case o.Verdict == mail.Uncertain && !resend:", "case o.Verdict == mail.Uncertain && resend:"}}, "twice", nil},
 	{"what is marked is sent again", []edit{{"db/rescue.go", "\t\tcase marked[l]:\n", "\t\tcase false:\n"}}, "twice", nil},
@@ -38,7 +38,7 @@ var bugs = []bug{
 // planted is a run that meets each kind of bug soon: many mails in flight, few other troubles.
 func planted(seed uint64) plan {
 	return plan{seed: seed, kills: 14, rows: 1000, daemons: 2, limit: 2 * time.Minute, lasting: 0.15, idle: 400 * time.Millisecond,
-		refuse: 0.05, ail: 0.0001, slow: 0.3, forge: 0.5, paced: 600, offered: 30}
+		refuse: 0.05, ail: 0.0001, slow: 0.2, forge: 0.5, paced: 600, offered: 30}
 }
 
 // TestPlanted shows that the harness can fail: each bug has to be found. Without the flags of make torture it plants the first,
