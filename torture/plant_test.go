@@ -13,10 +13,12 @@ type bug struct {
 	plan  func(*plan) // what it takes to meet it; nil where any run does
 }
 
+// markAnchor is where a mail asks for its mark.
+const markAnchor = "\t\t\t\treturn s.mark(ctx, s.marked(accepted))\n"
+
 var bugs = []bug{
-	{"settle before send", []edit{{"jobs/send.go", "\t\t\t\ts.asked = true\n",
-		`				s.asked = true
-				s.f.r.c.settle(db.Settlement{Lease: s.row.Lease, Change: db.Change{State: db.Sent, Verdict: true}})
+	{"settle before send", []edit{{"jobs/send.go", markAnchor,
+		`				s.f.r.c.settle(db.Settlement{Lease: s.row.Lease, Change: db.Change{State: db.Sent, Verdict: true}})
 				return nil
 `}}, "lost", nil},
 	{"no lease guard", []edit{
@@ -25,7 +27,7 @@ var bugs = []bug{
 		{"db/queries/settle.sql", "WHERE id IN ({ids}) AND (id, lease_token) IN ({pairs}) AND (state = 'sending'",
 			"WHERE id IN ({ids}) AND ((id, lease_token) IN ({pairs}) OR TRUE) AND (state = 'sending'"},
 	}, "twice", func(p *plan) { p.daemons, p.kills, p.rows, p.slow, p.forge = 3, 30, 1500, 0.4, 0.8 }},
-	{"no mark", []edit{{"jobs/send.go", "\t\t\t\ts.asked = true\n", "\t\t\t\ts.asked = true\n\t\t\t\treturn nil\n"}}, "twice", nil},
+	{"no mark", []edit{{"jobs/send.go", markAnchor, "\t\t\t\treturn nil\n"}}, "twice", nil},
 	{"a lost reply is a refusal", []edit{{"jobs/decide.go", "case o.Verdict == mail.Uncertain && !resend:", "case o.Verdict == mail.Uncertain && resend:"}}, "twice", nil},
 	{"what is marked is sent again", []edit{{"db/rescue.go", "\t\tcase marked[l]:\n", "\t\tcase false:\n"}}, "twice", nil},
 	{"what is not marked is uncertain", []edit{{"db/rescue.go", "\t\tcase marked[l]:\n", "\t\tcase true:\n"}}, "unseen", nil},
