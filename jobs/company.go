@@ -200,15 +200,15 @@ func (c *company) keepHouse(ctx context.Context) {
 			return
 		}
 		pulse.beat()
-		chores, idle := n == 0 || (n+phase)%choresEvery == 0, c.idle()
-		if chores || !idle || c.fence.watchful() {
-			onOwnStack(func() { cursor = c.keep(ctx, chores, idle, n, cursor) })
+		chores := n == 0 || (n+phase)%choresEvery == 0
+		if chores || !c.idle() || c.fence.watchful() {
+			onOwnStack(func() { cursor = c.keep(ctx, chores, n, cursor) })
 		}
 	}
 }
 
 // keep does the nth round of housekeeping. It returns where the next one goes on to look for expired rows.
-func (c *company) keep(ctx context.Context, chores, idle bool, n int, cursor db.ExpireCursor) db.ExpireCursor {
+func (c *company) keep(ctx context.Context, chores bool, n int, cursor db.ExpireCursor) db.ExpireCursor {
 	c.outage.probe(func() error { return c.place.Store.ProbeWrite(ctx) })
 	err := c.beat(ctx)
 	if err != nil {
@@ -233,11 +233,7 @@ func (c *company) keep(ctx context.Context, chores, idle bool, n int, cursor db.
 	if chores {
 		c.checkUncertain(ctx)
 		c.tendBuckets(ctx)
-	}
-	if chores && !idle {
 		c.refuseMisfits(ctx)
-	}
-	if chores {
 		c.endStateless(ctx)
 	}
 	return cursor

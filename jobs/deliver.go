@@ -60,17 +60,17 @@ func (r *runner) run(stop context.Context) {
 	defer r.c.e.watches.leave(watch)
 	for stop.Err() == nil {
 		pulse.beat()
-		idle := false
+		var idle *db.Watched
 		onOwnStack(func() {
 			var err error
 			idle, err = r.poll(stop)
 			r.c.report(err)
 		})
-		if idle && !watch.await(stop, r.c.place.Store) {
+		if idle != nil && !watch.await(stop, *idle) {
 			continue
 		}
 		r.c.stir()
-		if idle {
+		if idle != nil {
 			continue
 		}
 		select {
@@ -83,29 +83,30 @@ func (r *runner) run(stop context.Context) {
 	r.group.Wait()
 }
 
-// poll finds out which accounts have rows waiting, and tells whether there is nothing to look after at all. Its cost grows
-// with routes and lanes, not with rows.
-func (r *runner) poll(ctx context.Context) (idle bool, err error) {
+// poll finds out which accounts have rows waiting. Its cost grows with routes and lanes, not with rows. When nothing is due
+// and nothing waits in a lane it returns what is to be watched.
+func (r *runner) poll(ctx context.Context) (idle *db.Watched, err error) {
 	if err := r.c.altered(); err != nil {
-		return false, err
+		return nil, err
 	}
 	lanes, err := r.c.refreshLanes(ctx)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	found, err := r.c.place.Store.Routes(ctx, 0, r.next, routesAtOnce)
 	if err != nil {
-		return false, err
+		return nil, err
+	}
+	if idle, err = r.idle(ctx, lanes, found); idle != nil || err != nil {
+		return idle, err
 	}
 	if r.next = -1; len(found) == routesAtOnce {
 		r.next = int64(found[len(found)-1].Hash)
 	}
-	idle = len(found) == 0 && len(lanes.open) == 0 && len(lanes.paused) == 0
-	if r.flood != nil && (!idle || r.flood.alarmed) {
+	if r.flood != nil {
 		if err := r.flood.look(ctx); err != nil {
-			return false, err
+			return nil, err
 		}
-		idle = idle && !r.flood.alarmed
 	}
 	lanes = lanes.window(r.lane, lanesAtOnce)
 	r.lane += lanesAtOnce
@@ -113,11 +114,11 @@ func (r *runner) poll(ctx context.Context) (idle bool, err error) {
 	for _, lane := range lanes.open {
 		more, err := r.c.place.Store.Routes(ctx, lane.ID, -1, routesAtOnce)
 		if err != nil {
-			return false, err
+			return nil, err
 		}
 		if len(more) == 0 {
 			if err := r.c.place.Store.DropLane(ctx, lane.ID); err != nil {
-				return false, err
+				return nil, err
 			}
 		}
 		found = append(found, more...)
@@ -128,7 +129,26 @@ func (r *runner) poll(ctx context.Context) (idle bool, err error) {
 		r.feeder(name).offer(ctx, routes, lanes)
 	}
 	r.failUnroutable(ctx, lost, all)
-	return idle, nil
+	return nil, nil
+}
+
+// idle returns what is to be watched instead of being polled; nil when there is something to do.
+func (r *runner) idle(ctx context.Context, lanes *lanes, found []db.Route) (*db.Watched, error) {
+	if len(lanes.open) > 0 || len(lanes.paused) > 0 || len(found) > routesWatched || r.next >= 0 {
+		return nil, nil
+	}
+	if r.flood != nil && (len(found) > 0 || r.flood.alarmed) {
+		return nil, nil // it counts rows that wait for their time too
+	}
+	w := &db.Watched{Store: r.c.place.Store}
+	for _, route := range found {
+		w.Known = append(w.Known, route.Hash)
+	}
+	due, err := w.Store.Due(ctx, db.Claim{Routes: w.Known, Priorities: db.Priorities, Lanes: []uint32{0}})
+	if due || err != nil {
+		return nil, err
+	}
+	return w, nil
 }
 
 // assign sorts routes by account; lost are those of which a row may be sent by none, and that no feeder looks into.

@@ -53,7 +53,8 @@ func TestP4_ThrottledDomainWaitsInALane(t *testing.T) {
 		t.Errorf("%d mails tried, want 1", n)
 	}
 
-	// And when it goes through, all of them go.
+	// And when it goes through, all of them go. The one that tried has its outcome by then.
+	s.await("0", `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sending'`)
 	s.smtp.ClearScript()
 	s.db.Exec(t, `UPDATE {db}.outbox_lane SET wait_until = UTC_TIMESTAMP(6)`)
 	s.db.Exec(t, `UPDATE {db}.outbox SET available_at = UTC_TIMESTAMP(6) WHERE state = 'queued'`)

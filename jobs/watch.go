@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -16,6 +15,8 @@ const (
 	watchSize = 20
 	// idlePoll is how often an idle job looks for itself all the same.
 	idlePoll = time.Minute
+	// routesWatched is of how many routes an idle company may have rows that wait for their time.
+	routesWatched = 4
 )
 
 // watches look for rows on behalf of idle jobs, so that a thousand companies with nothing to send cost little.
@@ -38,7 +39,7 @@ type watch struct {
 	end     context.CancelFunc
 
 	mu   sync.Mutex
-	idle map[chan struct{}]*db.Store // closed when there is something to see
+	idle map[chan struct{}]db.Watched // closed when there is something to see
 }
 
 func newWatches() *watches { return &watches{all: map[watchKey][]*watch{}} }
@@ -54,7 +55,7 @@ func (ws *watches) join(pool *db.Pool, poll time.Duration) *watch {
 			return w
 		}
 	}
-	w := &watch{watchKey: key, members: 1, idle: map[chan struct{}]*db.Store{}}
+	w := &watch{watchKey: key, members: 1, idle: map[chan struct{}]db.Watched{}}
 	var ctx context.Context
 	ctx, w.end = context.WithCancel(context.Background())
 	ws.all[key] = append(ws.all[key], w)
@@ -74,12 +75,12 @@ func (ws *watches) leave(w *watch) {
 	}
 }
 
-// await returns true as soon as a row of the store waits or is being sent, or when that cannot be told; false after
+// await returns true as soon as there is something to do in the company, or when that cannot be told; false after
 // idlePoll, and when ctx is done.
-func (w *watch) await(ctx context.Context, store *db.Store) bool {
+func (w *watch) await(ctx context.Context, company db.Watched) bool {
 	seen := make(chan struct{})
 	w.mu.Lock()
-	w.idle[seen] = store
+	w.idle[seen] = company
 	w.mu.Unlock()
 	quiet := sleepUnless(ctx, idlePoll, seen)
 	w.mu.Lock()
@@ -104,19 +105,23 @@ func (w *watch) run(ctx context.Context) {
 // look wakes the jobs that have something to do. A database that hangs must not keep the others for long.
 func (w *watch) look(ctx context.Context) {
 	w.mu.Lock()
-	idle := maps.Clone(w.idle)
+	var waiting []chan struct{}
+	var companies []db.Watched
+	for seen, company := range w.idle {
+		waiting, companies = append(waiting, seen), append(companies, company)
+	}
 	w.mu.Unlock()
-	if len(idle) == 0 {
+	if len(companies) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
-	waiting, err := w.pool.Waiting(ctx, slices.Collect(maps.Values(idle)))
+	stirred, err := w.pool.Stirred(ctx, companies)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for seen, store := range idle {
+	for i, seen := range waiting {
 		_, still := w.idle[seen]
-		if still && (err != nil || slices.Contains(waiting, store)) {
+		if still && (err != nil || slices.Contains(stirred, i)) {
 			delete(w.idle, seen)
 			close(seen)
 		}

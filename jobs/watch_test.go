@@ -21,6 +21,7 @@ func (s *site) several(n int) (text string, more []*dbtest.Database) {
 		more = append(more, d)
 		fmt.Fprintf(&b, "  c%d: {server: main, database: %s, jobs: {send: {kind: deliver, poll: 100ms}}}\n", i, d.Name)
 	}
+	s.t.Cleanup(s.end) // before the databases are dropped: outcomes are written until then
 	return b.String(), more
 }
 
@@ -44,15 +45,38 @@ func TestIdleCompaniesAreAskedForTogether(t *testing.T) {
 		d.Exec(t, sendOne)
 	}
 	s.messages(24)
-	s.asleep(25)
 	for _, d := range more {
-		if got := d.Read(t, `SELECT state FROM {db}.outbox`); got != "sent" {
-			t.Errorf("%s: %s", d.Name, got)
+		if !until(waitMost, func() bool { return d.Read(t, `SELECT state FROM {db}.outbox`) == "sent" }) {
+			t.Errorf("%s: the mail is not sent", d.Name)
 		}
 	}
+	s.asleep(25)
 	// Another daemon's row, whose lease is over.
 	more[0].Exec(t, `INSERT INTO {db}.outbox (recipients, state, lease_until, lease_token) VALUES ('b@kunde.example', 'sending', UTC_TIMESTAMP(6), 'aaaaaaaa-1')`)
 	s.messages(25)
+}
+
+// TestRowsThatWaitForTheirTimeKeepNobodyAwake: and are seen when it comes.
+func TestRowsThatWaitForTheirTimeKeepNobodyAwake(t *testing.T) {
+	s := newSite(t)
+	text, more := s.several(1)
+	for _, from := range []string{"a@acme.example", "b@beta.example", "c@gamma.example"} {
+		more[0].Exec(t, `INSERT INTO {db}.outbox (recipients, from_address, send_after) VALUES ('r@kunde.example', ?, UTC_TIMESTAMP() + INTERVAL 1 DAY)`, from)
+	}
+	s.start(text, "one")
+	s.asleep(2)
+	more[0].Exec(t, sendOne) // a route between or beside the others
+	s.messages(1)
+	s.asleep(2)
+	for i := range 3 { // the lowest, the highest and the one between
+		more[0].Exec(t, `UPDATE {db}.outbox SET available_at = UTC_TIMESTAMP(6) WHERE id = ?`, i+1)
+		s.messages(i + 2)
+		s.asleep(2)
+	}
+	more[0].Exec(t, `INSERT INTO {db}.outbox (recipients, from_address, send_after) VALUES ('r@kunde.example', 'a@acme.example', UTC_TIMESTAMP(6) + INTERVAL 1 SECOND)`)
+	s.messages(5)
+	more[0].Exec(t, `INSERT INTO {db}.outbox (recipients, state, lease_until, lease_token) VALUES ('b@kunde.example', 'sending', UTC_TIMESTAMP(6), 'aaaaaaaa-1')`)
+	s.messages(6)
 }
 
 // TestP6_BrokenCompanyAmongIdleOnes: the statement that asks for all of them fails, and nobody but the broken one notices.

@@ -84,14 +84,11 @@ func timeCommand(b *testing.B, config, command string) time.Duration {
 	return time.Since(start)
 }
 
-// watchIdle starts a daemon, waits until a mail of every company has left, and prints what it uses afterwards.
+// watchIdle starts a daemon, waits until a mail of every company has left, and prints what it uses afterwards: with nothing
+// waiting, and with a mail for tomorrow in every company.
 func watchIdle(b *testing.B, pool *db.Pool, server *dbtest.Server, config string, sink *smtptest.Server, n int) {
 	b.Helper()
-	for i := range n {
-		if err := pool.Exec(b.Context(), fmt.Sprintf("INSERT INTO bench_%04d.outbox (recipients, body_text) VALUES ('a@kunde.example', 'x')", i)); err != nil {
-			b.Fatal(err)
-		}
-	}
+	insertEach(b, pool, n, "NULL")
 	before, start := sink.Counts().Accepted, time.Now()
 	cmd := startDaemon(b, config, b.TempDir())
 	for sink.Counts().Accepted < before+n {
@@ -102,18 +99,34 @@ func watchIdle(b *testing.B, pool *db.Pool, server *dbtest.Server, config string
 	}
 	fmt.Printf("%d companies, from the start of the daemon until each has sent the mail that waited: %s\n", n, time.Since(start).Round(10*time.Millisecond))
 	<-time.After(settleTime)
-	daemon, database := dbtest.ReadProcess(b, cmd.Process.Pid), dbtest.ReadProcess(b, server.PID())
-	start = time.Now()
-	<-time.After(idleTime)
-	took := time.Since(start)
-	after, databaseAfter := dbtest.ReadProcess(b, cmd.Process.Pid), dbtest.ReadProcess(b, server.PID())
-	connections := countConnections(b, pool)
-	percent := func(d time.Duration) float64 { return 100 * d.Seconds() / took.Seconds() }
-	cpu := percent(after.CPU - daemon.CPU)
-	fmt.Printf("%d companies idle: %.1f %% of a core, %s; beside it MariaDB %.1f %%\n", n, cpu, dbtest.AtMost(cpu, 5, " %"), percent(databaseAfter.CPU-database.CPU))
-	fmt.Printf("%d companies idle: %d MB resident, %s; %d MB at most before\n", n, after.Resident>>20, dbtest.AtMost(float64(after.Resident>>20), 100, " MB"), after.Peak>>20)
-	fmt.Printf("%d companies idle: %d database connections, %s\n", n, connections, dbtest.AtMost(float64(connections), 20, ""))
+	printIdle(b, pool, server, cmd.Process.Pid, fmt.Sprintf("%d companies idle", n))
+	insertEach(b, pool, n, "NOW() + INTERVAL 1 DAY")
+	<-time.After(settleTime)
+	printIdle(b, pool, server, cmd.Process.Pid, fmt.Sprintf("%d companies, each with a mail for tomorrow", n))
 	killDaemon(b, cmd)
+}
+
+// insertEach inserts a mail into every company.
+func insertEach(b *testing.B, pool *db.Pool, n int, sendAfter string) {
+	b.Helper()
+	for i := range n {
+		if err := pool.Exec(b.Context(), fmt.Sprintf("INSERT INTO bench_%04d.outbox (recipients, body_text, send_after) VALUES ('a@kunde.example', 'x', %s)", i, sendAfter)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// printIdle watches a daemon for a while and prints what it used.
+func printIdle(b *testing.B, pool *db.Pool, server *dbtest.Server, pid int, what string) {
+	b.Helper()
+	daemon, database, start := dbtest.ReadProcess(b, pid), dbtest.ReadProcess(b, server.PID()), time.Now()
+	<-time.After(idleTime)
+	after, databaseAfter, took := dbtest.ReadProcess(b, pid), dbtest.ReadProcess(b, server.PID()), time.Since(start)
+	percent := func(d time.Duration) float64 { return 100 * d.Seconds() / took.Seconds() }
+	cpu, connections := percent(after.CPU-daemon.CPU), countConnections(b, pool)
+	fmt.Printf("%s: %.1f %% of a core, %s; beside it MariaDB %.1f %%\n", what, cpu, dbtest.AtMost(cpu, 5, " %"), percent(databaseAfter.CPU-database.CPU))
+	fmt.Printf("%s: %d MB resident, %s; %d MB at most so far\n", what, after.Resident>>20, dbtest.AtMost(float64(after.Resident>>20), 100, " MB"), after.Peak>>20)
+	fmt.Printf("%s: %d database connections, %s\n", what, connections, dbtest.AtMost(float64(connections), 20, ""))
 }
 
 // countConnections asks the server how many there are beside the one that asks.

@@ -9,10 +9,10 @@ ORDER BY available_at, id LIMIT ?
 SELECT id, route, priority, available_at, rdom, size FROM {db}.outbox
 WHERE id IN ({ids}) AND qlane = 0 AND available_at <= UTC_TIMESTAMP(6)
 
--- name: waiting
--- Whether any row waits or is being sent: one of these for each of several companies, joined by UNION ALL.
--- Values: the company's place in the question.
-SELECT ? AS place FROM {db}.outbox FORCE INDEX (claim) WHERE qlane IS NOT NULL LIMIT 1
+-- name: stirred
+-- Whether anything is to be done: one of these for each of several companies, joined by UNION ALL.
+-- Values: the company's place in the question, those of the ranges.
+SELECT ? AS place FROM {db}.outbox FORCE INDEX (claim) WHERE {ranges} LIMIT 1
 
 -- name: next-route
 -- Hops from one route to the next along the claim index.
