@@ -46,14 +46,15 @@ type company struct {
 }
 
 const (
-	fencedPause    = 2 * time.Second // between two looks whether a fenced company may send again
-	housekeeping   = 5 * time.Second // between two heartbeats: a lease stands twelve of them
-	rescueEvery    = 3               // of them
-	choresEvery    = 12              // of them: what has a minute's time, and all that an idle company needs
-	idleAfter      = 15 * time.Second
-	lateCommit     = time.Hour // how long after their expires_at rows may still be committed
-	strikesToPause = 3         // throttled recipients in a row until their domain pauses
-	domainLane     = "domain:" // head of the name of a domain's lane
+	fencedPause    = 2 * time.Second  // between two looks whether a fenced company may send again
+	housekeeping   = 5 * time.Second  // between two heartbeats: a lease stands twelve of them
+	rescueEvery    = 3                // of them
+	choresEvery    = 12               // of them: what has a minute's time
+	restEvery      = 60               // of them: the same, and all that there is, in an idle company
+	idleAfter      = 90 * time.Second // without a row: time for the chores that the last row may have made
+	lateCommit     = time.Hour        // how long after their expires_at rows may still be committed
+	strikesToPause = 3                // throttled recipients in a row until their domain pauses
+	domainLane     = "domain:"        // head of the name of a domain's lane
 )
 
 // run works until stop is done and the mails in flight have ended. own takes back what an earlier life of this daemon
@@ -192,7 +193,7 @@ func (c *company) keepHouse(ctx context.Context) {
 	tick := time.NewTicker(housekeeping)
 	defer tick.Stop()
 	var cursor db.ExpireCursor
-	phase := rand.IntN(choresEvery) // many companies do not do them at the same time
+	phase, round := rand.IntN(restEvery), 0 // many companies do not do their chores at the same time
 	for n := 0; ; n++ {
 		select {
 		case <-tick.C:
@@ -200,21 +201,28 @@ func (c *company) keepHouse(ctx context.Context) {
 			return
 		}
 		pulse.beat()
-		chores := n == 0 || (n+phase)%choresEvery == 0
-		if chores || !c.idle() || c.fence.watchful() {
-			onOwnStack(func() { cursor = c.keep(ctx, chores, n, cursor) })
+		idle, every := c.idle(), choresEvery
+		if idle {
+			every = restEvery
+		}
+		chores := n == 0 || (n+phase)%every == 0
+		if chores {
+			round++
+		}
+		if chores || !idle || c.fence.watchful() {
+			onOwnStack(func() { cursor = c.keep(ctx, n, chores, round, cursor) })
 		}
 	}
 }
 
-// keep does the nth round of housekeeping. It returns where the next one goes on to look for expired rows.
-func (c *company) keep(ctx context.Context, chores bool, n int, cursor db.ExpireCursor) db.ExpireCursor {
+// keep does the nth turn of housekeeping, with the chores of the given round when it is their turn. It returns where the next one goes on to look for expired rows.
+func (c *company) keep(ctx context.Context, n int, chores bool, round int, cursor db.ExpireCursor) db.ExpireCursor {
 	c.outage.probe(func() error { return c.place.Store.ProbeWrite(ctx) })
 	err := c.beat(ctx)
 	if err != nil {
 		c.report(err)
 	}
-	c.lookAtShape(ctx, chores && n/choresEvery%shapeEvery == shapeEvery-1)
+	c.lookAtShape(ctx, chores && round%shapeEvery == 0)
 	if err == nil {
 		c.fence.turn(ctx, false)
 	}

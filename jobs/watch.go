@@ -14,7 +14,7 @@ const (
 	// of its own, and is short enough to be made anew when one of its databases fails.
 	watchSize = 20
 	// idlePoll is how often an idle job looks for itself all the same.
-	idlePoll = time.Minute
+	idlePoll = 3 * time.Minute
 	// routesWatched is of how many routes an idle company may have rows that wait for their time.
 	routesWatched = 4
 )

@@ -17,7 +17,7 @@ import (
 const (
 	benchCompanies = "OUTBOXD_BENCH_COMPANIES" // how many companies; 1,000 when unset
 	benchSecret    = "OUTBOXD_BENCH_SECRET"    // name and value of the accounts' password
-	settleTime     = time.Minute               // until idle sessions are closed and the memory of the start is given back
+	settleTime     = 2 * time.Minute           // until idle sessions are closed and the memory of the start is given back
 	idleTime       = time.Minute               // watched
 )
 
