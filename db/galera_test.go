@@ -203,6 +203,7 @@ func statesOfNodes(t *testing.T, c *dbtest.Cluster) {
 		t.Errorf("a desynced node: %+v", got)
 	}
 	must(t, first.Exec(ctx, "SET GLOBAL wsrep_desync = 0"))
+	must(t, c.Nodes[0].AwaitSynced()) // or it would be found joined, and rest
 	pass(11 * time.Second)
 	at(0)
 	if got := pool.Nodes(ctx)[0]; got.Err != nil || got.State != "Synced, Primary, 3 nodes" {
