@@ -71,7 +71,7 @@ wsrep_sst_method = mariabackup
 wsrep_sst_auth = root:
 wsrep_sst_receive_address = 127.0.0.1:%[7]d
 wsrep_slave_threads = 2
-wsrep_provider_options = "gmcast.listen_addr=tcp://%[8]s;ist.recv_addr=127.0.0.1:%[9]d;gcache.size=256M;gcache.recover=yes;evs.keepalive_period=PT0.3S;evs.inactive_check_period=PT0.1S;evs.suspect_timeout=PT1S;evs.inactive_timeout=PT3S"
+wsrep_provider_options = "gmcast.listen_addr=tcp://%[8]s;ist.recv_addr=127.0.0.1:%[9]d;gcache.size=256M;gcache.recover=yes;evs.keepalive_period=PT0.5S;evs.inactive_check_period=PT0.2S;evs.suspect_timeout=PT2S;evs.install_timeout=PT3S;evs.inactive_timeout=PT6S"
 `
 
 // Galera starts a cluster of three nodes, which ends with the test.
