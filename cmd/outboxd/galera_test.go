@@ -185,7 +185,9 @@ func (r *galeraRun) kill(ctx context.Context) {
 		r.kills++
 		r.gaps, last = append(r.gaps, killed.Sub(last)), killed
 		returning.Go(func() {
-			if err := errors.Join(node.Restart(), node.AwaitSynced()); err != nil {
+			// Once the others have given it up: a node that knocks while they still agree on that keeps all of them waiting.
+			survivor := r.cluster.Nodes[(n+1)%len(r.cluster.Nodes)]
+			if err := errors.Join(survivor.AwaitSize(len(r.cluster.Nodes)-1), node.Restart(), node.AwaitSynced()); err != nil {
 				r.t.Error(err)
 			}
 			r.back = append(r.back, time.Since(killed))

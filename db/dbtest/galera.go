@@ -43,7 +43,7 @@ const SyncTime = 2 * time.Minute
 // providers are where packages put Galera.
 var providers = []string{"/usr/lib/galera/libgalera_smm.so", "/usr/lib64/galera-4/libgalera_smm.so", "/usr/lib/libgalera_smm.so"}
 
-// nodeFile is a node's configuration. A dead node is given up after a second instead of five: it is killed every few. What a
+// nodeFile is a node's configuration. A dead node is given up after 1.5 s instead of five: one is killed every five. What a
 // node commits need not be on its disk, since the others have it.
 const nodeFile = `[mysqld]
 user = %[1]s
@@ -71,7 +71,7 @@ wsrep_sst_method = mariabackup
 wsrep_sst_auth = root:
 wsrep_sst_receive_address = 127.0.0.1:%[7]d
 wsrep_slave_threads = 2
-wsrep_provider_options = "gmcast.listen_addr=tcp://%[8]s;ist.recv_addr=127.0.0.1:%[9]d;gcache.size=256M;gcache.recover=yes;evs.keepalive_period=PT0.5S;evs.inactive_check_period=PT0.2S;evs.suspect_timeout=PT2S;evs.install_timeout=PT3S;evs.inactive_timeout=PT6S"
+wsrep_provider_options = "gmcast.listen_addr=tcp://%[8]s;ist.recv_addr=127.0.0.1:%[9]d;gcache.size=256M;gcache.recover=yes;evs.keepalive_period=PT0.5S;evs.inactive_check_period=PT0.2S;evs.suspect_timeout=PT1.5S;evs.install_timeout=PT3S;evs.inactive_timeout=PT6S"
 `
 
 // Galera starts a cluster of three nodes, which ends with the test.
@@ -251,6 +251,29 @@ func (n *Node) Restart() error {
 		return n.launch() // it has none: it gets all the data anew
 	}
 	return n.launch("--wsrep-start-position=" + string(found[1]))
+}
+
+// AwaitSize returns when the node sees a cluster of so many.
+func (n *Node) AwaitSize(size int) error {
+	pool, err := db.Open(n.Server)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), SyncTime)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		got, err := pool.ReadText(ctx, "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'wsrep_cluster_size'")
+		if err == nil && got == fmt.Sprint(size) {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("%s sees a cluster of %s, not of %d, see %s: %w", n.Name, got, size, n.Log(), errors.Join(ctx.Err(), err))
+		}
+		<-tick.C
+	}
 }
 
 // Synced tells whether the node takes part in everything; the error says why it does not.
