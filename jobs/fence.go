@@ -123,10 +123,12 @@ func (f *fence) pass(ctx context.Context) error {
 	return nil
 }
 
-// reopen looks anew at the start, and again and again while the company is fenced. The caller is the only one at work.
+// reopen looks anew at the start, and again and again while the company is fenced. The caller is the only one at work. It
+// asks a control database that was silent too: where many companies start at once, it may only have been busy.
 func (f *fence) reopen(ctx context.Context) error {
 	f.look.Lock()
 	defer f.look.Unlock()
+	f.silent = time.Time{}
 	if err := f.examine(ctx); err != nil {
 		return err
 	}
