@@ -65,31 +65,7 @@ func TestP1_ThePurgeArchivesEachRowOnce(t *testing.T) {
 	}
 	seen := map[string]int{}
 	for _, line := range archive.lines {
-		var e struct {
-			Removed    string
-			ID         uint64
-			Mail       map[string]any
-			Recipients []map[string]any
-			Tries      []map[string]any
-			Hashes     map[string]any
-		}
-		must(t, json.Unmarshal([]byte(line), &e))
-		seen[fmt.Sprintf("%s %d", e.Removed, e.ID)]++
-		switch e.Removed {
-		case "content":
-			if e.Mail["body_text"] != "Text" || e.Mail["headers"] != `{"X-A":"b"}` {
-				t.Fatal(line)
-			}
-		case "row":
-			if e.Mail["state"] != "sent" || e.Mail["body_text"] != nil || len(e.Recipients) != 2 || len(e.Tries) != 1 || e.Tries[0]["reply"] != "250 ok" ||
-				e.Hashes["text_hash"] == nil || !strings.HasSuffix(e.Mail["created_at"].(string), "Z") || e.Mail["priority"] != 3.0 {
-				t.Fatal(line)
-			}
-		case "remains":
-			if e.ID != 1301 || len(e.Tries) != 1 || e.Mail != nil {
-				t.Fatal(line)
-			}
-		}
+		seen[checkEntry(t, line)]++
 	}
 	if len(seen) != 2601 || len(archive.lines) != 2601 {
 		t.Errorf("%d entries in %d lines, want 2601", len(seen), len(archive.lines))
@@ -100,4 +76,32 @@ func TestP1_ThePurgeArchivesEachRowOnce(t *testing.T) {
 	if got := d.Read(t, `SELECT CONCAT_WS(' ', file, octets, entries) FROM {db}.outbox_archive`); got != "memory 2601 2601" {
 		t.Errorf("noted: %s", got)
 	}
+}
+
+// checkEntry holds a line of the archive against what aged and withChildren have made, and returns what was removed.
+func checkEntry(t *testing.T, line string) string {
+	t.Helper()
+	var e struct {
+		Removed    string
+		ID         uint64
+		Mail       map[string]any
+		Recipients []map[string]any
+		Tries      []map[string]any
+		Hashes     map[string]any
+	}
+	must(t, json.Unmarshal([]byte(line), &e))
+	right := false
+	switch e.Removed {
+	case "content":
+		right = e.Mail["body_text"] == "Text" && e.Mail["headers"] == `{"X-A":"b"}`
+	case "row":
+		right = e.Mail["state"] == "sent" && e.Mail["body_text"] == nil && len(e.Recipients) == 2 && len(e.Tries) == 1 && e.Tries[0]["reply"] == "250 ok" &&
+			e.Hashes["text_hash"] != nil && strings.HasSuffix(e.Mail["created_at"].(string), "Z") && e.Mail["priority"] == 3.0
+	case "remains":
+		right = e.ID == 1301 && len(e.Tries) == 1 && e.Mail == nil
+	}
+	if !right {
+		t.Fatal(line)
+	}
+	return fmt.Sprintf("%s %d", e.Removed, e.ID)
 }

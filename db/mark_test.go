@@ -193,18 +193,25 @@ func TestP2_DeletedRowCannotBeMarkedAndItsAttemptStays(t *testing.T) {
 // P2: the mark and the rescue of a row at the same time: exactly one wins, and the row says which.
 func TestP2_RescueAndMarkRaceForARow(t *testing.T) {
 	d := dbtest.New(t)
-	ctx := deadline(t)
 	const races = 200
 	insert(t, d, races, "kunde.example")
+	rescueAndMark(t, d, d, races)
+}
+
+// rescueAndMark claims one row after the other through d, and lets a mark there and a rescue through other race for it.
+func rescueAndMark(t *testing.T, d, other *dbtest.Database, races int) {
+	t.Helper()
+	ctx := deadline(t)
 	marked, rescued := 0, 0
 	for range races {
 		r := claimAll(t, d.Store, 1)[0]
+		other.Read(t, "SELECT COUNT(*) FROM {db}.outbox WHERE id = ? AND lease_token = ?", r.ID, r.Token) // it has come there
 		start := make(chan struct{})
 		var markErr, rescueErr error
 		var got db.Rescued
 		var wait sync.WaitGroup
 		wait.Go(func() { <-start; markErr = d.Store.Mark(ctx, markOf(r.Lease)) })
-		wait.Go(func() { <-start; got, rescueErr = d.Store.Rescue(ctx, db.Rescue{Own: me.ID}) })
+		wait.Go(func() { <-start; got, rescueErr = other.Store.Rescue(ctx, db.Rescue{Own: me.ID}) })
 		close(start)
 		wait.Wait()
 		must(t, rescueErr)

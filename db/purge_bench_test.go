@@ -3,9 +3,7 @@ package db_test
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
-	"strconv"
 	"testing"
 	"time"
 
@@ -13,15 +11,17 @@ import (
 	"outboxd/db/dbtest"
 )
 
-// inserter inserts one mail after the other, each a transaction of its own, with a short pause, and notes how long each took.
+// inserter inserts one mail after the other, each a transaction of its own, at most one in two milliseconds, and notes how long each took.
 func inserter(b *testing.B, d *dbtest.Database, stop context.Context) []time.Duration {
 	var took []time.Duration
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
 	for n := 0; stop.Err() == nil; n++ {
 		begun := time.Now()
 		d.Exec(b, `INSERT INTO {db}.outbox (recipients, subject, body_text, dedupe_key, reference) VALUES ('new@kunde.example', 'Invoice', 'Text', ?, 'invoice:1')`,
 			fmt.Sprintf("new-%d-%d", begun.UnixNano(), n))
 		took = append(took, time.Since(begun))
-		time.Sleep(2 * time.Millisecond)
+		<-tick.C
 	}
 	return took
 }
@@ -38,13 +38,7 @@ func latency(what string, took []time.Duration) {
 // BenchmarkPurge removes rows while mails are inserted, and prints how long the inserts took beside those without a purge.
 // OUTBOXD_BENCH_ROWS says how many rows; five million when unset, which takes the better part of an hour.
 func BenchmarkPurge(b *testing.B) {
-	many := 5_000_000
-	if text := os.Getenv(claimBench); text != "" {
-		var err error
-		if many, err = strconv.Atoi(text); err != nil {
-			b.Fatal(err)
-		}
-	}
+	many := dbtest.BenchNumber(b, claimBench, 5_000_000)
 	d := dbtest.On(b, dbtest.Own(b, dbtest.Options{Durable: true}).Server)
 	begun := time.Now()
 	const part = 100_000 // a transaction
@@ -83,7 +77,10 @@ func benchPass(b *testing.B, d *dbtest.Database, pass db.Pass, most time.Duratio
 		}
 		took := time.Since(from)
 		removed, longest = removed+step.Removed+step.Contents, max(longest, took)
-		time.Sleep(took)
+		select {
+		case <-time.After(took):
+		case <-stop.Done():
+		}
 	}
 	took := time.Since(begun)
 	cancel()

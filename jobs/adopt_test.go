@@ -26,42 +26,45 @@ func (s *site) adopt(text, name string, send bool) jobs.AdoptReply {
 
 const heldRows = `SELECT GROUP_CONCAT(CONCAT_WS(' ', id, state, held) ORDER BY id SEPARATOR ', ') FROM {db}.outbox`
 
+// sendAndRestore sends a mail of each outcome, with one that a person holds, restores the database to before all that, and inserts
+// a new one. It returns how many mails went out.
+func (s *site) sendAndRestore(text string) (sent int) {
+	s.t.Helper()
+	s.mail("first@kunde.example")
+	s.start(text, "one")
+	s.awaitRows("1 sent 1")
+	s.end()
+	s.mail("sent@kunde.example")
+	s.mail("refused@kunde.example")
+	s.mail("later@kunde.example")
+	s.mail("lost@kunde.example")
+	s.mail("a@kunde.example, refused@kunde.example")
+	s.mail("b@kunde.example, later@kunde.example")
+	s.db.Exec(s.t, `INSERT INTO {db}.outbox (recipients, held, last_error) VALUES ('held@kunde.example', 1, 'held by jan(1001)')`)
+	dump := s.dump("_dump")
+	s.smtp.On(smtptest.Rule{Step: smtptest.StepDot, To: "lost@kunde.example", Do: smtptest.LoseReply()})
+	s.smtp.On(smtptest.Rule{Step: smtptest.StepDot, To: "later@kunde.example", Do: smtptest.Reply("450 4.2.0 later")})
+	s.smtp.On(rcpt("refused@kunde.example", "550 5.1.1 no such user"))
+	s.start(text, "one")
+	s.await("1 sent, 2 sent, 3 failed, 4 queued, 5 uncertain, 6 partial, 7 queued, 8 queued", strings.Replace(heldRows, ", held", "", 1))
+	s.end()
+	s.mail("after@kunde.example") // the restore loses it, and its number comes again
+	s.start(text, "one")
+	s.await("sent", `SELECT state FROM {db}.outbox WHERE id = 9`)
+	s.end()
+	sent = len(s.smtp.Messages())
+	s.restore(dump)
+	s.mail("new@kunde.example")
+	return sent
+}
+
 // A mail of each outcome is sent, the database is restored to before all of that, and adopted: the rows become what is known,
 // the rest is held, and --send lets go only what the adoption has held.
 func TestP8_Adopt(t *testing.T) {
 	for name, control := range map[string]bool{"by the state directory": false, "by the control database": true} {
 		t.Run(name, func(t *testing.T) {
-			s, apart := newSite(t), newSite(t)
-			s.state = t.TempDir()
-			text := s.plain()
-			if control {
-				text = s.of(s.db.Name, apart.db.Name)
-			}
-			s.mail("first@kunde.example")
-			s.start(text, "one")
-			s.awaitRows("1 sent 1")
-			s.end()
-			s.mail("sent@kunde.example")
-			s.mail("refused@kunde.example")
-			s.mail("later@kunde.example")
-			s.mail("lost@kunde.example")
-			s.mail("a@kunde.example, refused@kunde.example")
-			s.mail("b@kunde.example, later@kunde.example")
-			s.db.Exec(t, `INSERT INTO {db}.outbox (recipients, held, last_error) VALUES ('held@kunde.example', 1, 'held by jan(1001)')`)
-			dump := s.dump("_dump")
-			s.smtp.On(smtptest.Rule{Step: smtptest.StepDot, To: "lost@kunde.example", Do: smtptest.LoseReply()})
-			s.smtp.On(smtptest.Rule{Step: smtptest.StepDot, To: "later@kunde.example", Do: smtptest.Reply("450 4.2.0 later")})
-			s.smtp.On(rcpt("refused@kunde.example", "550 5.1.1 no such user"))
-			s.start(text, "one")
-			s.await("1 sent, 2 sent, 3 failed, 4 queued, 5 uncertain, 6 partial, 7 queued, 8 queued", strings.Replace(heldRows, ", held", "", 1))
-			s.end()
-			s.mail("after@kunde.example") // the restore loses it, and its number comes again
-			s.start(text, "one")
-			s.await("sent", `SELECT state FROM {db}.outbox WHERE id = 9`)
-			s.end()
-			sent := len(s.smtp.Messages())
-			s.restore(dump)
-			s.mail("new@kunde.example")
+			s, text := newWitnessed(t, control)
+			sent := s.sendAndRestore(text)
 			if control {
 				s.state = t.TempDir()
 			}

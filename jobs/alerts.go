@@ -164,26 +164,8 @@ func (a *alerter) isOn(key string) bool {
 
 // sendAlert sends one mail outside of any outbox, within the account's limits.
 func (a *account) sendAlert(ctx context.Context, to []string, subject, text string) error {
-	from, err := mail.ParseAddress(a.conf.From)
+	d, err := a.packAlert(to, subject, text)
 	if err != nil {
-		return err
-	}
-	id, err := compose.NewMessageID(a.domain, rand.Reader)
-	if err != nil {
-		return err
-	}
-	m := compose.Message{From: from, Subject: subject, Text: text, MessageID: id, Date: time.Now()}
-	d := smtpout.Delivery{From: from.Addr()}
-	for _, one := range to {
-		address, err := mail.ParseAddress(one)
-		if err != nil {
-			return err
-		}
-		m.To = append(m.To, address)
-		d.To = append(d.To, address.Addr())
-	}
-	d.UTF8 = m.NeedsUTF8()
-	if d.Message, err = compose.Build(m); err != nil {
 		return err
 	}
 	a.line.work(alertAsker)
@@ -198,22 +180,10 @@ func (a *account) sendAlert(ctx context.Context, to []string, subject, text stri
 		return err
 	}
 	if a.limited() {
-		take, err := a.buckets.Take(ctx, []db.Bucket{a.bucket}, len(d.To))
-		if err = a.noteBucket(err); err != nil {
+		if err := a.takeForAlert(ctx, len(d.To)); err != nil {
 			return err
 		}
-		a.pace.next(time.Now().Add(take.Wait[a.bucket.Name]))
-		if !take.OK {
-			return errLost
-		}
-		d.BeforeData = func(ctx context.Context) error {
-			asked := time.Now()
-			count, err := a.buckets.Count(ctx, []db.Bucket{a.bucket}, len(d.To), 0)
-			if err = a.noteBucket(err); err == nil && (!count.OK || time.Since(asked) > a.bucket.Hold()) {
-				err = errLost
-			}
-			return err
-		}
+		d.BeforeData = func(ctx context.Context) error { return a.countAlert(ctx, len(d.To)) }
 	}
 	p.endTurn()
 	r := s.session.Send(ctx, d)
@@ -225,4 +195,52 @@ func (a *account) sendAlert(ctx context.Context, to []string, subject, text stri
 		return errors.New(r.Message.String())
 	}
 	return nil
+}
+
+// packAlert makes an alert's message and envelope.
+func (a *account) packAlert(to []string, subject, text string) (smtpout.Delivery, error) {
+	from, err := mail.ParseAddress(a.conf.From)
+	if err != nil {
+		return smtpout.Delivery{}, err
+	}
+	id, err := compose.NewMessageID(a.domain, rand.Reader)
+	if err != nil {
+		return smtpout.Delivery{}, err
+	}
+	m := compose.Message{From: from, Subject: subject, Text: text, MessageID: id, Date: time.Now()}
+	d := smtpout.Delivery{From: from.Addr()}
+	for _, one := range to {
+		address, err := mail.ParseAddress(one)
+		if err != nil {
+			return d, err
+		}
+		m.To = append(m.To, address)
+		d.To = append(d.To, address.Addr())
+	}
+	d.UTF8 = m.NeedsUTF8()
+	d.Message, err = compose.Build(m)
+	return d, err
+}
+
+// takeForAlert takes an alert's turn; errLost when it is not the time yet.
+func (a *account) takeForAlert(ctx context.Context, recipients int) error {
+	take, err := a.buckets.Take(ctx, []db.Bucket{a.bucket}, recipients)
+	if err = a.noteBucket(err); err != nil {
+		return err
+	}
+	a.pace.next(time.Now().Add(take.Wait[a.bucket.Name]))
+	if !take.OK {
+		return errLost
+	}
+	return nil
+}
+
+// countAlert counts an alert right before its DATA; errLost when a window is full. It is tried again later: no row waits for it.
+func (a *account) countAlert(ctx context.Context, recipients int) error {
+	asked := time.Now()
+	count, err := a.buckets.Count(ctx, []db.Bucket{a.bucket}, recipients, 0)
+	if err = a.noteBucket(err); err == nil && (!count.OK || time.Since(asked) > a.bucket.Hold()) {
+		err = errLost
+	}
+	return err
 }

@@ -25,9 +25,10 @@ func (s *site) copyTables(from, to string, tables ...string) {
 	for _, table := range tables {
 		columns := s.db.Read(s.t, `SELECT GROUP_CONCAT('`+"`', COLUMN_NAME, '`"+`' ORDER BY ORDINAL_POSITION) FROM information_schema.COLUMNS
 			WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND EXTRA NOT LIKE '%GENERATED%'`, from, table)
+		s.db.Exec(s.t, fmt.Sprintf("CREATE TABLE %s.restored LIKE %s.%s", to, from, table))
+		s.db.Exec(s.t, fmt.Sprintf("INSERT INTO %s.restored (%s) SELECT %s FROM %s.%s", to, columns, columns, from, table))
 		s.db.Exec(s.t, fmt.Sprintf("DROP TABLE IF EXISTS %s.%s", to, table))
-		s.db.Exec(s.t, fmt.Sprintf("CREATE TABLE %s.%s LIKE %s.%s", to, table, from, table))
-		s.db.Exec(s.t, fmt.Sprintf("INSERT INTO %s.%s (%s) SELECT %s FROM %s.%s", to, table, columns, columns, from, table))
+		s.db.Exec(s.t, fmt.Sprintf("RENAME TABLE %s.restored TO %s.%s", to, to, table)) // full at once: a daemon that runs writes into it
 	}
 }
 
@@ -48,6 +49,17 @@ func (s *site) restore(dump string, tables ...string) {
 		tables = s.tables()
 	}
 	s.copyTables(dump, s.db.Name, tables...)
+}
+
+// newWitnessed makes a site with a state directory, and its jobs.yaml: with a control database apart, or its own.
+func newWitnessed(t *testing.T, apart bool) (s *site, text string) {
+	t.Helper()
+	s = newSite(t)
+	s.state = t.TempDir()
+	if apart {
+		return s, s.of(s.db.Name, newSite(t).db.Name)
+	}
+	return s, s.plain()
 }
 
 // plain is the site's usual jobs.yaml: its database is the control database too.
@@ -125,12 +137,7 @@ func TestP8_CopyElsewhere(t *testing.T) {
 func TestP8_RestoredInPlaceWhileStopped(t *testing.T) {
 	for name, control := range map[string]bool{"the state directory knows": false, "the control database knows": true} {
 		t.Run(name, func(t *testing.T) {
-			s, apart := newSite(t), newSite(t)
-			s.state = t.TempDir()
-			text := s.plain()
-			if control {
-				text = s.of(s.db.Name, apart.db.Name)
-			}
+			s, text := newWitnessed(t, control)
 			dump := s.dump("_dump") // before the first start: without an identity
 			s.sendSome(text)
 			later := s.dump("_later")
@@ -357,4 +364,17 @@ func TestLateAnswerAfterRetryHoldsTheRow(t *testing.T) {
 	if n := s.events("fenced"); n != 0 {
 		t.Errorf("fenced %d times", n)
 	}
+}
+
+// Nobody remembers the company, and the control database does not answer at the start: it is asked again soon, not after the
+// minute for which a silent one is left alone later.
+func TestP8_StartWithASilentControlDatabase(t *testing.T) {
+	s, apart := newSite(t), newSite(t)
+	s.state = t.TempDir()
+	apart.db.Exec(t, `RENAME TABLE {db}.outbox_witness TO {db}.witness_away`)
+	s.mails(1)
+	s.start(s.of(s.db.Name, apart.db.Name), "one")
+	s.awaitEvent("company_down", 1)
+	apart.db.Exec(t, `RENAME TABLE {db}.witness_away TO {db}.outbox_witness`)
+	s.awaitRows("1 sent 1")
 }

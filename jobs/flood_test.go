@@ -1,13 +1,8 @@
 package jobs_test
 
 import (
-	"database/sql"
-	"net"
-	"strconv"
 	"strings"
 	"testing"
-
-	"github.com/go-sql-driver/mysql"
 
 	"outboxd/jobs"
 )
@@ -89,7 +84,7 @@ func TestFloodOfAnOpenTransaction(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.start(s.file("  main: "+s.account(unlimited), "hold_above: 20/hour"), "one")
-	loop := s.session()
+	loop := s.sender()
 	for _, statement := range []string{"BEGIN", "INSERT INTO " + s.db.Name + ".outbox (recipients) WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 50) SELECT CONCAT('r', i, '@loop.example') FROM n"} {
 		if _, err := loop.ExecContext(t.Context(), statement); err != nil {
 			t.Fatal(err)
@@ -135,24 +130,4 @@ func TestFloodWithoutItsTable(t *testing.T) {
 	s.db.Exec(t, `RENAME TABLE {db}.surplus_gone TO {db}.outbox_surplus`)
 	s.mails(30)
 	s.await("30 0 30", standing)
-}
-
-// session is one connection of a sender's own.
-func (s *site) session() *sql.Conn {
-	s.t.Helper()
-	c := mysql.NewConfig()
-	c.User, c.Passwd, c.Net = s.db.Server.Username, s.db.Server.Password, "tcp"
-	c.Addr = net.JoinHostPort(s.db.Server.Host, strconv.Itoa(s.db.Server.Port))
-	connector, err := mysql.NewConnector(c)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	pool := sql.OpenDB(connector)
-	s.t.Cleanup(func() { _ = pool.Close() })
-	conn, err := pool.Conn(s.t.Context())
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() { _ = conn.Close() })
-	return conn
 }

@@ -216,7 +216,7 @@ func (r *galeraRun) finish() {
 	}
 }
 
-// compare holds the table of each node against the server's ledger, and prints the figures.
+// compare holds the table of each node against the first one's, and that against the server's ledger, and prints the figures.
 func (r *galeraRun) compare(took time.Duration) {
 	t := r.t
 	const sum = `SELECT CONCAT_WS(' ', COUNT(*), SUM(CRC32(CONCAT_WS(',', id, state, recipients, attempts, claims, lease_token)))) FROM {db}.outbox`
@@ -226,23 +226,46 @@ func (r *galeraRun) compare(took time.Duration) {
 			t.Errorf("%s holds %s, the first one %s", n.Name, got, want)
 		}
 	}
-	states := map[string]string{} // by recipient
+	states := r.states()
+	for to := range r.inserted {
+		if states[to] == "" {
+			t.Errorf("%s was committed and is not in the table", to)
+		}
+	}
+	r.judge(states)
+	paced, pause := r.paced()
+	slices.Sort(r.back)
+	slices.Sort(r.gaps)
+	middle := func(d []time.Duration) time.Duration { return d[len(d)/2].Round(10 * time.Millisecond) }
+	t.Logf("%d rows in %s on three nodes, three daemons: %d kills, one every %s (longest pause %s); a node was back after %s (at most %s)",
+		len(states), took.Round(time.Second), r.kills, middle(r.gaps), slices.Max(r.gaps).Round(10*time.Millisecond), middle(r.back), slices.Max(r.back).Round(10*time.Millisecond))
+	t.Logf("longest time without a mail %s; fullest minute of the account with %d/minute: %d", pause.Round(10*time.Millisecond), pacedMinute, paced)
+	if paced > pacedMinute {
+		t.Errorf("%d mails in a minute, the limit is %d", paced, pacedMinute)
+	}
+	if r.kills == 0 || len(states) == 0 {
+		t.Error("nothing was shown")
+	}
+}
+
+// states reads the state of each recipient's row.
+func (r *galeraRun) states() map[string]string {
+	states := map[string]string{}
 	for _, state := range []string{"sent", "uncertain", "queued", "sending", "failed"} {
 		for _, to := range strings.Fields(r.on(r.cluster.Nodes[0], `SELECT COALESCE(GROUP_CONCAT(recipients SEPARATOR ' '), '') FROM {db}.outbox WHERE state = '`+state+`'`)) {
 			if states[to] != "" {
-				t.Errorf("%s stands in the table twice", to)
+				r.t.Errorf("%s stands in the table twice", to)
 			}
 			states[to] = state
 		}
 	}
-	ledger := r.smtp.RecipientLedger()
+	return states
+}
+
+// judge holds the rows against the server's ledger.
+func (r *galeraRun) judge(states map[string]string) {
+	t, ledger := r.t, r.smtp.RecipientLedger()
 	lost, twice, unseen, uncertain, delivered, kept := 0, 0, 0, 0, 0, 0
-	for to := range r.inserted {
-		if states[to] == "" {
-			lost++
-			t.Errorf("%s was committed and is not in the table", to)
-		}
-	}
 	for to, state := range states {
 		if r.doubtful[to] {
 			kept++
@@ -269,21 +292,8 @@ func (r *galeraRun) compare(took time.Duration) {
 			t.Errorf("%s was sent and is not in the table", to)
 		}
 	}
-	paced, pause := r.paced()
-	slices.Sort(r.back)
-	slices.Sort(r.gaps)
-	middle := func(d []time.Duration) time.Duration { return d[len(d)/2].Round(10 * time.Millisecond) }
-	t.Logf("%d rows in %s on three nodes, three daemons: %d kills, one every %s (longest pause %s); a node was back after %s (at most %s)",
-		len(states), took.Round(time.Second), r.kills, middle(r.gaps), slices.Max(r.gaps).Round(10*time.Millisecond), middle(r.back), slices.Max(r.back).Round(10*time.Millisecond))
 	t.Logf("lost %d, twice %d, uncertain %d (%d delivered, %d replies lost on purpose), uncertain without DATA %d; INSERTs without an answer %d rows, of which %d are in the table",
 		lost, twice, uncertain, delivered, r.lost, unseen, len(r.doubtful), kept)
-	t.Logf("longest time without a mail %s; fullest minute of the account with %d/minute: %d", pause.Round(10*time.Millisecond), pacedMinute, paced)
-	if paced > pacedMinute {
-		t.Errorf("%d mails in a minute, the limit is %d", paced, pacedMinute)
-	}
-	if r.kills == 0 || len(states) == 0 {
-		t.Error("nothing was shown")
-	}
 }
 
 // on reads one value on one node, with room for long texts.

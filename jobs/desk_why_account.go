@@ -1,0 +1,129 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"outboxd/db"
+	"outboxd/jobs/jobfile"
+)
+
+// way finds the account and the job that send the row, or says why there are none.
+func (w *why) way() (*jobfile.Account, *jobfile.Deliver) {
+	c := w.place.Company
+	a, err := newResolver(w.desk.world.File, c).resolve(w.row.Account, w.row.From)
+	if err != nil {
+		w.say("No account can send it: %v. It fails with this reason when its turn comes.", err)
+		return nil, nil
+	}
+	if len(c.Jobs.Deliver) == 0 {
+		w.say("The company has no job that sends: nothing of it goes.")
+		w.next = fmt.Sprintf("give the company a job of kind deliver in %s, then reload", w.desk.world.File.Path)
+		return a, nil
+	}
+	var misses []string
+	for _, j := range c.Jobs.Deliver {
+		switch {
+		case len(j.Priority) > 0 && !slices.Contains(j.Priority, w.row.Priority):
+			misses = append(misses, fmt.Sprintf("%s takes the priorities %s", j.Name, strings.Trim(fmt.Sprint(j.Priority), "[]")))
+		case len(j.Accounts) > 0 && !slices.Contains(j.Accounts, a.Name):
+			misses = append(misses, fmt.Sprintf("%s takes the accounts %s", j.Name, strings.Join(j.Accounts, ", ")))
+		default:
+			if j.Host != "" {
+				w.say("Only the computer %s sends it (job %s).", j.Host, j.Name)
+			}
+			return a, j
+		}
+	}
+	w.say("No job takes it: it has priority %d and goes by account %s, but %s.", w.row.Priority, a.Name, strings.Join(misses, "; "))
+	w.next = fmt.Sprintf("change the jobs of the company in %s, then reload; or cancel the row and insert it anew", w.desk.world.File.Path)
+	return a, nil
+}
+
+// account tells whether the account sends at all at the moment.
+func (w *why) account(ctx context.Context, a *jobfile.Account) {
+	if !a.Active {
+		w.say("The account %s is not active (active: false in %s).", a.Name, w.desk.world.File.Path)
+	}
+	health, err := w.desk.world.bucketsOf(a).Health(ctx, bucketName(a))
+	if err != nil {
+		w.say("The account %s cannot be judged, and nothing is sent by it until it can: %v.", a.Name, err)
+		return
+	}
+	if health.Left > 0 {
+		w.sayUntil(w.row.Clock.Add(health.Left), "The account %s is paused%s. It is tried again at %s.", a.Name, because(health.Reason))
+	}
+}
+
+// budget tells who goes first, and when the account's rate comes to this row.
+func (w *why) budget(ctx context.Context, a *jobfile.Account, job *jobfile.Deliver) {
+	if w.row.AvailableAt.After(w.row.Clock) || job == nil {
+		return
+	}
+	ahead, err := w.place.Store.Ahead(ctx, w.row, db.CountLimit+1)
+	if err != nil {
+		w.say("How many rows go first cannot be counted: %v.", err)
+		return
+	}
+	next, windows, err := w.desk.pace(ctx, w.place, a, job)
+	if err != nil {
+		w.say("The allowance of account %s cannot be read, and nothing is sent by it until it can: %v.", a.Name, err)
+		return
+	}
+	first := w.row.Clock.Add(next)
+	if next > 0 {
+		w.sayUntil(first, "The limit of account %s (%s) is used up for the moment. It lets the next mail go at %s.", a.Name, limitText(a, job))
+	}
+	switch {
+	case ahead > db.CountLimit:
+		w.say("More than %d rows of the company go before it.", db.CountLimit)
+	case ahead > 0 && len(windows) > 0:
+		w.sayUntil(first.Add(lasting(ahead, windows)), "%s of the company %s before it at %s: its turn is about %s, later if others use the account.",
+			countOf(ahead, "row"), goes(ahead), limitText(a, job))
+	case ahead > 0:
+		w.say("%s of the company %s before it.", countOf(ahead, "row"), goes(ahead))
+	}
+}
+
+func limitText(a *jobfile.Account, job *jobfile.Deliver) string {
+	all := limitTexts(a)
+	if job.Rate != nil {
+		all = append(all, fmt.Sprintf("job %s %s", job.Name, job.Rate))
+	}
+	return strings.Join(all, ", ")
+}
+
+// pace tells how long the limits of account and job still wait, and what they are.
+func (d *Desk) pace(ctx context.Context, p *Place, a *jobfile.Account, job *jobfile.Deliver) (time.Duration, []db.Window, error) {
+	bucket := accountBucket(a)
+	usage, err := d.world.bucketsOf(a).Usage(ctx, bucket)
+	if err != nil {
+		return 0, nil, err
+	}
+	next, windows := usage.Next, bucket.Windows
+	if own, limited := jobBucket(p.Company.Name, job); limited {
+		usage, err := p.Own.Usage(ctx, own)
+		if err != nil {
+			return 0, nil, err
+		}
+		next = max(next, usage.Next)
+		windows = append(windows, own.Windows...)
+	}
+	return next, windows, nil
+}
+
+// lasting is about how long the limits need for so many mails: hours and minutes are evenly paced, a day is counted.
+func lasting(mails int, windows []db.Window) time.Duration {
+	longest := time.Duration(0)
+	for _, w := range windows {
+		if w.Per >= 24*time.Hour {
+			longest = max(longest, time.Duration(mails/w.N)*w.Per)
+		} else {
+			longest = max(longest, time.Duration(mails)*w.Per/time.Duration(w.N))
+		}
+	}
+	return longest
+}
