@@ -50,6 +50,7 @@ func (c *checker) company(e entry) {
 	if e.Login != nil {
 		c.secret(e.src, e.path+".login.password", &e.Login.Password)
 	}
+	c.content(e)
 	if !c.main.has("accounts") || len(c.Accounts) == 0 || e.src.bad[e.path+".accounts"] {
 		return
 	}

@@ -68,6 +68,7 @@ func (c *checker) deliver(e entry, path string, job *Deliver, allowed []*Account
 		e.src.wrong(at, "unlimited", "nothing would ever be held", "remove it, or state a number: hold_above: 2000/hour")
 	}
 	c.retry(e.src, path+".retry", job.Retry)
+	checkForbidden(e.src, path+".forbidden_types", job.ForbiddenTypes)
 }
 
 func checkHost(s *source, path, name string) {

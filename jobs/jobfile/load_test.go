@@ -167,6 +167,12 @@ func TestValuesOfTheExample(t *testing.T) {
 	if c.Timezone.String() != "Europe/Bratislava" || c.Login.Password.Env != "ACME_DB_PASSWORD" || c.Jobs.Deliver[0].Poll != 500*time.Millisecond {
 		t.Errorf("company %+v", c)
 	}
+	if r := c.Reader; c.Language != "sk" || r.Username != "acme_read" || r.Time != 30*time.Second || r.Rows != 100000 || f.Company("beta").Reader != nil {
+		t.Errorf("language %s, reader %+v", c.Language, c.Reader)
+	}
+	if got, want := c.Jobs.Deliver[1].ForbiddenTypes, []string{".exe", ".js", "application/x-msdownload"}; !slices.Equal(got, want) {
+		t.Errorf("forbidden types %q", got)
+	}
 	if got := f.Company("beta").Accounts; !slices.Equal(got, []string{"system", "relay"}) {
 		t.Errorf("accounts of beta: %v", got)
 	}

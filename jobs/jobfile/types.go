@@ -143,21 +143,33 @@ func (a *Account) serves(company string) bool {
 
 // Company is one company and its own database.
 type Company struct {
-	Name     string
-	Server   string         `key:"server" required:"yes" is:"name of a server" doc:"The server its database is on." eg:"server: main"`
-	Database string         `key:"database" required:"yes" is:"database name" doc:"Its database: letters, digits, _ $ and -, at most 64. No two companies share one." eg:"database: acme"`
-	Login    *Login         `key:"login" otherwise:"the server's user" doc:"As which database user." eg:"login: {username: outboxd_acme, password: {file: secrets/acme}}"`
-	Timezone *time.Location `key:"timezone" default:"UTC" is:"time zone" doc:"The company's time zone, by its name in the IANA database." eg:"timezone: Europe/Bratislava"`
-	Accounts []string       `key:"accounts" is:"list of account names" otherwise:"every account this company may use" doc:"Its accounts, in order of preference." eg:"accounts: [invoices, system]"`
-	Divert   string         `key:"divert" is:"bare address" otherwise:"mails go to their recipients" doc:"Every mail of the company goes to this address and to nobody else: for a copy to test with. The header fields X-Outboxd-To, -Cc, -Bcc and -Reply-To say where it would have gone." eg:"divert: test@acme.example"`
-	Weight   int            `key:"weight" default:"1" range:"1..100" doc:"Its share of an account that several companies use at the same time: with 3 it gets three mails for each one of a company with 1. What a company does not use the others get." eg:"weight: 3"`
-	Jobs     Jobs           `key:"jobs" otherwise:"none: nothing is sent" doc:"Its jobs, by name. A job's name is its identity." eg:"jobs: {send: {kind: deliver}}"`
+	Name        string
+	Server      string         `key:"server" required:"yes" is:"name of a server" doc:"The server its database is on." eg:"server: main"`
+	Database    string         `key:"database" required:"yes" is:"database name" doc:"Its database: letters, digits, _ $ and -, at most 64. No two companies share one." eg:"database: acme"`
+	Login       *Login         `key:"login" otherwise:"the server's user" doc:"As which database user." eg:"login: {username: outboxd_acme, password: {file: secrets/acme}}"`
+	Timezone    *time.Location `key:"timezone" default:"UTC" is:"time zone" doc:"The company's time zone, by its name in the IANA database." eg:"timezone: Europe/Bratislava"`
+	Accounts    []string       `key:"accounts" is:"list of account names" otherwise:"every account this company may use" doc:"Its accounts, in order of preference." eg:"accounts: [invoices, system]"`
+	Divert      string         `key:"divert" is:"bare address" otherwise:"mails go to their recipients" doc:"Every mail of the company goes to this address and to nobody else: for a copy to test with. The header fields X-Outboxd-To, -Cc, -Bcc and -Reply-To say where it would have gone." eg:"divert: test@acme.example"`
+	Language    string         `key:"language" is:"language" otherwise:"the templates' files that name none" doc:"The language of its mails where a row names none: how templates are chosen, and how numbers, money and dates are written." eg:"language: sk"`
+	Templates   string         `key:"templates" is:"path" otherwise:"none but the rows of outbox_template" doc:"The folder with its templates, a folder each: NAME/subject.txt, body.html, body.txt, and what they share in _shared." eg:"templates: templates/acme"`
+	Attachments string         `key:"attachments" is:"path" otherwise:"no row may name a file" doc:"The folder below which the files lie that outbox_attachment.file names. Nothing outside of it is ever read, whatever a path or a link says." eg:"attachments: /srv/acme/documents"`
+	Reader      *Reader        `key:"reader" otherwise:"rows and templates may not query" doc:"As which database user the queries of attachments and templates run: one that may read what they need and nothing else, and no other company's data." eg:"reader: {username: acme_read, password: {file: secrets/acme-read}}"`
+	Weight      int            `key:"weight" default:"1" range:"1..100" doc:"Its share of an account that several companies use at the same time: with 3 it gets three mails for each one of a company with 1. What a company does not use the others get." eg:"weight: 3"`
+	Jobs        Jobs           `key:"jobs" otherwise:"none: nothing is sent" doc:"Its jobs, by name. A job's name is its identity." eg:"jobs: {send: {kind: deliver}}"`
 }
 
 // Login is a database user.
 type Login struct {
 	Username string `key:"username" required:"yes" doc:"Database user." eg:"username: outboxd_acme"`
 	Password Secret `key:"password" is:"secret" otherwise:"none" doc:"Its password. Leave it out only for a user that needs none." eg:"password: {file: secrets/acme}"`
+}
+
+// Reader is the database user that runs a company's queries, and what one of them may take.
+type Reader struct {
+	Username string        `key:"username" required:"yes" doc:"Database user." eg:"username: acme_read"`
+	Password Secret        `key:"password" is:"secret" otherwise:"none" doc:"Its password. Leave it out only for a user that needs none." eg:"password: {file: secrets/acme-read}"`
+	Time     time.Duration `key:"time" default:"30s" range:"1s..10m" doc:"How long one query may take. A row whose query is slower fails." eg:"time: 30s"`
+	Rows     int           `key:"rows" default:"100000" range:"1..1000000" doc:"How many rows one query may bring. A row whose query brings more fails." eg:"rows: 100000"`
 }
 
 // Jobs are a company's jobs, each kind in the order of the file. A name stands once over all kinds.
@@ -168,16 +180,17 @@ type Jobs struct {
 
 // Deliver is a job that sends rows of a company's outbox.
 type Deliver struct {
-	Name        string
-	Kind        string        `key:"kind" required:"yes" oneof:"deliver" doc:"What the job does. deliver sends the rows of the outbox." eg:"kind: deliver"`
-	Poll        time.Duration `key:"poll" default:"2s" range:"100ms..10m" doc:"How often to look for new rows." eg:"poll: 2s"`
-	Rate        *Rate         `key:"rate" is:"mails an hour" otherwise:"the accounts' limits alone" doc:"The job's own cadence, within the accounts' limits." eg:"rate: 1000/hour"`
-	Host        string        `key:"host" is:"computer name" otherwise:"any" doc:"Only on this computer." eg:"host: mail1"`
-	OnUncertain string        `key:"on_uncertain" oneof:"ask|resend" default:"ask" doc:"What to do with a mail of which nobody knows whether it went out. ask: a person decides. resend: send it again, so that someone may get it twice." eg:"on_uncertain: ask"`
-	Retry       Retry         `key:"retry" otherwise:"as below" doc:"How a mail that was refused for now is tried again." eg:"retry: {attempts: 8, first: 1m, max: 4h, give_up_after: 3d}"`
-	HoldAbove   *Rate         `key:"hold_above" is:"mails an hour" otherwise:"nothing is held" doc:"When more rows than that arrive within an hour, what came after the first of them is held until a person releases or cancels it, and a person is told: a guard against programs and triggers that run in circles. Only rows that this job takes count, sent and held ones too, cancelled ones not." eg:"hold_above: 2000/hour"`
-	Accounts    []string      `key:"accounts" is:"list of account names" otherwise:"all of the company" doc:"Only rows of these accounts. Two jobs of a company never take the same row." eg:"accounts: [invoices]"`
-	Priority    []int         `key:"priority" range:"1..5" is:"list of numbers" otherwise:"all" doc:"Only rows of these priorities, 1 very high to 5 very low. Two jobs of a company never take the same row." eg:"priority: [1, 2]"`
+	Name           string
+	Kind           string        `key:"kind" required:"yes" oneof:"deliver" doc:"What the job does. deliver sends the rows of the outbox." eg:"kind: deliver"`
+	Poll           time.Duration `key:"poll" default:"2s" range:"100ms..10m" doc:"How often to look for new rows." eg:"poll: 2s"`
+	Rate           *Rate         `key:"rate" is:"mails an hour" otherwise:"the accounts' limits alone" doc:"The job's own cadence, within the accounts' limits." eg:"rate: 1000/hour"`
+	Host           string        `key:"host" is:"computer name" otherwise:"any" doc:"Only on this computer." eg:"host: mail1"`
+	OnUncertain    string        `key:"on_uncertain" oneof:"ask|resend" default:"ask" doc:"What to do with a mail of which nobody knows whether it went out. ask: a person decides. resend: send it again, so that someone may get it twice." eg:"on_uncertain: ask"`
+	Retry          Retry         `key:"retry" otherwise:"as below" doc:"How a mail that was refused for now is tried again." eg:"retry: {attempts: 8, first: 1m, max: 4h, give_up_after: 3d}"`
+	HoldAbove      *Rate         `key:"hold_above" is:"mails an hour" otherwise:"nothing is held" doc:"When more rows than that arrive within an hour, what came after the first of them is held until a person releases or cancels it, and a person is told: a guard against programs and triggers that run in circles. Only rows that this job takes count, sent and held ones too, cancelled ones not." eg:"hold_above: 2000/hour"`
+	Accounts       []string      `key:"accounts" is:"list of account names" otherwise:"all of the company" doc:"Only rows of these accounts. Two jobs of a company never take the same row." eg:"accounts: [invoices]"`
+	ForbiddenTypes []string      `key:"forbidden_types" is:"list of media types and file extensions" otherwise:"none" doc:"Attachments that are not sent: the row fails. Media types, as application/x-msdownload or image/*, and file extensions, as .exe." eg:"forbidden_types: [.exe, .js, application/x-msdownload]"`
+	Priority       []int         `key:"priority" range:"1..5" is:"list of numbers" otherwise:"all" doc:"Only rows of these priorities, 1 very high to 5 very low. Two jobs of a company never take the same row." eg:"priority: [1, 2]"`
 }
 
 // Purge is a job that removes what ended long ago from a company's outbox.

@@ -1,0 +1,113 @@
+package jobfile
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"regexp"
+	"strings"
+
+	"golang.org/x/text/language"
+)
+
+// content checks where a company's mails get their content from.
+func (c *checker) content(e entry) {
+	checkLanguage(e.src, e.path+".language", e.Language)
+	c.templates(e.src, e.path+".templates", &e.Templates)
+	c.attachments(e.src, e.path+".attachments", &e.Attachments)
+	if e.Reader != nil {
+		c.reader(e)
+	}
+}
+
+// reader warns of a user that may do more than read what the company's queries need.
+func (c *checker) reader(e entry) {
+	at := e.path + ".reader"
+	c.secret(e.src, at+".password", &e.Reader.Password)
+	own := ""
+	if s := find(c.Servers, func(s *Server) bool { return s.Name == e.Server }); s != nil {
+		own = s.Username
+	}
+	if e.Login != nil {
+		own = e.Login.Username
+	}
+	if e.src.has(at+".username") && e.Reader.Username == own {
+		e.src.warn(at+".username", own, "is the user that outboxd itself works as, so a row's query may read all that it may", "a user of its own, with the right to SELECT what the queries need and nothing else")
+	}
+}
+
+func checkLanguage(s *source, path, tag string) {
+	if !s.has(path) {
+		return
+	}
+	if err := parseLanguage(tag); err != nil {
+		s.wrong(path, tag, err.Error(), "for example sk, en or de-AT")
+	}
+}
+
+// parseLanguage tells whether a text is the tag of a language (BCP 47) that is known.
+func parseLanguage(tag string) error {
+	switch _, err := language.Parse(tag); {
+	case strings.Contains(tag, "_"), strings.TrimSpace(tag) == "":
+		return errors.New("is no language")
+	case err != nil:
+		return errors.New("is no known language")
+	}
+	return nil
+}
+
+// templates checks the folder of the templates; what is in it is looked at when they are loaded.
+func (c *checker) templates(s *source, path string, folder *string) {
+	if !s.has(path) {
+		return
+	}
+	written := *folder
+	*folder = c.resolve(*folder)
+	switch info, err := os.Stat(*folder); {
+	case errors.Is(err, fs.ErrNotExist):
+		s.wrong(path, written, "there is no such folder", "make it, or remove the key")
+	case err != nil:
+		s.wrong(path, written, "cannot be looked at", "the user that outboxd runs as must be allowed to read it")
+	case !info.IsDir():
+		s.wrong(path, written, "is no folder", "name the folder; each template is a folder in it")
+	}
+}
+
+// attachments checks the folder of the files. One that cannot be used here and now is a warning: it may be mounted later, and
+// the rows that need it wait.
+func (c *checker) attachments(s *source, path string, folder *string) {
+	if !s.has(path) {
+		return
+	}
+	written := *folder
+	*folder = c.resolve(*folder)
+	const until = ", so rows that name a file wait"
+	switch info, err := os.Stat(*folder); {
+	case errors.Is(err, fs.ErrNotExist):
+		s.warn(path, written, "there is no such folder"+until, "make it, or mount it")
+	case err != nil:
+		s.warn(path, written, "cannot be looked at"+until, "the user that outboxd runs as must be allowed to read it")
+	case !info.IsDir():
+		s.wrong(path, written, "is no folder", "name the folder below which the files lie")
+	}
+}
+
+var (
+	extensionForm = regexp.MustCompile(`^\.[^./\\*\s]+$`)
+	// RFC 6838 4.2, or all subtypes.
+	mediaTypeForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*/(\*|[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*)$`)
+)
+
+// checkForbidden checks the types that are not sent, and stores them in lower case.
+func checkForbidden(s *source, path string, types []string) {
+	for i, text := range types {
+		at := indexed(path, i)
+		if !s.has(at) {
+			continue
+		}
+		if !extensionForm.MatchString(text) && !mediaTypeForm.MatchString(text) {
+			s.wrong(at, text, "is neither a media type nor a file extension", "for example application/x-msdownload, image/* or .exe")
+		}
+		types[i] = strings.ToLower(text)
+	}
+}
