@@ -7,14 +7,14 @@ DEMO          := cmd/outboxd-demo
 PREFIX        := /usr/local
 DESTDIR       :=
 
-.PHONY: help build test test-mysql test-galera torture simulate bench fuzz lint generate demo install mariadb galera
+.PHONY: help build test test-mysql test-galera torture simulate bench fuzz lint generate demo install mariadb galera verifiers
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build the static binary bin/outboxd
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/outboxd ./cmd/outboxd
 
-test: mariadb ## run every test with the race detector; installs mariadb-server-core when it is missing
+test: mariadb verifiers ## run every test with the race detector; installs what the tests need when it is missing
 	go test -race ./...
 	go test -C $(DEMO) ./...
 
@@ -88,6 +88,18 @@ mariadb:
 	  echo "MariaDB is missing and cannot be installed from here. Install it, then try again:"; \
 	  echo "  Debian, Ubuntu: sudo apt-get install mariadb-server-core"; \
 	  echo "  macOS:          brew install mariadb"; exit 1; \
+	fi
+
+# What reads our mails back with other people's code: dkimpy verifies signatures.
+verifiers:
+	@if /usr/bin/python3 -c 'import dkim, nacl.signing' 2>/dev/null; then exit 0; fi; \
+	needs="python3 python3-dkim python3-nacl"; sudo=; test "$$(id -u)" = 0 || sudo='sudo -n'; \
+	install="$$sudo apt-get install -y --no-install-recommends $$needs"; \
+	if command -v apt-get >/dev/null && { test -z "$$sudo" || sudo -n true 2>/dev/null; }; then \
+	  echo "The verifiers are missing: $$install"; $$sudo apt-get update -qq && $$install; \
+	else \
+	  echo "The verifiers are missing and cannot be installed from here. Install them for /usr/bin/python3, then try again:"; \
+	  echo "  Debian, Ubuntu: sudo apt-get install $$needs"; exit 1; \
 	fi
 
 # Of the package mariadb-server only the scripts are wanted that carry a node's data to another: installed, it starts a service.
