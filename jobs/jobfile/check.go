@@ -41,6 +41,7 @@ func (c *checker) all() {
 	c.checkCompanies()
 	c.checkControl()
 	c.checkAlerts()
+	c.checkSigning()
 }
 
 func checkVersion(s *source, version int) {

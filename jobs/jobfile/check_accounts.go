@@ -91,20 +91,25 @@ func (c *checker) addresses(path string, a *Account) {
 	}
 }
 
-// accountCompanies checks the names of companies. With includes a missing one is a warning only: removing a company's
-// file must not stop the others.
+// accountCompanies checks which companies may use an account.
 func (c *checker) accountCompanies(path string, a *Account) {
 	if a.Name == generalAccount && c.main.written(path+".companies") {
 		c.main.wrong(path+".companies", "", "the account "+generalAccount+" serves every company", "remove the key, or give the account another name")
 		c.main.bad[path+".companies"] = true
 		return
 	}
+	c.companyNames(path+".companies", a.Companies)
+}
+
+// companyNames checks a list of companies. With includes a missing one is a warning only: removing a company's file must not
+// stop the others.
+func (c *checker) companyNames(path string, list []string) {
 	var names []string
 	for _, e := range c.companies {
 		names = append(names, e.Name)
 	}
-	for i, name := range a.Companies {
-		at := indexed(path+".companies", i)
+	for i, name := range list {
+		at := indexed(path, i)
 		if !c.main.has(at) || slices.Contains(names, name) {
 			continue
 		}
@@ -113,7 +118,7 @@ func (c *checker) accountCompanies(path string, a *Account) {
 			continue
 		}
 		c.main.wrong(at, name, "no such company", knownHint(name, names))
-		c.main.bad[path+".companies"] = true
+		c.main.bad[path] = true
 	}
 }
 

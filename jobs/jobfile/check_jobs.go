@@ -68,6 +68,9 @@ func (c *checker) deliver(e entry, path string, job *Deliver, allowed []*Account
 		e.src.wrong(at, "unlimited", "nothing would ever be held", "remove it, or state a number: hold_above: 2000/hour")
 	}
 	c.retry(e.src, path+".retry", job.Retry)
+	if at := path + ".dsn.notify"; job.DSN != nil && len(job.DSN.Notify) > 1 && slices.Contains(job.DSN.Notify, Never) {
+		e.src.wrong(at, Never, "stands with others", "never alone, or without it")
+	}
 	checkForbidden(e.src, path+".forbidden_types", job.ForbiddenTypes)
 }
 

@@ -18,6 +18,7 @@ import (
 //	otherwise the same in words, where it depends on other keys; the checks fill it in
 //	oneof     the words allowed, separated by |
 //	range     the least and the most
+//	names     what the keys of a mapping are, where they are no names: domain
 //	hint      what to do about a value that is not allowed
 //	doc, is, eg  meaning, kind of value and example for the reference
 //
@@ -61,11 +62,11 @@ func (d *decoder) value(n *yaml.Node, path string, v reflect.Value, tag reflect.
 		v.Set(reflect.New(t.Elem()))
 		d.value(n, path, v.Elem(), tag)
 	case isKinds(t):
-		d.named(n, path, func(item *yaml.Node, path string) (reflect.Value, bool) { return d.ofKind(item, path, v) })
+		d.named(n, path, tag, func(item *yaml.Node, path string) (reflect.Value, bool) { return d.ofKind(item, path, v) })
 	case t.Kind() == reflect.Struct:
 		d.structure(n, path, v)
 	case isNamed(t):
-		d.named(n, path, func(*yaml.Node, string) (reflect.Value, bool) { return v, true })
+		d.named(n, path, tag, func(*yaml.Node, string) (reflect.Value, bool) { return v, true })
 	default:
 		d.list(n, path, v, tag)
 	}
@@ -146,9 +147,7 @@ func (d *decoder) mapping(n *yaml.Node, path, want string, each func(key, value 
 }
 
 // secretAt tells whether the path is a secret: nothing that stands there is shown.
-func (d *decoder) secretAt(path string) bool {
-	return path == "password" || strings.HasSuffix(path, ".password")
-}
+func (d *decoder) secretAt(path string) bool { return d.secrets[path] }
 
 // join puts a key under a path. Different keys make different paths: what is odd is quoted.
 func join(path, key string) string {
@@ -225,13 +224,12 @@ func (d *decoder) unknown(path string, key *yaml.Node, known []string) {
 
 // named decodes a mapping from names to structs with a field Name. list says into which slice a struct belongs, or
 // reports that it belongs into none.
-func (d *decoder) named(n *yaml.Node, path string, list func(item *yaml.Node, path string) (reflect.Value, bool)) {
+func (d *decoder) named(n *yaml.Node, path string, tag reflect.StructTag, list func(item *yaml.Node, path string) (reflect.Value, bool)) {
 	d.mapping(n, path, "names, each with its keys,", func(key, value *yaml.Node) {
 		at := join(path, key.Value)
 		d.mark(at, key, value)
-		if !validName(key.Value) {
-			d.add(Problem{Line: key.Line, Column: key.Column, Path: at, Message: "not a valid name",
-				Hint: "a name has lower-case letters, digits, _ and -, begins with a letter or digit, and has at most 63 characters"})
+		if message, hint := nameFault(key.Value, tag); message != "" {
+			d.add(Problem{Line: key.Line, Column: key.Column, Path: at, Message: message, Hint: hint})
 		}
 		v, ok := list(value, at)
 		if !ok {
@@ -242,6 +240,20 @@ func (d *decoder) named(n *yaml.Node, path string, list func(item *yaml.Node, pa
 		d.value(value, at, item.Elem(), "")
 		v.Set(reflect.Append(v, item))
 	})
+}
+
+// nameFault tells what is wrong with a name in a mapping, "" when it can be one.
+func nameFault(name string, tag reflect.StructTag) (message, hint string) {
+	if tag.Get("names") == "domain" {
+		if _, err := parseDomain(name); err != nil {
+			return err.Error(), "the part of a sender's address after the @, for example acme.example"
+		}
+		return "", ""
+	}
+	if !validName(name) {
+		return "not a valid name", "a name has lower-case letters, digits, _ and -, begins with a letter or digit, and has at most 63 characters"
+	}
+	return "", ""
 }
 
 // ofKind returns the slice of v for a struct by its key kind. What is not even that is left to
@@ -306,6 +318,7 @@ func (d *decoder) list(n *yaml.Node, path string, v reflect.Value, tag reflect.S
 
 // secret decodes a reference. Whatever stands here instead is never shown.
 func (d *decoder) secret(n *yaml.Node, path string, v reflect.Value) {
+	d.secrets[path] = true
 	if n.Kind == yaml.ScalarNode {
 		d.fail(path, "", "a secret is never written into this file", "keep it elsewhere and refer to it: {file: PATH}, {credential: NAME} or {env: NAME}")
 		return

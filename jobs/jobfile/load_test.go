@@ -167,6 +167,12 @@ func TestValuesOfTheExample(t *testing.T) {
 	if c.Timezone.String() != "Europe/Bratislava" || c.Login.Password.Env != "ACME_DB_PASSWORD" || c.Jobs.Deliver[0].Poll != 500*time.Millisecond {
 		t.Errorf("company %+v", c)
 	}
+	if d := f.DKIM; len(d) != 1 || d[0].Name != "acme.example" || d[0].Selector != "outboxd" || filepath.Base(d[0].Key.File) != "dkim-acme" || !d[0].Serves("acme") || d[0].Serves("beta") {
+		t.Errorf("dkim %+v", d)
+	}
+	if d := c.Jobs.Deliver[1].DSN; !slices.Equal(d.Notify, []string{Failure, Delay}) || d.Return != Headers || c.Jobs.Deliver[0].DSN != nil {
+		t.Errorf("dsn %+v", d)
+	}
 	if r := c.Reader; c.Language != "sk" || r.Username != "acme_read" || r.Time != 30*time.Second || r.Rows != 100000 || f.Company("beta").Reader != nil {
 		t.Errorf("language %s, reader %+v", c.Language, c.Reader)
 	}

@@ -85,7 +85,7 @@ const (
 // shown returns a value as a problem may print it: one line, short, and nothing that looks like a secret that was
 // folded into it or written into a URL.
 func shown(value string) string {
-	if strings.Contains(strings.ToLower(value), "password") || hasUserinfo(value) {
+	if lower := strings.ToLower(value); strings.Contains(lower, "password") || strings.Contains(lower, "private key") || hasUserinfo(value) {
 		return ""
 	}
 	return printable(value)

@@ -2,6 +2,7 @@ package jobfile
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"reflect"
 	"strings"
@@ -58,7 +59,7 @@ func section(b *bytes.Buffer, title, path string, t reflect.Type) {
 		for _, inner := range all {
 			at := dotted(path, key)
 			if many {
-				at += ".NAME"
+				at += "." + cmp.Or(strings.ToUpper(f.Tag.Get("names")), "NAME")
 			}
 			title := at
 			if kind, ok := inner.FieldByName("Kind"); ok {

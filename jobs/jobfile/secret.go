@@ -40,10 +40,15 @@ func (s Secret) String() string {
 // Read returns the secret's value, less one line feed at its end. Its errors name the reference and never the value.
 // A missing or empty secret, one with several lines, and a file that others may use are errors; the last is not
 // checked on Windows, which has no such modes, nor for a credential, whose folder systemd guards.
-func (s Secret) Read() (string, error) {
+func (s Secret) Read() (string, error) { return s.readAs(oneLine) }
+
+// ReadText returns the whole text of a secret that has several lines, as a key in PEM form has. Its errors are those of Read.
+func (s Secret) ReadText() (string, error) { return s.readAs(wholeText) }
+
+func (s Secret) readAs(form func(value string) (string, error)) (string, error) {
 	value, err := s.read()
 	if err == nil {
-		value, err = oneLine(value)
+		value, err = form(value)
 	}
 	if err != nil {
 		return "", fmt.Errorf("read secret from %s: %w", s, err)
@@ -99,6 +104,16 @@ func readSecretFile(path string, checkMode bool) (value string, err error) {
 		return "", fmt.Errorf("it is larger than %d octets", maxSecret)
 	}
 	return string(bytes.TrimPrefix(b, []byte("\ufeff"))), nil
+}
+
+func wholeText(value string) (string, error) {
+	switch {
+	case strings.TrimSpace(value) == "":
+		return "", errors.New("it is empty")
+	case strings.Contains(value, "\x00"):
+		return "", errors.New("it has a NUL")
+	}
+	return value, nil
 }
 
 // oneLine drops one line end and refuses what cannot be a password.

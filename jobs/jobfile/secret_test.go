@@ -41,6 +41,41 @@ func TestSecretRead(t *testing.T) {
 	}
 }
 
+// A text may have several lines; all else is as with a secret of one line.
+func TestSecretReadText(t *testing.T) {
+	const key = "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n"
+	dir := t.TempDir()
+	t.Setenv("CREDENTIALS_DIRECTORY", dir)
+	for content, want := range map[string]string{key: "", "": "it is empty", "\n \n": "it is empty", "hunter2\n\x00": "NUL", strings.Repeat("hunter2\n", maxSecret/8+1): "larger than"} {
+		if err := os.WriteFile(filepath.Join(dir, "secret"), []byte(content), 0o640); err != nil {
+			t.Fatal(err)
+		}
+		secrets := []Secret{{File: filepath.Join(dir, "secret")}, {Credential: "secret"}}
+		if !strings.Contains(content, "\x00") && len(content) < maxSecret {
+			t.Setenv("TEST_SECRET", content)
+			secrets = append(secrets, Secret{Env: "TEST_SECRET"})
+		}
+		for _, s := range secrets {
+			got, err := s.ReadText()
+			switch {
+			case want == "" && (err != nil || got != key):
+				t.Errorf("%s: %q, %v", s, got, err)
+			case want != "" && (err == nil || got != "" || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2")):
+				t.Errorf("%s: %q, %v; want an error with %q", s, got, err, want)
+			}
+		}
+	}
+	if runtime.GOOS == "windows" {
+		return // no modes
+	}
+	if err := os.Chmod(filepath.Join(dir, "secret"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (Secret{File: filepath.Join(dir, "secret")}).ReadText(); err == nil || !strings.Contains(err.Error(), "others may use it") {
+		t.Errorf("a file that others may read: %v", err)
+	}
+}
+
 func TestSecretThatIsNotThere(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("CREDENTIALS_DIRECTORY", dir)

@@ -23,6 +23,7 @@ type source struct {
 	file     string
 	at       map[string]mark // by path
 	bad      map[string]bool // paths whose value could not be read; checks pass over them
+	secrets  map[string]bool // paths that are secrets
 	problems Problems
 }
 
@@ -30,7 +31,7 @@ type source struct {
 type mark struct{ keyLine, keyColumn, line, column int }
 
 func newSource(file string) *source {
-	return &source{file: file, at: map[string]mark{}, bad: map[string]bool{}}
+	return &source{file: file, at: map[string]mark{}, bad: map[string]bool{}, secrets: map[string]bool{}}
 }
 
 // has tells whether the key is written and its value could be read.

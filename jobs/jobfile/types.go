@@ -17,6 +17,13 @@ const (
 	Ask    = "ask"    // on_uncertain: a person decides
 	Resend = "resend" // on_uncertain: send again, at the risk of a second copy
 
+	Failure = "failure" // notify: the mail could not be delivered
+	Delay   = "delay"   // notify: it is late
+	Success = "success" // notify: it was delivered
+	Never   = "never"   // notify: nothing is reported
+	Headers = "headers" // return: the mail's header alone
+	Full    = "full"    // return: the whole mail
+
 	generalAccount = "system" // the account that every company may use and that carries alerts when none is named
 )
 
@@ -25,6 +32,7 @@ type File struct {
 	Path      string     // as given to Load
 	Control   *Control   // always set: the only company's own server and database when the file has none
 	Alerts    *Alerts    // nil: nobody is told
+	DKIM      []*DKIM    // in the order of the file; a domain stands once
 	Servers   []*Server  // in the order of the file
 	Accounts  []*Account // in the order of the file
 	Companies []*Company // main file first, then include by include
@@ -66,6 +74,7 @@ type mainFile struct {
 	Include   []string   `key:"include" is:"list of file patterns" otherwise:"nothing more" doc:"Files with further companies, by pattern; relative to the folder of this file. Such a file holds companies (and, if it likes, version). An error in it leaves out its companies and nobody else. Names with a leading dot are not matched by * and ?." eg:"include: [companies/*.yaml]"`
 	Control   *Control   `key:"control" otherwise:"the only company's own database" doc:"The database for what belongs to no single company: usage of the accounts, instances, audit. May be left out only when there is one company and no include." eg:"control: {server: main, database: outboxd}"`
 	Alerts    *Alerts    `key:"alerts" otherwise:"nobody is told" doc:"Whom to tell by mail: once when trouble starts, once when it is over." eg:"alerts: {to: [it@acme.example], account: system}"`
+	DKIM      []*DKIM    `key:"dkim" names:"domain" is:"domains, each with keys" otherwise:"mails are not signed" doc:"The keys that sign mails (DKIM), by the domain of the sender's address. A subdomain is a domain of its own. A mail of a domain whose key cannot be used waits and is never sent unsigned." eg:"dkim: {acme.example: {selector: outboxd, key: {file: secrets/dkim-acme}}}"`
 	Servers   []*Server  `key:"servers" required:"yes" doc:"The database servers, by name." eg:"servers: {main: {host: db1, username: outboxd, password: {file: secrets/db}}}"`
 	Accounts  []*Account `key:"accounts" required:"yes" doc:"The SMTP accounts, by name. The name system is the general account: every company may use it." eg:"accounts: {system: {host: smtp.acme.example, from: noreply@acme.example, rate: 300/hour}}"`
 	Companies []*Company `key:"companies" otherwise:"those of the included files" doc:"The companies, by name; each has a database of its own. Required unless there is an include." eg:"companies: {acme: {server: main, database: acme, jobs: {send: {kind: deliver}}}}"`
@@ -87,6 +96,19 @@ type Control struct {
 type Alerts struct {
 	To      []string `key:"to" required:"yes" is:"list of addresses" doc:"Who is told." eg:"to: [it@acme.example]"`
 	Account string   `key:"account" default:"system" is:"name of an account" doc:"The account that sends alerts. It must be active and serve every company." eg:"account: system"`
+}
+
+// DKIM is the key that signs the mails of one sender's domain.
+type DKIM struct {
+	Name      string   // the domain; once checked in lower case and A-labels
+	Selector  string   `key:"selector" default:"outboxd" is:"selector" doc:"Under which name receivers find the public key: SELECTOR._domainkey.DOMAIN in the DNS." eg:"selector: outboxd"`
+	Key       Secret   `key:"key" required:"yes" is:"secret" doc:"The private key, a whole text in PEM form: RSA (2048 bits; 1024 is the least) or Ed25519. outboxd dkim keygen makes one." eg:"key: {file: secrets/dkim-acme}"`
+	Companies []string `key:"companies" is:"list of company names" otherwise:"all" doc:"The companies whose mails are signed with it. Mails of others with this sender go unsigned." eg:"companies: [acme]"`
+}
+
+// Serves tells whether the company's mails are signed.
+func (d *DKIM) Serves(company string) bool {
+	return len(d.Companies) == 0 || slices.Contains(d.Companies, company)
 }
 
 // Server is a MySQL or MariaDB server.
@@ -188,9 +210,16 @@ type Deliver struct {
 	OnUncertain    string        `key:"on_uncertain" oneof:"ask|resend" default:"ask" doc:"What to do with a mail of which nobody knows whether it went out. ask: a person decides. resend: send it again, so that someone may get it twice." eg:"on_uncertain: ask"`
 	Retry          Retry         `key:"retry" otherwise:"as below" doc:"How a mail that was refused for now is tried again." eg:"retry: {attempts: 8, first: 1m, max: 4h, give_up_after: 3d}"`
 	HoldAbove      *Rate         `key:"hold_above" is:"mails an hour" otherwise:"nothing is held" doc:"When more rows than that arrive within an hour, what came after the first of them is held until a person releases or cancels it, and a person is told: a guard against programs and triggers that run in circles. Only rows that this job takes count, sent and held ones too, cancelled ones not." eg:"hold_above: 2000/hour"`
+	DSN            *DSN          `key:"dsn" otherwise:"the server reports as it likes" doc:"Which reports on a mail's way (delivery status notifications) the server is asked for, where it offers to be (RFC 3461). They go to the account's return_path, or to the sender." eg:"dsn: {notify: [failure, delay], return: headers}"`
 	Accounts       []string      `key:"accounts" is:"list of account names" otherwise:"all of the company" doc:"Only rows of these accounts. Two jobs of a company never take the same row." eg:"accounts: [invoices]"`
 	ForbiddenTypes []string      `key:"forbidden_types" is:"list of media types and file extensions" otherwise:"none" doc:"Attachments that are not sent: the row fails. Media types, as application/x-msdownload or image/*, and file extensions, as .exe." eg:"forbidden_types: [.exe, .js, application/x-msdownload]"`
 	Priority       []int         `key:"priority" range:"1..5" is:"list of numbers" otherwise:"all" doc:"Only rows of these priorities, 1 very high to 5 very low. Two jobs of a company never take the same row." eg:"priority: [1, 2]"`
+}
+
+// DSN says which reports on a mail's way are asked for.
+type DSN struct {
+	Notify []string `key:"notify" required:"yes" oneof:"failure|delay|success|never" is:"list of words" doc:"When: a mail could not be delivered, it is late, it was delivered. never, alone: no report at all, not even of a failure." eg:"notify: [failure, delay]"`
+	Return string   `key:"return" oneof:"headers|full" otherwise:"the server decides" doc:"What of the mail a report repeats." eg:"return: headers"`
 }
 
 // Purge is a job that removes what ended long ago from a company's outbox.
