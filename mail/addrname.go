@@ -119,7 +119,7 @@ func unquote(s string) string {
 // decodeWords decodes encoded words. A name in a character set that is not known stays as it is written: readers of
 // mail know more of them, and a name never stops a mail.
 func decodeWords(name string) string {
-	decoder := mime.WordDecoder{CharsetReader: charsetReader}
+	decoder := mime.WordDecoder{CharsetReader: CharsetReader}
 	decoded, err := decoder.DecodeHeader(name)
 	if err != nil {
 		return name
@@ -129,8 +129,9 @@ func decodeWords(name string) string {
 
 var errCharset = errors.New("unknown character set")
 
-// charsetReader knows the sets that old office programs still write; mime knows UTF-8, US-ASCII and ISO-8859-1 itself.
-func charsetReader(charset string, input io.Reader) (io.Reader, error) {
+// CharsetReader is for a mime.WordDecoder: it knows the sets that old office programs still write; mime knows UTF-8, US-ASCII and
+// ISO-8859-1 itself.
+func CharsetReader(charset string, input io.Reader) (io.Reader, error) {
 	switch strings.ToLower(charset) {
 	case "windows-1250":
 		return charmap.Windows1250.NewDecoder().Reader(input), nil

@@ -9,67 +9,105 @@ import (
 
 const shortLine = 78 // RFC 5322 2.1.1; text with longer lines is not sent as it is
 
-// The transfer encodings in use (RFC 2045 6). 8bit is not: it depends on what the server offers.
+// The transfer encodings in use (RFC 2045 6). Only a server that must take SMTPUTF8 is known to take 8bit.
 const (
 	sevenBit        = "7bit"
+	eightBit        = "8bit"
 	quotedPrintable = "quoted-printable"
 	base64Encoding  = "base64"
 )
 
-// alternative writes both bodies, the better one last (RFC 2046 5.1.4).
-func (b *builder) alternative(text, html, boundary string) {
-	b.plain("Content-Type: multipart/alternative;")
+// body writes the fields and the bodies of all parts: each level around the one before, and only where it has something to hold.
+func (b *builder) body(text, html string, images []image, attached []Attachment) {
+	plain, marked := b.text("text/plain", text), b.text("text/html", html)
+	write := plain
+	if html != "" {
+		write = func() { b.multipart("multipart/alternative;", b.boundary, plain, marked) } // the better one last (RFC 2046 5.1.4)
+	}
+	if len(images) > 0 {
+		parts := []func(){write}
+		for _, i := range images {
+			parts = append(parts, func() { b.file(i.Attachment, "inline", i.id) })
+		}
+		write = func() {
+			b.multipart(`multipart/related; type="multipart/alternative";`, "related"+b.boundary, parts...)
+		}
+	}
+	if len(attached) > 0 {
+		parts := []func(){write}
+		for _, a := range attached {
+			parts = append(parts, func() { b.file(a, "attachment", "") })
+		}
+		write = func() { b.multipart("multipart/mixed;", "mixed"+b.boundary, parts...) }
+	}
+	write()
+}
+
+// multipart writes parts under a boundary (RFC 2046 5.1).
+func (b *builder) multipart(mediaType, boundary string, parts ...func()) {
+	b.plain("Content-Type: " + mediaType)
 	b.plain(` boundary="` + boundary + `"`)
+	if b.holds8Bit { // whoever looks at the outer level alone must know (RFC 2045 6.4)
+		b.plain("Content-Transfer-Encoding: " + eightBit)
+	}
 	delimiter := "\r\n--" + boundary
-	b.plain(delimiter)
-	b.part("text/plain", text, boundary)
-	b.plain(delimiter)
-	b.part("text/html", html, boundary)
+	for _, part := range parts {
+		b.plain(delimiter)
+		part()
+	}
 	b.plain(delimiter + "--")
 }
 
-// part writes the fields and the body of one text in UTF-8. s has been normalised.
-func (b *builder) part(mediaType, s, boundary string) {
-	encoding := chooseEncoding(s, boundary)
-	b.plain("Content-Type: " + mediaType + "; charset=utf-8")
-	b.plain("Content-Transfer-Encoding: " + encoding)
-	b.plain("")
-	switch encoding {
-	case quotedPrintable:
-		b.buf = appendQuotedPrintable(b.buf, s)
-	case base64Encoding:
-		b.buf = appendBase64(b.buf, s)
-	default:
-		b.buf = append(b.buf, s...)
+// text chooses the encoding of one text in UTF-8 and returns what writes its fields and its body. s has been normalised.
+func (b *builder) text(mediaType, s string) (write func()) {
+	encoding := chooseEncoding(s, b.boundary, b.takes8Bit)
+	b.holds8Bit = b.holds8Bit || encoding == eightBit
+	return func() {
+		b.plain("Content-Type: " + mediaType + "; charset=utf-8")
+		b.plain("Content-Transfer-Encoding: " + encoding)
+		b.plain("")
+		switch encoding {
+		case quotedPrintable:
+			b.buf = appendQuotedPrintable(b.buf, s)
+		case base64Encoding:
+			b.buf = appendBase64(b.buf, []byte(s))
+		default:
+			b.buf = append(b.buf, s...)
+		}
 	}
 }
 
 // chooseEncoding prefers what a person can read in the raw message. Text that holds the boundary is encoded: neither
 // encoding can produce "=_".
-func chooseEncoding(s, boundary string) string {
-	longest, special := survey(s)
+func chooseEncoding(s, boundary string, eight bool) string {
+	longest, controls, high := survey(s)
+	bounded := boundary != "" && strings.Contains(s, boundary)
 	switch {
-	case special*2 > len(s):
+	case eight && high > 0 && controls == 0 && longest <= maxLine && !bounded:
+		return eightBit
+	case (controls+high)*2 > len(s):
 		return base64Encoding
-	case special > 0 || longest > shortLine || boundary != "" && strings.Contains(s, boundary):
+	case controls+high > 0 || longest > shortLine || bounded:
 		return quotedPrintable
 	}
 	return sevenBit
 }
 
-// survey returns the length of the longest line and the number of bytes that 7bit text should not hold.
-func survey(s string) (longest, special int) {
+// survey returns the length of the longest line, and how many control characters and how many 8-bit octets 7bit text should not hold.
+func survey(s string) (longest, controls, high int) {
 	start := 0
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
 		case c == '\n':
 			longest = max(longest, i-1-start) // the CR before it
 			start = i + 1
-		case c >= 0x7f, c < ' ' && c != '\t' && c != '\f' && c != '\r':
-			special++
+		case c > 0x7f:
+			high++
+		case c == 0x7f, c < ' ' && c != '\t' && c != '\f' && c != '\r':
+			controls++
 		}
 	}
-	return longest, special
+	return longest, controls, high
 }
 
 // boundary derives a multipart boundary from the Message-ID, so that a row built again gives the same octets.
@@ -134,15 +172,20 @@ func appendQuotedPrintable(dst []byte, s string) []byte {
 	return dst
 }
 
+const base64Line = 57 // octets on a line of 76 columns
+
 // appendBase64 encodes in lines of 76 columns (RFC 2045 6.8).
-func appendBase64(dst []byte, s string) []byte {
-	const perLine = 57
-	data := []byte(s)
+func appendBase64(dst, data []byte) []byte {
 	for len(data) > 0 {
-		n := min(perLine, len(data))
+		n := min(base64Line, len(data))
 		dst = base64.StdEncoding.AppendEncode(dst, data[:n])
 		dst = append(dst, '\r', '\n')
 		data = data[n:]
 	}
 	return dst
+}
+
+// base64Len is what appendBase64 makes of n octets.
+func base64Len(n int) int {
+	return base64.StdEncoding.EncodedLen(n) + 2*((n+base64Line-1)/base64Line)
 }

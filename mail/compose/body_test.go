@@ -32,11 +32,11 @@ func TestChooseEncoding(t *testing.T) {
 		{"the boundary", "=_x", quotedPrintable},
 	}
 	for _, c := range cases {
-		if got := chooseEncoding(normalise(c.text), "=_x"); got != c.want {
+		if got := chooseEncoding(normalise(c.text), "=_x", false); got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 	}
-	if got := chooseEncoding(normalise("=_x"), ""); got != sevenBit {
+	if got := chooseEncoding(normalise("=_x"), "", false); got != sevenBit {
 		t.Errorf("without a boundary: %s", got)
 	}
 }
@@ -65,7 +65,7 @@ func TestQuotedPrintable(t *testing.T) {
 func TestBase64(t *testing.T) {
 	for _, n := range []int{0, 1, 56, 57, 58, 114, 1000} {
 		in := strings.Repeat("é1", n)[:n]
-		got := string(appendBase64(nil, in))
+		got := string(appendBase64(nil, []byte(in)))
 		for line := range strings.SplitSeq(got, "\r\n") {
 			if len(line) > 76 {
 				t.Errorf("%d bytes: line of %d", n, len(line))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"outboxd/mail"
@@ -14,7 +15,7 @@ const maxSubject = 998 // characters
 // FieldError says which column of the outbox row cannot become part of a message, and why. Trying again without
 // changing the row never helps.
 type FieldError struct {
-	Field  string // from_address, reply_to, recipients, cc, subject, body_text, body_html, headers, message_id or created_at
+	Field  string // from_address, reply_to, recipients, cc, subject, body_text, body_html, headers, attachment, raw, message_id or created_at
 	Reason string // one line for a person; printable whatever the column held
 }
 
@@ -32,13 +33,19 @@ func check(m *Message) error {
 		checkBody("body_text", m.Text),
 		checkBody("body_html", m.HTML),
 		checkHeaders(m.Headers),
+		checkFiles(m.Attachments, m.Inline),
 		checkMessageID(m.MessageID),
+		checkDate(m.Date),
 	} {
 		if err != nil {
 			return err
 		}
 	}
-	if y := m.Date.Year(); y < 1900 || y > 9999 { // RFC 5322 3.3
+	return nil
+}
+
+func checkDate(date time.Time) error {
+	if y := date.Year(); y < 1900 || y > 9999 { // RFC 5322 3.3
 		return &FieldError{"created_at", fmt.Sprintf("the year %d cannot stand in a Date", y)}
 	}
 	return nil

@@ -19,8 +19,12 @@ const upperHex = "0123456789ABCDEF"
 
 // builder appends to one buffer and knows the column of the header line it is on.
 type builder struct {
-	buf []byte
-	col int
+	buf       []byte
+	col       int
+	takes8Bit bool   // the message travels by SMTPUTF8, whose servers offer 8BITMIME too (RFC 6531 3.1)
+	holds8Bit bool   // and one of its texts is 8bit
+	boundary  string // what every boundary of the message ends with; "" in a message of one part
+	files     []file // what belongs into buf and is not there yet
 }
 
 // field starts a header field.
@@ -84,19 +88,26 @@ func (b *builder) words(s string) {
 }
 
 // encoded writes s as encoded words (RFC 2047), in the shorter of the two encodings, never cutting a character.
-func (b *builder) encoded(s string) {
+func (b *builder) encoded(s string) { b.encodedWithin("", s, "") }
+
+// encodedWithin writes s as encoded words, with before in front of the first and after behind the last.
+func (b *builder) encodedWithin(before, s, after string) {
 	quoted := costQ(s) <= base64.StdEncoding.EncodedLen(len(s))
-	var array [maxWord]byte
+	var array [foldAt]byte
 	for s != "" {
 		n := wordCut(s, quoted)
-		word := array[:0]
+		word := append(array[:0], before...)
+		before = ""
 		if quoted {
 			word = appendQ(append(word, wordStartQ...), s[:n])
 		} else {
 			word = base64.StdEncoding.AppendEncode(append(word, wordStartB...), []byte(s[:n]))
 		}
-		b.put(" ", string(append(word, wordEnd...)))
-		s = s[n:]
+		word = append(word, wordEnd...)
+		if s = s[n:]; s == "" {
+			word = append(word, after...)
+		}
+		b.put(" ", string(word))
 	}
 }
 

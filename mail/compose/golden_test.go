@@ -34,6 +34,7 @@ func goldenMessages() map[string]Message {
 	}
 	goldenBodies(add)
 	goldenHeaders(add, ann)
+	goldenFiles(add)
 	return all
 }
 

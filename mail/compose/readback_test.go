@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -29,7 +30,8 @@ type content struct {
 	Parts                 []part
 }
 
-type part struct{ Type, Text string }
+// part is a leaf: its content and, of a file, how it is named and shown.
+type part struct{ Type, Disposition, Name, ContentID, Text string }
 
 // contentOf is what a parser should understand.
 func contentOf(m Message) content {
@@ -41,11 +43,26 @@ func contentOf(m Message) content {
 	if text == "" && m.HTML != "" {
 		text = textFromHTML(m.HTML)
 	}
-	c.Parts = []part{{"text/plain", normalise(text)}}
+	c.Parts = []part{{Type: "text/plain", Text: normalise(text)}}
+	markup, images, others := (&builder{boundary: boundary(m.MessageID)}).inline(&m)
 	if m.HTML != "" {
-		c.Parts = append(c.Parts, part{"text/html", normalise(m.HTML)})
+		c.Parts = append(c.Parts, part{Type: "text/html", Text: normalise(markup)})
+	}
+	for _, i := range images {
+		c.Parts = append(c.Parts, filePart(i.Attachment, "inline", "<"+i.id+">"))
+	}
+	for _, a := range append(slices.Clone(m.Attachments), others...) {
+		c.Parts = append(c.Parts, filePart(a, "attachment", ""))
 	}
 	return c
+}
+
+func filePart(a Attachment, disposition, id string) part {
+	if a.Type == "" {
+		a.Type = TypeOf(a.Name, a.Content)
+	}
+	mediaType, _, _ := parseType(a.Type)
+	return part{mediaType, disposition, a.Name, id, string(a.Content)}
 }
 
 // checkReadBack reads the message with two parsers and compares everything.
@@ -75,7 +92,8 @@ func checkExtraHeaders(t *testing.T, m Message, raw []byte) {
 	if len(m.To) > 0 || len(m.Cc) == 0 {
 		want = append(want, "to")
 	}
-	if m.HTML == "" {
+	single := m.HTML == "" && len(m.Attachments)+len(m.Inline) == 0
+	if single || bytes.Contains(raw, []byte("\r\nContent-Transfer-Encoding: 8bit\r\n")) {
 		want = append(want, "content-transfer-encoding")
 	}
 	automatic := "auto-submitted"
@@ -189,28 +207,41 @@ func readStandard(raw []byte) (content, error) {
 		}
 		*into = ours(list)
 	}
-	mediaType, params, err := mime.ParseMediaType(m.Header.Get("Content-Type"))
+	c.Parts, err = readParts(m.Header.Get, m.Body)
+	return c, err
+}
+
+// readParts reads a part and those within it.
+func readParts(field func(string) string, body io.Reader) ([]part, error) {
+	mediaType, params, err := mime.ParseMediaType(field("Content-Type"))
 	if err != nil {
-		return c, err
+		return nil, err
 	}
-	if mediaType != "multipart/alternative" {
-		text, err := decodeBody(m.Header.Get("Content-Transfer-Encoding"), m.Body)
-		c.Parts = []part{{mediaType, text}}
-		return c, err
+	if !strings.HasPrefix(mediaType, "multipart/") {
+		text, err := decodeBody(field("Content-Transfer-Encoding"), body)
+		p := part{Type: mediaType, ContentID: field("Content-Id"), Text: text}
+		if value := field("Content-Disposition"); err == nil && value != "" {
+			var file map[string]string
+			p.Disposition, file, err = mime.ParseMediaType(value)
+			if p.Name = file["filename"]; decode(params["name"]) != p.Name {
+				err = errors.Join(err, fmt.Errorf("named %q and %q", params["name"], p.Name))
+			}
+		}
+		return []part{p}, err
 	}
-	for r := multipart.NewReader(m.Body, params["boundary"]); ; {
+	var parts []part
+	for r := multipart.NewReader(body, params["boundary"]); ; {
 		p, err := r.NextRawPart()
 		if errors.Is(err, io.EOF) {
-			return c, nil
+			return parts, nil
 		} else if err != nil {
-			return c, err
+			return parts, err
 		}
-		mediaType, _, _ := mime.ParseMediaType(p.Header.Get("Content-Type"))
-		text, err := decodeBody(p.Header.Get("Content-Transfer-Encoding"), p)
+		within, err := readParts(p.Header.Get, p)
 		if err != nil {
-			return c, err
+			return parts, err
 		}
-		c.Parts = append(c.Parts, part{mediaType, text})
+		parts = append(parts, within...)
 	}
 }
 
@@ -220,7 +251,7 @@ func decodeBody(encoding string, r io.Reader) (string, error) {
 		r = quotedprintable.NewReader(r)
 	case base64Encoding:
 		r = base64.NewDecoder(base64.StdEncoding, r)
-	case sevenBit:
+	case sevenBit, eightBit:
 	default:
 		return "", errors.New("transfer encoding " + encoding)
 	}
@@ -259,18 +290,28 @@ func readEmersion(raw []byte) (content, error) {
 		*into = ours(list)
 	}
 	err = entity.Walk(func(_ []int, e *message.Entity, err error) error {
-		if err != nil {
+		if err != nil && !message.IsUnknownCharset(err) {
 			return err
 		}
 		mediaType, params, err := e.Header.ContentType()
 		if err != nil || strings.HasPrefix(mediaType, "multipart/") {
 			return err
 		}
-		if params["charset"] != "utf-8" {
+		p := part{Type: mediaType, ContentID: e.Header.Get("Content-ID")}
+		if e.Header.Has("Content-Disposition") {
+			file := gomail.AttachmentHeader{Header: e.Header}
+			if p.Name, err = file.Filename(); err != nil {
+				return err
+			}
+			if p.Disposition, _, err = e.Header.ContentDisposition(); err != nil {
+				return err
+			}
+		} else if params["charset"] != "utf-8" {
 			return errors.New("charset " + params["charset"])
 		}
 		text, err := io.ReadAll(e.Body)
-		c.Parts = append(c.Parts, part{mediaType, string(text)})
+		p.Text = string(text)
+		c.Parts = append(c.Parts, p)
 		return err
 	})
 	return c, err
