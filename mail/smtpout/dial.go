@@ -172,6 +172,7 @@ func newSession(d *dialing) (*Session, *Error) {
 	_, s.eightBit = extension(s.extensions, "8BITMIME")
 	_, s.utf8 = extension(s.extensions, "SMTPUTF8")
 	_, s.size = extension(s.extensions, "SIZE")
+	_, s.dsn = extension(s.extensions, "DSN")
 	if err := s.attach(); err != nil {
 		return nil, ioError(mail.StepHello, err)
 	}

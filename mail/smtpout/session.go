@@ -27,6 +27,7 @@ type Session struct {
 	eightBit   bool
 	utf8       bool
 	size       bool
+	dsn        bool
 
 	library *gosimplemail.SMTPClient
 	bridge  *bridge
@@ -45,6 +46,7 @@ type Delivery struct {
 	To      []string // envelope recipients as local@host
 	Message []byte   // RFC 5322 with CRLF line ends; not changed and not kept
 	UTF8    bool     // an address or the header needs SMTPUTF8 (RFC 6531)
+	DSN     DSN      // the zero value asks for nothing
 
 	// BeforeData may be nil. It is called when at least one recipient was accepted, right before DATA is written.
 	// Its error ends the transaction with RSET; it then stands in Result.Stopped.

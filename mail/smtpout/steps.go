@@ -22,6 +22,9 @@ func (t *transaction) mailFrom() error {
 	if t.d.UTF8 {
 		line += " SMTPUTF8"
 	}
+	if s.dsn {
+		line += t.d.DSN.mailParameters()
+	}
 	rested := s.used || time.Since(s.rested) >= restAfter
 	reply, err := t.wire.ask(line, 2, s.timeouts.Command)
 	switch {
@@ -49,7 +52,11 @@ func (t *transaction) rcptTo(address string) error {
 	}
 	i := t.asked[t.next]
 	t.next++
-	reply, err := t.wire.ask("RCPT TO:<"+address+">", 2, t.session.timeouts.Command)
+	line := "RCPT TO:<" + address + ">"
+	if t.session.dsn {
+		line += t.d.DSN.rcptParameters()
+	}
+	reply, err := t.wire.ask(line, 2, t.session.timeouts.Command)
 	switch {
 	case err != nil:
 		return t.fail(mail.StepRcpt, err)

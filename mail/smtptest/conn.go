@@ -32,6 +32,7 @@ type conn struct {
 	inMail      bool
 	from        string
 	params      string
+	toParams    []string // one for each of to
 	to          []string
 }
 
@@ -155,6 +156,9 @@ func (c *conn) extensions() []string {
 	add("8BITMIME", "")
 	add("SMTPUTF8", "")
 	add("ENHANCEDSTATUSCODES", "")
+	if o.dsn {
+		e = append(e, "DSN")
+	}
 	if !o.noStartTLS && !c.secure {
 		e = append(e, "STARTTLS")
 	}
@@ -194,7 +198,9 @@ func (c *conn) handshake() error {
 	return nil
 }
 
-func (c *conn) endTransaction() { c.inMail, c.from, c.params, c.to = false, "", "", nil }
+func (c *conn) endTransaction() {
+	c.inMail, c.from, c.params, c.to, c.toParams = false, "", "", nil, nil
+}
 
 // write sends one reply, which may have several lines, when the client waits for it.
 func (c *conn) write(reply string) error {

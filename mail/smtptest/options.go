@@ -23,6 +23,7 @@ type options struct {
 	prompts     [2]string
 	maxSize     int64
 	without     map[string]bool
+	dsn         bool
 	onMessage   func(Message)
 	decide      func(Moment) (Action, bool)
 }
@@ -81,6 +82,9 @@ func Without(extensions ...string) Option {
 		}
 	}
 }
+
+// OfferDSN offers delivery status notifications (RFC 3461). None is ever sent.
+func OfferDSN() Option { return func(o *options) { o.dsn = true } }
 
 // WithoutMessages keeps the ledger and the counts, but no messages and no transcript: for tests with very many mails.
 func WithoutMessages() Option { return func(o *options) { o.noMessages = true } }

@@ -14,7 +14,8 @@ import (
 type Message struct {
 	From      string    // envelope sender, "" for the null return path
 	To        []string  // accepted recipients, in the order of their RCPT
-	Params    string    // what followed the sender in MAIL: SIZE=, BODY=, SMTPUTF8
+	Params    string    // what followed the sender in MAIL: SIZE=, BODY=, SMTPUTF8, RET=, ENVID=
+	ToParams  []string  // what followed each of To in RCPT: NOTIFY=, ORCPT=
 	MessageID string    // the header's Message-ID, with angle brackets
 	Data      []byte    // content as sent, dot-stuffing undone, CRLF line ends; nil when not kept
 	Size      int       // octets of the content

@@ -57,6 +57,8 @@ func (c *conn) judgeMail(params string, wellFormed bool) string {
 			}
 		case name == "BODY" && !o.without["8BITMIME"]:
 		case name == "SMTPUTF8" && !o.without["SMTPUTF8"]:
+		case name == "RET" && o.dsn && (value == "FULL" || value == "HDRS"):
+		case name == "ENVID" && o.dsn && value != "" && len(value) <= 100:
 		default:
 			return "555 5.5.4 unknown parameter " + name
 		}
@@ -71,7 +73,7 @@ func (c *conn) doRcpt(arg string) error {
 		return c.write("503 5.5.1 MAIL first")
 	case !ok || to == "":
 		return c.write("501 5.5.4 syntax")
-	case params != "":
+	case !c.takesRcpt(params):
 		return c.write("555 5.5.4 unknown parameter")
 	}
 	reply := "250 2.1.5 recipient ok"
@@ -84,9 +86,31 @@ func (c *conn) doRcpt(arg string) error {
 		err = c.write(reply)
 	}
 	if yes {
-		c.to = append(c.to, to)
+		c.to, c.toParams = append(c.to, to), append(c.toParams, params)
 	}
 	return err
+}
+
+// takesRcpt tells whether the parameters of RCPT are on offer.
+func (c *conn) takesRcpt(params string) bool {
+	for p := range strings.FieldsSeq(params) {
+		name, value, _ := strings.Cut(strings.ToUpper(p), "=")
+		switch {
+		case !c.s.opts.dsn || value == "":
+			return false
+		case name == "ORCPT":
+		case name == "NOTIFY" && value == "NEVER":
+		case name == "NOTIFY":
+			for when := range strings.SplitSeq(value, ",") {
+				if when != "SUCCESS" && when != "FAILURE" && when != "DELAY" {
+					return false
+				}
+			}
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 func (c *conn) doData() error {
@@ -145,7 +169,7 @@ func (c *conn) finish(b *body) error {
 // record notes the message before its reply is written: whoever has read the 250 finds it here.
 func (c *conn) record(b *body) {
 	m := Message{
-		From: c.from, To: c.to, Params: c.params, MessageID: b.id, Data: b.data, Size: b.size, Malformed: b.malformed,
+		From: c.from, To: c.to, Params: c.params, ToParams: c.toParams, MessageID: b.id, Data: b.data, Size: b.size, Malformed: b.malformed,
 		Time: time.Now(), Conn: c.number, TLS: c.secure, User: c.user, Hello: c.hello,
 	}
 	c.s.records.accepted(m)
