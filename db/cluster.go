@@ -56,6 +56,7 @@ type cluster struct {
 type node struct {
 	host      Host
 	connector driver.Connector
+	reading   driver.Connector // of queries
 
 	failed error     // why it did not serve when it was last tried; nil when it did, or was never tried
 	lookAt time.Time // when to look at it anew
@@ -70,6 +71,11 @@ func newCluster(nodes []*node) *cluster {
 // Connect returns a session of the first node that serves, tried in their order, those that failed lately last. When none
 // does, the *NoNodeError has each node's reason.
 func (c *cluster) Connect(ctx context.Context) (driver.Conn, error) {
+	return c.connect(ctx, func(n *node) driver.Connector { return n.connector })
+}
+
+// connect is Connect by one of the nodes' connectors.
+func (c *cluster) connect(ctx context.Context, by func(n *node) driver.Connector) (driver.Conn, error) {
 	order, late := []*node{}, []*node{}
 	c.mu.Lock()
 	for _, n := range c.nodes {
@@ -82,7 +88,7 @@ func (c *cluster) Connect(ctx context.Context) (driver.Conn, error) {
 	c.mu.Unlock()
 	for _, n := range append(order, late...) {
 		begun := time.Now()
-		session, err := n.connect(ctx)
+		session, err := n.connect(ctx, by(n))
 		if ctx.Err() != nil {
 			if time.Since(begun) > nodeSlow { // the next caller is not to wait for it too
 				c.note(n, ctx.Err())
@@ -152,7 +158,7 @@ func (c *cluster) home(n *node) bool {
 
 // look tries a node.
 func (c *cluster) look(n *node) {
-	session, err := n.connect(c.end)
+	session, err := n.connect(c.end, n.connector)
 	if c.end.Err() == nil {
 		c.note(n, err)
 	}
@@ -162,10 +168,10 @@ func (c *cluster) look(n *node) {
 }
 
 // connect opens a session of a node that serves.
-func (n *node) connect(ctx context.Context) (nodeConn, error) {
+func (n *node) connect(ctx context.Context, by driver.Connector) (nodeConn, error) {
 	ctx, cancel := context.WithTimeout(ctx, nodeTime)
 	defer cancel()
-	conn, err := n.connector.Connect(ctx)
+	conn, err := by.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -209,7 +215,7 @@ func (p *Pool) Nodes(ctx context.Context) []NodeState {
 }
 
 func (n *node) describe(ctx context.Context) NodeState {
-	session, err := n.connect(ctx)
+	session, err := n.connect(ctx, n.connector)
 	if err != nil {
 		return NodeState{Host: n.host, Err: err}
 	}

@@ -47,6 +47,8 @@ type Pool struct {
 	key     string
 	cluster *cluster // nil for a single server
 	where   where
+	reading driver.Connector // of queries, to a single server
+	seats   *seats           // of queries
 }
 
 // Key is the same for pools that lead to the same server as the same user with the same password, which it does not
@@ -93,28 +95,41 @@ func Open(s Server) (*Pool, error) {
 		p.cluster = c
 		return p, nil
 	}
-	connector, err := s.connector(Host{s.Host, s.Port})
+	connector, reading, err := s.connectors(Host{s.Host, s.Port})
 	if err != nil {
 		return nil, err
 	}
-	return newPool(prepared{connector}, q, made, s.Key()), nil
+	p := newPool(prepared{connector}, q, made, s.Key())
+	p.reading = reading
+	return p, nil
 }
 
 // nodes are those of a cluster.
 func (s Server) nodes() ([]*node, error) {
 	var all []*node
 	for _, h := range s.Hosts {
-		connector, err := s.connector(h)
+		connector, reading, err := s.connectors(h)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, &node{host: h, connector: connector})
+		all = append(all, &node{host: h, connector: connector, reading: reading})
 	}
 	return all, nil
 }
 
-// connector makes the driver's connections to one host, or to the socket.
-func (s Server) connector(h Host) (driver.Connector, error) {
+// connectors make the driver's connections to one host, or to the socket: those of the pool, and those of queries.
+func (s Server) connectors(h Host) (own, reading driver.Connector, err error) {
+	c, err := s.config(h)
+	if err == nil {
+		own, err = mysql.NewConnector(c)
+	}
+	if err == nil {
+		reading, err = mysql.NewConnector(readConfig(c))
+	}
+	return own, reading, wrap(err, "database connection of "+s.Username)
+}
+
+func (s Server) config(h Host) (*mysql.Config, error) {
 	c := mysql.NewConfig()
 	c.User, c.Passwd = s.Username, s.Password
 	c.Net, c.Addr = "tcp", h.String()
@@ -135,11 +150,7 @@ func (s Server) connector(h Host) (driver.Connector, error) {
 		}
 		c.TLS = t
 	}
-	connector, err := mysql.NewConnector(c)
-	if err != nil {
-		return nil, fmt.Errorf("database connection of %s: %w", s.Username, err)
-	}
-	return connector, nil
+	return c, nil
 }
 
 // Key is that of the pool to the server.
@@ -277,5 +288,5 @@ func newPool(connector driver.Connector, q queries, made shapes, key string) *Po
 	d.SetMaxOpenConns(maxOpen)
 	d.SetMaxIdleConns(maxOpen)
 	d.SetConnMaxLifetime(4 * time.Minute)
-	return &Pool{db: sqlx.NewDb(d, "mysql"), queries: q, shapes: made, key: key}
+	return &Pool{db: sqlx.NewDb(d, "mysql"), queries: q, shapes: made, key: key, seats: newSeats()}
 }

@@ -1,0 +1,260 @@
+package db
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+// ReadLimits bound a query of a row's own. What is zero has the value of DefaultReadLimits.
+type ReadLimits struct {
+	Time   time.Duration // for the statement and its rows
+	Rows   int
+	Octets int64 // of all values; a number counts as 8
+}
+
+// DefaultReadLimits are a statement of account by a wide margin, and nothing that keeps a server busy.
+var DefaultReadLimits = ReadLimits{Time: 30 * time.Second, Rows: 100_000, Octets: 16 << 20}
+
+func (l ReadLimits) orDefault() ReadLimits {
+	d := DefaultReadLimits
+	return ReadLimits{cmp.Or(l.Time, d.Time), cmp.Or(l.Rows, d.Rows), cmp.Or(l.Octets, d.Octets)}
+}
+
+// ReadResult is what a query returned.
+type ReadResult struct {
+	Columns []ReadColumn
+	Rows    [][]any // values: nil, int64, uint64, Decimal, float64, string, []byte, time.Time; the column's kind says which
+}
+
+const (
+	readGrace = time.Second     // the server ends a statement itself; it is killed when it has not by then
+	killTime  = 5 * time.Second // to kill it
+)
+
+// ReadOnly runs one statement that reads, with the named database as default, and returns its rows. args are those of Bind. Any
+// failure is a *ReadError; that of ReadUnreachable makes the row wait.
+//
+// Each query has a connection of its own, which ends with it: whatever the statement or a function that it calls leaves behind
+// (locks, variables, temporary tables, the default database) ends too, and the pool's other connections never see it. The session is read-only.
+// The server ends the statement at its time limit where it can; where it does not, or when ctx ends, the statement is killed.
+// A company has at most two such connections at a time, a pool eight; who comes later waits for a place until ctx ends.
+func (p *Pool) ReadOnly(ctx context.Context, database, statement string, args []any, l ReadLimits) (*ReadResult, error) {
+	text, err := checkRead(statement)
+	if err != nil {
+		return nil, err
+	}
+	quoted, err := quote(database)
+	if err != nil {
+		return nil, err
+	}
+	leave, err := p.seats.take(ctx, database)
+	if err != nil {
+		return nil, unreachable(err)
+	}
+	defer leave()
+	l = l.orDefault()
+	r, err := p.reader(ctx, quoted, l.Time)
+	if err != nil {
+		return nil, noWay(fmt.Errorf("connect to %s: %w", database, err))
+	}
+	defer r.close()
+	result, err := r.read(ctx, text, args, l)
+	if err != nil {
+		return nil, err
+	}
+	return result, nil
+}
+
+// reader is the connection of one query.
+type reader struct {
+	db   *sql.DB
+	conn *sql.Conn
+	home driver.Connector // the way to the same server
+	id   int64            // the connection's number there
+	mark string           // begins the statement's text, so that it is known in the list of processes
+}
+
+// reader connects, and makes the session ready for a statement.
+func (p *Pool) reader(ctx context.Context, quoted string, limit time.Duration) (*reader, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*nodeTime)
+	defer cancel()
+	r := &reader{db: sql.OpenDB(readConnector{p}), home: p.reading, mark: "/* outboxd query " + rand.Text() + " */ "}
+	err := r.prepare(ctx, quoted, limit)
+	if err != nil {
+		r.close()
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *reader) prepare(ctx context.Context, quoted string, limit time.Duration) (err error) {
+	if r.conn, err = r.db.Conn(ctx); err != nil {
+		return err
+	}
+	err = r.conn.Raw(func(session any) error {
+		if s, ok := session.(*nodeSession); ok {
+			r.home = s.node.reading
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, s := range []string{"USE " + quoted, "SET SESSION TRANSACTION READ ONLY"} {
+		if _, err := r.conn.ExecContext(ctx, s); err != nil {
+			return err
+		}
+	}
+	if err := r.limit(ctx, limit); err != nil {
+		return err
+	}
+	if err := r.conn.QueryRowContext(ctx, "SELECT CONNECTION_ID()").Scan(&r.id); err != nil {
+		return err
+	}
+	_, err = r.conn.ExecContext(ctx, "START TRANSACTION READ ONLY")
+	return err
+}
+
+const unknownVariable = 1193
+
+// limit tells the server how long a statement may take, if it knows how: MariaDB in seconds, MySQL in milliseconds.
+func (r *reader) limit(ctx context.Context, limit time.Duration) error {
+	for _, s := range []string{
+		"SET SESSION max_statement_time = " + strconv.FormatFloat(max(limit, time.Millisecond).Seconds(), 'f', 3, 64),
+		"SET SESSION max_execution_time = " + strconv.FormatInt(max(limit.Milliseconds(), 1), 10),
+	} {
+		_, err := r.conn.ExecContext(ctx, s)
+		var my *mysql.MySQLError
+		if errors.As(err, &my) && my.Number == unknownVariable {
+			continue
+		}
+		return err
+	}
+	return nil
+}
+
+// read runs the statement. What it leaves running is killed.
+func (r *reader) read(caller context.Context, text string, args []any, l ReadLimits) (*ReadResult, error) {
+	ctx, cancel := context.WithTimeout(caller, l.Time+readGrace)
+	defer cancel()
+	rows, err := r.query(ctx, text, args)
+	var result *ReadResult
+	if err == nil {
+		if result, err = collect(rows, l); err == nil {
+			err = rows.Close()
+		}
+	}
+	if err != nil {
+		failure := r.failure(caller, ctx, err, l)
+		cancel() // before the rows are closed: what is left of them is not read
+		if rows != nil {
+			_ = rows.Close() // the connection is gone
+		}
+		return nil, failure
+	}
+	return result, nil
+}
+
+// query prepares the statement on the server, so that values never become part of its text, and runs it.
+func (r *reader) query(ctx context.Context, text string, args []any) (*sql.Rows, error) {
+	statement, err := r.conn.PrepareContext(ctx, r.mark+text)
+	if err != nil {
+		return nil, err
+	}
+	return statement.QueryContext(ctx, args...) // the statement ends with the connection
+}
+
+// failure says what an error means, and sees to it that the statement has ended.
+func (r *reader) failure(caller, ctx context.Context, err error, l ReadLimits) error {
+	var own *ReadError
+	switch {
+	case errors.As(err, &own):
+		r.kill()
+		return own
+	case caller.Err() != nil:
+		r.kill()
+		return unreachable(caller.Err())
+	case ctx.Err() != nil:
+		r.kill()
+		return tooSlow(l.Time)
+	}
+	return readFailure(err, l.Time)
+}
+
+// collect reads the rows, up to the limits.
+func collect(rows *sql.Rows, l ReadLimits) (*ReadResult, error) {
+	types, err := rows.ColumnTypes()
+	if err != nil {
+		return nil, err
+	}
+	result := &ReadResult{}
+	columns := make([]column, len(types))
+	for i, t := range types {
+		columns[i] = newColumn(t)
+		result.Columns = append(result.Columns, columns[i].ReadColumn)
+	}
+	for octets := int64(0); rows.Next(); {
+		if len(result.Rows) == l.Rows {
+			return nil, tooLarge(fmt.Sprintf("it has more than %d rows", l.Rows))
+		}
+		row, n, err := scan(rows, columns)
+		if err != nil {
+			return nil, err
+		}
+		if octets += n; octets > l.Octets {
+			return nil, tooLarge(fmt.Sprintf("its first %d rows have more than %d octets", len(result.Rows)+1, l.Octets))
+		}
+		result.Rows = append(result.Rows, row)
+	}
+	return result, rows.Err()
+}
+
+// scan reads a row and counts its octets.
+func scan(rows *sql.Rows, columns []column) (row []any, octets int64, err error) {
+	row = make([]any, len(columns))
+	targets := make([]any, len(columns))
+	for i := range row {
+		targets[i] = &row[i]
+	}
+	if err := rows.Scan(targets...); err != nil {
+		return nil, 0, err
+	}
+	for i, c := range columns {
+		var n int64
+		if row[i], n, err = c.value(row[i]); err != nil {
+			return nil, 0, err
+		}
+		octets += n
+	}
+	return row, octets, nil
+}
+
+// kill ends the statement on the server, if it still runs there. A server behind a balancer may be another: the mark tells. It is
+// best effort: the server's own limit ends it too.
+func (r *reader) kill() {
+	ctx, cancel := context.WithTimeout(context.Background(), killTime)
+	defer cancel()
+	d := sql.OpenDB(r.home)
+	defer d.Close()
+	var id int64
+	if d.QueryRowContext(ctx, "SELECT ID FROM information_schema.PROCESSLIST WHERE ID = ? AND INFO LIKE ?", r.id, r.mark+"%").Scan(&id) == nil {
+		_, _ = d.ExecContext(ctx, "KILL "+strconv.FormatInt(id, 10))
+	}
+}
+
+// close ends the connection, and with it the transaction.
+func (r *reader) close() {
+	if r.conn != nil {
+		_ = r.conn.Close()
+	}
+	_ = r.db.Close() // as good as closed when it cannot say goodbye
+}
