@@ -105,7 +105,7 @@ func (d *demo) look(ctx context.Context) error {
 		return nil
 	}
 	d.changed = false
-	return writePage(filepath.Join(d.folder, "index.html"), "index.html", map[string]any{
+	return writeIndex(d.folder, map[string]any{
 		"Now": time.Now(), "Rows": rows, "Mails": d.mails, "Command": d.command,
 	})
 }
@@ -125,15 +125,13 @@ func (d *demo) showMails(ctx context.Context) error {
 }
 
 func (d *demo) showMail(ctx context.Context, m smtptest.Message) error {
-	c, err := readMail(len(d.mails)+1, m)
+	row, err := rowOf(ctx, d.pool, m.MessageID)
 	if err != nil {
-		d.say("mail %d cannot be shown: %v", c.Number, err)
-	}
-	if c.Row, err = rowOf(ctx, d.pool, c.MessageID); err != nil {
 		return err
 	}
-	if err := writeMail(d.folder, c, m.Data); err != nil {
-		return fmt.Errorf("write mail %d: %w", c.Number, err)
+	c, err := writeMail(d.folder, len(d.mails)+1, row, m)
+	if err != nil {
+		return fmt.Errorf("write mail %d: %w", len(d.mails)+1, err)
 	}
 	d.mails, d.changed = append(d.mails, c), true
 	d.say("%-9s  mail to %s: %s%s%s", c.Row, strings.Join(c.Envelope, ", "), c.Subject, indent, fileURL(filepath.Join(d.folder, c.Page)))

@@ -1,119 +1,65 @@
 package main
 
 import (
-	"bytes"
-	"embed"
+	_ "embed"
 	"errors"
 	"fmt"
 	"html/template"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
-	"github.com/emersion/go-message/mail"
-
+	"outboxd/mail/page"
 	"outboxd/mail/smtptest"
 )
 
-//go:embed templates/mail.html templates/index.html
-var pageFiles embed.FS
-
 // caught is one mail as a person sees it.
 type caught struct {
-	Number    int
-	Row       string // acme/1; "" when no row has its Message-ID
-	MessageID string
+	Row       string   // acme/1; "" when no row has its Message-ID
 	Envelope  []string // who got it, also those that no header names
 	Time      time.Time
-	Headers   []header
 	To        string
 	Subject   string
-	Text      string
-	HTML      string
 	Page, EML string // file names
 }
 
-type header struct{ Name, Value string }
-
-// readMail takes a caught message apart.
-func readMail(number int, m smtptest.Message) (caught, error) {
-	c := caught{
-		Number: number, MessageID: m.MessageID, Envelope: m.To, Time: m.Time,
+// writeMail writes the mail into the folder, as a page for the browser and as it was sent.
+func writeMail(folder string, number int, row string, m smtptest.Message) (c caught, err error) {
+	read := page.Read(m.Data)
+	c = caught{
+		Row: row, Envelope: m.To, Time: m.Time, To: read.Get("To"), Subject: read.Get("Subject"),
 		Page: fmt.Sprintf("mail-%03d.html", number), EML: fmt.Sprintf("mail-%03d.eml", number),
 	}
-	r, err := mail.CreateReader(bytes.NewReader(m.Data))
+	view := page.View{
+		Links: []page.Link{{Text: "All mails and rows", To: "index.html"}, {Text: "As it was sent", To: c.EML}},
+		Facts: []page.Field{{Name: "delivered to", Value: strings.Join(m.To, ", ")}},
+	}
+	if row != "" {
+		view.Facts = append(view.Facts, page.Field{Name: "row", Value: row})
+	}
+	if err := os.WriteFile(filepath.Join(folder, c.EML), m.Data, 0o600); err != nil {
+		return c, err
+	}
+	f, err := os.OpenFile(filepath.Join(folder, c.Page), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
-		return c, fmt.Errorf("read mail %d: %w", number, err)
+		return c, err
 	}
-	for _, name := range []string{"From", "Reply-To", "To", "Cc", "Subject", "Date", "Message-Id"} {
-		value, err := r.Header.Text(name)
-		if err != nil {
-			return c, fmt.Errorf("read mail %d, %s: %w", number, name, err)
-		}
-		if value != "" {
-			c.Headers = append(c.Headers, header{name, value})
-		}
-		switch name {
-		case "To":
-			c.To = value
-		case "Subject":
-			c.Subject = value
-		}
-	}
-	return c, c.readParts(r)
+	return c, errors.Join(read.Write(f, view), f.Close())
 }
 
-func (c *caught) readParts(r *mail.Reader) error {
-	for {
-		part, err := r.NextPart()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("read mail %d: %w", c.Number, err)
-		}
-		inline, ok := part.Header.(*mail.InlineHeader)
-		if !ok {
-			continue
-		}
-		body, err := io.ReadAll(part.Body)
-		if err != nil {
-			return fmt.Errorf("read mail %d: %w", c.Number, err)
-		}
-		kind, _, err := inline.ContentType()
-		if err != nil {
-			return fmt.Errorf("read mail %d: %w", c.Number, err)
-		}
-		switch kind {
-		case "text/plain":
-			c.Text = strings.ReplaceAll(string(body), "\r\n", "\n")
-		case "text/html":
-			c.HTML = string(body)
-		}
-	}
-}
+//go:embed templates/index.html
+var indexText string
 
-// writeMail writes the mail into the folder, as a page for the browser and as it was sent.
-func writeMail(folder string, c caught, raw []byte) error {
-	if err := os.WriteFile(filepath.Join(folder, c.EML), raw, 0o600); err != nil {
-		return err
-	}
-	return writePage(filepath.Join(folder, c.Page), "mail.html", c)
-}
+var indexTemplate = template.Must(template.New("index").Funcs(template.FuncMap{"clock": clock}).Parse(indexText))
 
-// writePage writes one of the pages of the templates folder.
-func writePage(path, name string, data any) error {
-	t, err := template.New(name).Funcs(template.FuncMap{"clock": clock}).ParseFS(pageFiles, "templates/"+name)
-	if err != nil {
+// writeIndex writes the page of all rows and mails.
+func writeIndex(folder string, data any) error {
+	var b strings.Builder
+	if err := indexTemplate.Execute(&b, data); err != nil {
 		return err
 	}
-	var b bytes.Buffer
-	if err := t.Execute(&b, data); err != nil {
-		return err
-	}
-	return os.WriteFile(path, b.Bytes(), 0o600)
+	return os.WriteFile(filepath.Join(folder, "index.html"), []byte(b.String()), 0o600)
 }
 
 // clock shows a time of today.
