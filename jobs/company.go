@@ -255,6 +255,3 @@ func (c *company) domain() string {
 	}
 	return "outboxd.invalid" // a loaded file has senders that can be read
 }
-
-// now is the time in the company's zone.
-func (c *company) now() time.Time { return time.Now().In(c.place.Company.Timezone) }

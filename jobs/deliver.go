@@ -33,10 +33,9 @@ type runner struct {
 }
 
 const (
-	routesAtOnce = 64         // looked at in one poll; the next poll goes on behind them
-	lanesAtOnce  = 8          // reopened lanes looked into in one poll
-	claimOctets  = 64 << 20   // bodies in memory at once, a claim
-	defaultSize  = 50_000_000 // octets of bodies that are read where the account states no max_size
+	routesAtOnce = 64       // looked at in one poll; the next poll goes on behind them
+	lanesAtOnce  = 8        // reopened lanes looked into in one poll
+	claimOctets  = 64 << 20 // bodies in memory at once, a claim
 )
 
 func newRunner(c *company, job *jobfile.Deliver, work context.Context) *runner {

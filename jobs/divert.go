@@ -10,7 +10,7 @@ import (
 
 // divert turns the mail to the company's divert address: nobody else stands in the envelope, and nobody else in the fields
 // that a reader answers to. X-Outboxd- fields say whom it was for.
-func (p *parcel) divert(m *compose.Message, bcc []mail.Address, to string) error {
+func (p *parcel) divert(l *letter, to string) error {
 	address, err := mail.ParseAddress(to)
 	if err != nil {
 		return &rowError{"divert: " + err.Error()}
@@ -18,13 +18,13 @@ func (p *parcel) divert(m *compose.Message, bcc []mail.Address, to string) error
 	for _, field := range []struct {
 		name string
 		list []mail.Address
-	}{{"To", m.To}, {"Cc", m.Cc}, {"Bcc", bcc}, {"Reply-To", m.ReplyTo}} {
+	}{{"To", l.To}, {"Cc", l.Cc}, {"Bcc", l.bcc}, {"Reply-To", l.ReplyTo}} {
 		if len(field.list) > 0 {
-			m.Own = append(m.Own, compose.Header{Name: "X-Outboxd-" + field.name, Value: listText(field.list)})
+			l.Own = append(l.Own, compose.Header{Name: "X-Outboxd-" + field.name, Value: listText(field.list)})
 		}
 	}
-	m.To, m.Cc, m.ReplyTo = []mail.Address{address}, nil, []mail.Address{address}
-	m.Headers = slices.DeleteFunc(m.Headers, func(h compose.Header) bool { return answersTo[strings.ToLower(h.Name)] })
+	l.To, l.Cc, l.bcc, l.ReplyTo = []mail.Address{address}, nil, nil, []mail.Address{address}
+	l.Headers = slices.DeleteFunc(l.Headers, func(h compose.Header) bool { return answersTo[strings.ToLower(h.Name)] })
 	p.envelope.To, p.diverted = []string{address.Addr()}, true
 	return nil
 }

@@ -18,6 +18,7 @@ type feeder struct {
 	r      *runner
 	a      *account
 	who    asker
+	packer *packer
 	log    *zap.Logger
 	hold   time.Duration // how long after its take a slot is good
 	asking chan struct{} // of a limited job: holds the mail that asks for its slot
@@ -46,7 +47,7 @@ const (
 )
 
 func newFeeder(r *runner, a *account) *feeder {
-	f := &feeder{r: r, a: a, who: newAsker(r.c.place.Company, r.job), log: r.log.With(zap.String("account", a.conf.Name)), hold: a.bucket.Hold(),
+	f := &feeder{r: r, a: a, who: newAsker(r.c.place.Company, r.job), packer: newPacker(r.c.place, a.conf), log: r.log.With(zap.String("account", a.conf.Name)), hold: a.bucket.Hold(),
 		probed: map[uint32]int{}, asking: make(chan struct{}, 1), open: make(chan struct{}, (openPerSender+1)*a.conf.Connections)}
 	if r.limited() {
 		f.hold = min(f.hold, r.bucket.Hold())
@@ -271,7 +272,7 @@ func (f *feeder) claim(senders int) (c db.Claim, probe uint32) {
 	defer f.mu.Unlock()
 	f.turns++
 	c = db.Claim{Instance: f.r.c.e.instance, Routes: f.routes, Priorities: f.r.priorities(), Limit: senders,
-		Octets: claimOctets, MaxSize: f.maxSize(), Domain: f.a.domain, LowFirst: f.turns%lowEvery == 0}
+		Octets: claimOctets, MaxSize: f.packer.maxSize, Domain: f.a.domain, LowFirst: f.turns%lowEvery == 0}
 	if f.r.flood != nil {
 		c.Admit = f.r.flood.admit
 	}
@@ -303,12 +304,4 @@ func (f *feeder) probe() (probe uint32, lanes []uint32) {
 		f.probed[probe] = f.turns
 	}
 	return probe, lanes
-}
-
-// maxSize is the most octets of bodies that are read at all.
-func (f *feeder) maxSize() int64 {
-	if f.a.conf.MaxSize > 0 {
-		return f.a.conf.MaxSize
-	}
-	return defaultSize
 }

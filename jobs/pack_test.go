@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -17,7 +18,10 @@ func packed(row db.Row, conf jobfile.Account) (*parcel, error) {
 	if row.MessageID == "" {
 		row.MessageID = "<1@acme.example>"
 	}
-	return pack(row, &account{conf: &conf}, 1000, "", time.Now())
+	k := newPacker(&Place{Company: &jobfile.Company{Timezone: time.UTC}}, &conf)
+	k.maxSize = 1000
+	row.CreatedAt = time.Unix(0, 0)
+	return k.pack(context.Background(), row, nil)
 }
 
 var packAccount = jobfile.Account{Name: "main", From: "Acme <noreply@acme.example>"}

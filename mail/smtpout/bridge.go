@@ -1,9 +1,11 @@
 package smtpout
 
 import (
+	"bufio"
 	"bytes"
 	"io"
 	"net"
+	"net/textproto"
 	"strings"
 	"time"
 )
@@ -13,10 +15,10 @@ import (
 // never sees a byte of the server's: its answers are "250", "354" or "554", so that a refused recipient does not
 // end the transaction and a foreign reply cannot confuse it.
 type bridge struct {
-	wire  *wire
-	tx    *transaction // nil between transactions
-	in    []byte       // the answer that the library has not read yet
-	chunk []byte       // room for content, kept over transactions
+	wire *wire
+	tx   *transaction  // nil between transactions
+	in   []byte        // the answer that the library has not read yet
+	out  *bufio.Writer // gathers content into chunks
 }
 
 // answer prepares what the library reads next.
@@ -49,7 +51,10 @@ func (b *bridge) take(p []byte) error {
 		return protocolErrorf("library: command outside a transaction")
 	}
 	if b.tx.inContent {
-		return b.tx.content(p)
+		if string(p) != standIn+"\r\n.\r\n" {
+			return protocolErrorf("library: not the content in one write")
+		}
+		return b.content()
 	}
 	line, ended := strings.CutSuffix(string(p), "\r\n")
 	if !ended || strings.ContainsAny(line, "\r\n") {
@@ -65,6 +70,26 @@ func (b *bridge) take(p []byte) error {
 		return b.tx.data()
 	}
 	return protocolErrorf("library: unexpected command")
+}
+
+// content writes the message in place of the stand-in, with the dots that keep a line from ending it (RFC 5321 4.5.2).
+func (b *bridge) content() error {
+	b.out.Reset(contentWriter{b.tx})
+	w := textproto.NewWriter(b.out).DotWriter()
+	if _, err := w.Write(b.tx.d.Message); err != nil {
+		return err
+	}
+	return w.Close()
+}
+
+// contentWriter takes the content chunk by chunk.
+type contentWriter struct{ *transaction }
+
+func (w contentWriter) Write(p []byte) (int, error) {
+	if err := w.content(p); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // Close does nothing: the session owns the connection.

@@ -17,9 +17,10 @@
 // RSET and leaves the session usable; 421 closes it. What was not said is never guessed: a server that announces no
 // extension gets none.
 //
-// The SMTP transaction itself (MAIL, RCPT, DATA, dot-stuffing, the dot) is xhit/go-simple-mail's. It runs over a
+// The SMTP transaction itself (MAIL, RCPT, DATA, the dot) is xhit/go-simple-mail's. It runs over a
 // net.Conn of ours (bridge.go), which knows the step from what the library writes, puts the envelope's parameters and
-// the null return path into MAIL, reads and bounds every reply, and gives the library a plain yes or no in its place.
+// the null return path into MAIL, writes the message where the library writes a stand-in, so that a large one is in memory
+// once, reads and bounds every reply, and gives the library a plain yes or no in its place.
 // Connecting, EHLO, STARTTLS and AUTH are done here before the library gets the connection, for it would go on in
 // clear and without a login where the server offers neither, and it matches the prompts of AUTH LOGIN by their words.
 package smtpout

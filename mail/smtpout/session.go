@@ -1,6 +1,7 @@
 package smtpout
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"slices"
@@ -159,7 +160,7 @@ func (s *Session) TLS() (tls.ConnectionState, bool) {
 // attach makes the library's client over the ready connection. What it says is answered by the bridge, which lets
 // nothing through before a transaction.
 func (s *Session) attach() error {
-	s.bridge = &bridge{wire: s.wire}
+	s.bridge = &bridge{wire: s.wire, out: bufio.NewWriterSize(nil, chunkSize)}
 	s.bridge.answer("220 ready")
 	server := gosimplemail.NewSMTPClient()
 	server.CustomConn = s.bridge

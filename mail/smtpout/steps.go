@@ -134,30 +134,24 @@ func (t *transaction) startMark() <-chan error {
 	return marked
 }
 
-// content gathers the content, writes it in chunks, and after the last one reads the verdict.
+// content writes a chunk of the content, and after the last one reads the verdict.
 func (t *transaction) content(p []byte) error {
-	t.chunk = append(t.chunk, p...)
 	if t.endsContent(p) {
-		return t.dot()
+		return t.dot(p)
 	}
-	if len(t.chunk) < chunkSize {
-		return nil
-	}
-	err := t.wire.write(t.chunk, t.session.timeouts.Body)
-	t.chunk = t.chunk[:0]
-	if err != nil {
+	if err := t.wire.write(p, t.session.timeouts.Body); err != nil {
 		return t.contentFailed(mail.StepBody, err)
 	}
 	return nil
 }
 
 // dot writes the chunk that ends with the final dot. From here on nothing but the server's word or a deadline counts.
-func (t *transaction) dot() error {
+func (t *transaction) dot(p []byte) error {
 	if err := t.wire.shield(); err != nil {
 		return t.fail(mail.StepBody, err)
 	}
 	t.dotGone = true
-	if err := t.wire.write(t.chunk, t.session.timeouts.Body); err != nil {
+	if err := t.wire.write(p, t.session.timeouts.Body); err != nil {
 		return t.contentFailed(mail.StepDot, err)
 	}
 	reply, err := t.wire.expect(2, t.session.timeouts.Dot)

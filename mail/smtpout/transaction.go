@@ -14,6 +14,9 @@ import (
 // librarySender stands for the envelope's sender towards the library, which knows no null return path. It is never sent.
 const librarySender = "sender@invalid"
 
+// standIn is what the library is given to write in place of the message, which it would hold twice more as long as it is sent.
+const standIn = "content"
+
 // chunkSize is how much content is written at a time in octets: one TLS record.
 const chunkSize = 16 << 10
 
@@ -34,7 +37,6 @@ type transaction struct {
 	next     int             // index into asked of the next RCPT
 
 	inContent bool
-	chunk     []byte  // content that is not written yet
 	tail      [5]byte // the last octets of the content so far
 	dotGone   bool    // the final dot may have gone out
 
@@ -104,9 +106,7 @@ func (t *transaction) run() {
 	}
 	b := t.session.bridge
 	b.tx = t
-	t.chunk = b.chunk[:0]
-	err := gosimplemail.SendMessage(librarySender, to, string(t.d.Message), t.session.library)
-	b.chunk = t.chunk[:0]
+	err := gosimplemail.SendMessage(librarySender, to, standIn, t.session.library)
 	b.tx = nil
 	if t.broken == nil && t.message == nil && t.stopped == nil && !t.reset {
 		// Every way to here has been decided above; what is not must not count as sent or not sent.
