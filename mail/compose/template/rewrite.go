@@ -1,0 +1,329 @@
+package template
+
+import (
+	"fmt"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"text/template/parse"
+)
+
+// parsed is one file, its trees rewritten so that nothing missing is printed.
+type parsed struct {
+	src      source
+	trees    map[string]*parse.Tree // the file's own under the file's name
+	refs     map[string][]ref       // what each tree refers to
+	sites    map[string]site
+	problems []Problem
+}
+
+// ref is something that a template names and that must be there.
+type ref struct {
+	kind   refKind
+	name   string
+	offset int
+}
+
+type refKind int
+
+const (
+	toTemplate refKind = iota
+	toQuery
+	toImage
+)
+
+// site is a command of a template, for errors: found again by where it stands.
+type site struct {
+	text   string   // as it is written
+	args   []string // what the function is given, the piped value last
+	within string   // the {{range}} or {{with}} around it
+}
+
+// lenient functions are asked whether something is there.
+var lenient = map[string]bool{"and": true, "or": true, "not": true, "default": true, "eq": true, "ne": true}
+
+// strictBuiltin are functions of text/template that would make a gap, or a strange error, of what is missing.
+var strictBuiltin = map[string]bool{"len": true, "index": true, "slice": true, "html": true, "js": true, "urlquery": true, "call": true}
+
+// rewriter walks over one file.
+type rewriter struct {
+	*parsed
+	html   bool
+	tree   *parse.Tree
+	name   string // of the tree
+	within []string
+}
+
+// parseFile reads and rewrites a file. It says all that is wrong with it and can be told from the file alone.
+func parseFile(src source, html bool) *parsed {
+	p := &parsed{src: src, refs: map[string][]ref{}, sites: map[string]site{}}
+	trees, problem := parseSource(src)
+	if problem != nil {
+		p.problems = append(p.problems, *problem)
+		return p
+	}
+	p.trees = trees
+	for name, tree := range trees {
+		if tree.Root == nil {
+			continue
+		}
+		w := &rewriter{parsed: p, html: html, tree: tree, name: name}
+		w.list(tree.Root)
+		w.tick(tree.Root)
+	}
+	return p
+}
+
+func (w *rewriter) problem(node parse.Node, message, hint string) {
+	w.problems = append(w.problems, w.src.at(int(node.Position()), message, hint))
+}
+
+func (w *rewriter) refer(kind refKind, name string, offset int) {
+	w.refs[w.name] = append(w.refs[w.name], ref{kind, name, offset})
+}
+
+func (w *rewriter) list(l *parse.ListNode) {
+	if l == nil {
+		return
+	}
+	var nodes []parse.Node
+	for _, n := range l.Nodes {
+		if text, ok := n.(*parse.TextNode); ok {
+			w.images(text)
+			if w.html {
+				nodes = append(nodes, keepConditions(text)...)
+				continue
+			}
+		}
+		w.node(n)
+		nodes = append(nodes, n)
+	}
+	l.Nodes = nodes
+}
+
+func (w *rewriter) node(n parse.Node) {
+	switch n := n.(type) {
+	case *parse.ActionNode:
+		w.pipe(n.Pipe, len(n.Pipe.Decl) == 0)
+	case *parse.IfNode:
+		w.condition(n.Pipe)
+		w.list(n.List)
+		w.list(n.ElseList)
+	case *parse.WithNode:
+		text := "{{with " + n.Pipe.String() + "}}"
+		w.condition(n.Pipe)
+		w.inside(text, n.List)
+		w.list(n.ElseList)
+	case *parse.RangeNode:
+		text := "{{range " + n.Pipe.String() + "}}"
+		w.pipe(n.Pipe, true)
+		w.inside(text, n.List)
+		w.tick(n.List)
+		w.list(n.ElseList)
+	case *parse.TemplateNode:
+		w.refer(toTemplate, n.Name, int(n.Position()))
+		if n.Pipe == nil { // a partial without data gets what is here
+			n.Pipe = pipeOf(n.Position(), command(n.Position(), &parse.VariableNode{NodeType: parse.NodeVariable, Pos: n.Position(), Ident: []string{"$"}}))
+		}
+		w.pipe(n.Pipe, false)
+	}
+}
+
+func (w *rewriter) inside(text string, l *parse.ListNode) {
+	w.within = append(w.within, text)
+	w.list(l)
+	w.within = w.within[:len(w.within)-1]
+}
+
+// condition: what is missing is false, and so is the number 0, which is a text here.
+func (w *rewriter) condition(p *parse.PipeNode) {
+	w.pipe(p, false)
+	last := p.Cmds[len(p.Cmds)-1]
+	p.Cmds = append(p.Cmds, call(last.Position(), "_truth"))
+}
+
+// tick lets every round of a loop, and every template, end when the context has ended.
+func (w *rewriter) tick(l *parse.ListNode) {
+	pos := l.Position()
+	node := &parse.IfNode{BranchNode: parse.BranchNode{NodeType: parse.NodeIf, Pos: pos,
+		Pipe: pipeOf(pos, call(pos, "_tick")), List: &parse.ListNode{NodeType: parse.NodeList, Pos: pos}}}
+	l.Nodes = append([]parse.Node{node}, l.Nodes...)
+}
+
+// pipe rewrites a pipeline; given says that its value must be there.
+func (w *rewriter) pipe(p *parse.PipeNode, given bool) {
+	text := p.String()
+	var cmds []*parse.CommandNode
+	piped := ""
+	for i, c := range p.Cmds {
+		own := c.String()
+		if i > 0 {
+			own = piped + " | " + own
+		}
+		w.command(c, piped, i > 0)
+		cmds = append(cmds, c)
+		last := i == len(p.Cmds)-1
+		if gap(c) && (last && given || !last && strictBuiltin[function(p.Cmds[i+1])]) {
+			w.note(c, text, nil)
+			cmds = append(cmds, call(c.Position(), "_given"))
+		}
+		piped = own
+	}
+	p.Cmds = cmds
+}
+
+// gap reports whether a command may give nothing. Functions that write never do.
+func gap(c *parse.CommandNode) bool {
+	name := function(c)
+	switch name {
+	case "", "default", "and", "or", "index", "slice", "call":
+		return true
+	}
+	return false
+}
+
+// function returns the name of the function that a command calls, or "".
+func function(c *parse.CommandNode) string {
+	if id, ok := c.Args[0].(*parse.IdentifierNode); ok {
+		return id.Ident
+	}
+	return ""
+}
+
+// note remembers a command for errors.
+func (w *rewriter) note(c *parse.CommandNode, text string, args []string) {
+	key, _ := w.tree.ErrorContext(c)
+	s := w.sites[key]
+	s.within = strings.Join(w.within, " ")
+	if text != "" {
+		s.text = text
+	}
+	if args != nil {
+		s.args = args
+	}
+	w.sites[key] = s
+}
+
+func (w *rewriter) command(c *parse.CommandNode, piped string, hasPiped bool) {
+	name := function(c)
+	args := c.Args
+	if name != "" {
+		args = args[1:]
+		texts := []string{}
+		for _, a := range args {
+			texts = append(texts, a.String())
+		}
+		if hasPiped {
+			texts = append(texts, piped)
+		}
+		w.note(c, "", texts)
+		w.call(c, name, args, len(texts))
+	}
+	for i, a := range args {
+		replaced := w.argument(a, name)
+		if name == "" {
+			c.Args[i] = replaced
+		} else {
+			c.Args[i+1] = replaced
+		}
+	}
+}
+
+// argument rewrites what a function is given. Functions of ours look themselves whether it is there.
+func (w *rewriter) argument(a parse.Node, name string) parse.Node {
+	logic := name == "and" || name == "or" || name == "not"
+	switch n := a.(type) {
+	case *parse.PipeNode:
+		w.pipe(n, strictBuiltin[name])
+		if logic {
+			n.Cmds = append(n.Cmds, call(n.Position(), "_truth"))
+		}
+	case *parse.ChainNode:
+		n.Node = w.argument(n.Node, "")
+	case *parse.FieldNode, *parse.VariableNode, *parse.DotNode:
+	default:
+		return a
+	}
+	if _, isPipe := a.(*parse.PipeNode); isPipe {
+		return a
+	}
+	inner := command(a.Position(), a)
+	switch {
+	case logic:
+		return pipeOf(a.Position(), inner, call(a.Position(), "_truth"))
+	case strictBuiltin[name]:
+		w.note(inner, a.String(), nil)
+		return pipeOf(a.Position(), inner, call(a.Position(), "_given"))
+	}
+	return a
+}
+
+// call looks whether a function exists and can take that many values, and at the values that are written out.
+func (w *rewriter) call(c *parse.CommandNode, name string, args []parse.Node, n int) {
+	f, own := functions[name]
+	switch {
+	case strings.HasPrefix(name, "_") || !own && !strictBuiltin[name] && !lenient[name]:
+		w.problem(c, fmt.Sprintf("there is no function %q", name), "the functions are "+functionNames)
+	case own:
+		t := reflect.TypeOf(f.bind(&state{}, w.html))
+		least, most := t.NumIn(), t.NumIn()
+		if t.IsVariadic() {
+			least, most = least-1, 1000
+		}
+		if n < least || n > most {
+			w.problem(c, fmt.Sprintf("%s is given %d values", name, n), "write it like "+f.example)
+			return
+		}
+		if f.check != nil {
+			if message := f.check(w, c, args); message != "" {
+				w.problem(c, message, "write it like "+f.example)
+			}
+		}
+	}
+}
+
+// Nodes that are not in the file.
+
+func call(pos parse.Pos, name string) *parse.CommandNode {
+	return command(pos, parse.NewIdentifier(name).SetPos(pos))
+}
+
+func command(pos parse.Pos, args ...parse.Node) *parse.CommandNode {
+	return &parse.CommandNode{NodeType: parse.NodeCommand, Pos: pos, Args: args}
+}
+
+func pipeOf(pos parse.Pos, cmds ...*parse.CommandNode) *parse.PipeNode {
+	return &parse.PipeNode{NodeType: parse.NodePipe, Pos: pos, Cmds: cmds}
+}
+
+// imageMark finds cid:NAME where the name ends within the text and looks like that of an image file. Other names may be those
+// of a row's own attachments.
+var imageMark = regexp.MustCompile(`(?i)["'(=\s]cid:([^"'()\s<>]+\.(?:png|jpe?g|gif|webp|svg|bmp|ico))["')\s>]`)
+
+func (w *rewriter) images(n *parse.TextNode) {
+	for _, m := range imageMark.FindAllSubmatchIndex(n.Text, -1) {
+		w.refer(toImage, string(n.Text[m[2]:m[3]]), int(n.Pos)+m[2])
+	}
+}
+
+// condition marks of Outlook: html/template would drop them as comments.
+var conditionMark = regexp.MustCompile(`<!--\[if[^\]]*\]>(?:<!-->|-->)?|<!--<!\[endif\]-->|<!\[endif\]-->`)
+
+// keepConditions divides a text so that the marks go out as they are, and what stands between them is HTML like any other.
+func keepConditions(n *parse.TextNode) []parse.Node {
+	var nodes []parse.Node
+	rest := n.Text
+	pos := n.Pos
+	for _, m := range conditionMark.FindAllIndex(n.Text, -1) {
+		start := int(pos - n.Pos)
+		nodes = append(nodes, &parse.TextNode{NodeType: parse.NodeText, Pos: pos, Text: n.Text[start:m[0]]})
+		mark := string(n.Text[m[0]:m[1]])
+		at := n.Pos + parse.Pos(m[0])
+		literal := command(at, parse.NewIdentifier("_literal").SetPos(at),
+			&parse.StringNode{NodeType: parse.NodeString, Pos: at, Quoted: strconv.Quote(mark), Text: mark})
+		nodes = append(nodes, &parse.ActionNode{NodeType: parse.NodeAction, Pos: at, Pipe: pipeOf(at, literal)})
+		rest, pos = n.Text[m[1]:], n.Pos+parse.Pos(m[1])
+	}
+	return append(nodes, &parse.TextNode{NodeType: parse.NodeText, Pos: pos, Text: rest})
+}
