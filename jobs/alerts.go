@@ -26,6 +26,7 @@ type alerter struct {
 	mu       sync.Mutex
 	conf     *jobfile.Alerts
 	accounts []*account // the one for alerts first
+	signers  signers
 	troubles map[string]bool
 	queue    []alert
 	memory   *db.Store // the control database keeps what was told; nil keeps it in memory alone
@@ -54,11 +55,11 @@ func newAlerter(log *zap.Logger, host string) *alerter {
 	return &alerter{log: log, host: host, troubles: map[string]bool{}, wake: make(chan struct{}, 1)}
 }
 
-// use sets whom to tell and by which accounts, the preferred one first.
-func (a *alerter) use(conf *jobfile.Alerts, accounts []*account) {
+// use sets whom to tell and by which accounts, the preferred one first. What can be signed is.
+func (a *alerter) use(conf *jobfile.Alerts, accounts []*account, all signers) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.conf, a.accounts = conf, accounts
+	a.conf, a.accounts, a.signers = conf, accounts, all
 }
 
 // start tells of a trouble, unless a person knows of it already.
@@ -125,7 +126,7 @@ func (a *alerter) run(stop context.Context, pulse *pulse) {
 // deliver tries every account that is well, but not the one that the alert is about; later again when none will do.
 func (a *alerter) deliver(stop context.Context, one alert) {
 	a.mu.Lock()
-	conf, accounts := a.conf, a.accounts
+	conf, accounts, signers := a.conf, a.accounts, a.signers
 	a.mu.Unlock()
 	if conf == nil {
 		return
@@ -136,7 +137,7 @@ func (a *alerter) deliver(stop context.Context, one alert) {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(stop, alertTimeout)
-		err := acc.sendAlert(ctx, conf.To, "outboxd on "+a.host+": "+one.subject, one.text)
+		err := acc.sendAlert(ctx, signers, conf.To, "outboxd on "+a.host+": "+one.subject, one.text)
 		cancel()
 		if err == nil {
 			a.log.Info(eventAlertSent, zap.String("subject", one.subject), zap.String("account", acc.conf.Name))
@@ -163,8 +164,8 @@ func (a *alerter) isOn(key string) bool {
 }
 
 // sendAlert sends one mail outside of any outbox, within the account's limits.
-func (a *account) sendAlert(ctx context.Context, to []string, subject, text string) error {
-	d, err := a.packAlert(to, subject, text)
+func (a *account) sendAlert(ctx context.Context, all signers, to []string, subject, text string) error {
+	d, err := a.packAlert(all, to, subject, text)
 	if err != nil {
 		return err
 	}
@@ -197,8 +198,8 @@ func (a *account) sendAlert(ctx context.Context, to []string, subject, text stri
 	return nil
 }
 
-// packAlert makes an alert's message and envelope.
-func (a *account) packAlert(to []string, subject, text string) (smtpout.Delivery, error) {
+// packAlert makes an alert's message and envelope. An alert must go, so without a key that can be used it goes unsigned.
+func (a *account) packAlert(all signers, to []string, subject, text string) (smtpout.Delivery, error) {
 	from, err := mail.ParseAddress(a.conf.From)
 	if err != nil {
 		return smtpout.Delivery{}, err
@@ -218,8 +219,13 @@ func (a *account) packAlert(to []string, subject, text string) (smtpout.Delivery
 		d.To = append(d.To, address.Addr())
 	}
 	d.UTF8 = m.NeedsUTF8()
-	d.Message, err = compose.Build(m)
-	return d, err
+	if d.Message, err = compose.Build(m); err != nil {
+		return d, err
+	}
+	if signed, err := all.sign(from.Host, d.Message); err == nil {
+		d.Message = signed
+	}
+	return d, nil
 }
 
 // takeForAlert takes an alert's turn; errLost when it is not the time yet.

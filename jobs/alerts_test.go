@@ -21,7 +21,7 @@ func TestAlertsOncePerTrouble(t *testing.T) {
 	if len(a.queue) != 0 || logs.FilterMessage(eventAlert).Len() != 1 {
 		t.Errorf("%d queued, %d logged", len(a.queue), logs.Len())
 	}
-	a.use(&jobfile.Alerts{To: []string{"it@acme.example"}}, nil)
+	a.use(&jobfile.Alerts{To: []string{"it@acme.example"}}, nil, nil)
 	a.start("x", "x is ill", "text")
 	a.end("y", "y is well")
 	if len(a.queue) != 0 {
@@ -53,7 +53,7 @@ func TestAlertsAreTriedForAWhile(t *testing.T) {
 		core, logs := observer.New(zap.InfoLevel)
 		a := newAlerter(zap.New(core), "here")
 		ill := &account{conf: &jobfile.Account{Name: "main"}, paused: time.Now().Add(24 * time.Hour)}
-		a.use(&jobfile.Alerts{To: []string{"it@acme.example"}}, []*account{ill})
+		a.use(&jobfile.Alerts{To: []string{"it@acme.example"}}, []*account{ill}, nil)
 		all := newPulses()
 		go a.run(t.Context(), all.add("alerts"))
 		a.start("x", "x is ill", "text")

@@ -233,8 +233,13 @@ func (t *accountTest) write(to string, now time.Time) (*testLetter, error) {
 		return nil, err
 	}
 	l.utf8 = m.NeedsUTF8()
-	l.message, err = compose.Build(m)
-	return &l, err
+	if l.message, err = compose.Build(m); err != nil {
+		return nil, err
+	}
+	if l.message, err = t.desk.world.signers.sign(l.from.Host, l.message); err != nil {
+		return nil, &AskError{Text: err.Error(), Err: err}
+	}
+	return &l, nil
 }
 
 // fullError says that the account's limit has no room for a test mail now.

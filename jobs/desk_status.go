@@ -19,6 +19,14 @@ type StatusReply struct {
 	Companies []CompanyStatus `json:"companies"`
 	LeftOut   []LeftOut       `json:"left_out"`
 	Accounts  []AccountStatus `json:"accounts"`
+	Keys      []KeyTrouble    `json:"keys,omitempty"` // keys that cannot sign: the mails of their domains wait
+}
+
+// KeyTrouble is a domain whose mails cannot be signed.
+type KeyTrouble struct {
+	Domain string `json:"domain"`
+	Reason string `json:"reason"`
+	Hint   string `json:"hint"`
 }
 
 // CompanyStatus is where a company's rows stand. Numbers above db.CountLimit mean that there are more.
@@ -90,6 +98,9 @@ func (d *Desk) Status(ctx context.Context, _ StatusRequest) (StatusReply, error)
 				}
 			}
 		}
+	}
+	for _, s := range d.world.broken() {
+		reply.Keys = append(reply.Keys, KeyTrouble{s.conf.Name, s.err.Error(), keyRemedy})
 	}
 	for _, out := range d.world.leftOut {
 		one := LeftOut{File: out.File, Companies: out.Companies, Problems: []string{}}

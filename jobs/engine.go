@@ -208,7 +208,7 @@ func (e *Engine) close() error {
 
 // startCompanies starts the companies of the current world, but for those in kept. The caller holds the lock.
 func (e *Engine) startCompanies(kept map[string]bool) {
-	e.alerts.use(e.world.File.Alerts, e.alertAccounts())
+	e.alerts.use(e.world.File.Alerts, e.alertAccounts(), e.world.signers)
 	e.alerts.remember(e.world.Control, e.instance.ID, e.mended)
 	for i, p := range e.world.Companies {
 		name := p.Company.Name
@@ -236,6 +236,7 @@ func (e *Engine) startCompanies(kept map[string]bool) {
 		e.alerts.start(unusableKey(name), "account "+name+" cannot be used",
 			fmt.Sprintf("%v\n\nIts mail waits. Mend that, then: systemctl reload outboxd", err))
 	}
+	e.tellBroken()
 }
 
 func leftOutKey(out jobfile.LeftOut) string {
@@ -270,7 +271,7 @@ func (e *Engine) newOutage(log *zap.Logger, key, what, effect string, zone *time
 
 // companyFingerprint is the fingerprint of all that a company's work depends on.
 func (e *Engine) companyFingerprint(w *World, accounts map[string]*account, p *Place) string {
-	parts := []any{p.Company, p.Company.Timezone.String(), p.Pool.Key()}
+	parts := []any{p.Company, p.Company.Timezone.String(), p.Pool.Key(), p.signers.prints()}
 	for _, name := range p.Company.Accounts {
 		if a := accounts[name]; a != nil {
 			parts = append(parts, a.fingerprint)

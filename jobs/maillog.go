@@ -19,6 +19,7 @@ const (
 
 	eventAccountPaused   = "account_paused"   // the account is in trouble and waits
 	eventAccountUnusable = "account_unusable" // its secret or its certificates cannot be read
+	eventKeyUnusable     = "key_unusable"     // a domain's mails cannot be signed, and wait
 	eventAccountWell     = "account_well"     // the account sends again
 	eventDomainPaused    = "domain_paused"    // a recipient domain throttles; its rows wait in a lane
 	eventCompanyDown     = "company_down"     // the company's database cannot be used

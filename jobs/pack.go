@@ -79,6 +79,9 @@ func (k *packer) pack(ctx context.Context, row db.Row, s *share) (*parcel, error
 	if p.message, err = compose.Build(l.Message); err != nil {
 		return nil, &rowError{err.Error()}
 	}
+	if p.message, err = k.place.signers.sign(l.From.Host, p.message); err != nil {
+		return nil, err
+	}
 	return p, k.admits(p)
 }
 

@@ -74,6 +74,7 @@ func (e *Engine) endAlerts(before *World, leaving []*company) {
 	for name := range before.unusable { // a reload with one of them is refused
 		e.alerts.end(unusableKey(name), "account "+name+" can be used again")
 	}
+	e.endBroken(before)
 	for _, c := range leaving {
 		if e.world.Place(c.name) == nil {
 			e.alerts.end(c.fence.alertKey(), "company "+c.name+" is not in jobs.yaml any more")

@@ -25,7 +25,7 @@ type shipment struct {
 func (s *shipment) send(work context.Context) (smtpout.Result, error) {
 	for fresh := false; ; fresh = true {
 		result := s.sender.session.Send(work, smtpout.Delivery{
-			From: s.envelope.From, To: s.envelope.To, Message: s.message, UTF8: s.utf8,
+			From: s.envelope.From, To: s.envelope.To, Message: s.message, UTF8: s.utf8, DSN: s.notifications(),
 			BeforeData: s.slot.use,
 			Mark: func(ctx context.Context, accepted []bool) error {
 				return s.mark(ctx, s.marked(accepted))

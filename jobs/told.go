@@ -144,6 +144,10 @@ func (e *Engine) mended(key string) string {
 		if e.world.unusable[name] == nil {
 			return "account " + name + " can be used again"
 		}
+	case "signing":
+		if s := e.world.signers[name]; s == nil || s.err == nil {
+			return "mails of " + name + " go again"
+		}
 	case "left":
 		for _, out := range e.world.leftOut {
 			if leftOutKey(out) == key {

@@ -16,6 +16,7 @@ type World struct {
 	Companies []*Place
 	Control   *db.Store // audit
 	buckets   *db.Buckets
+	signers   signers
 	pools     map[string]*db.Pool
 	before    *World // while it is being replaced
 
@@ -29,9 +30,10 @@ type Place struct {
 	Store   *db.Store
 	Pool    *db.Pool
 	Own     *db.Buckets // for its jobs, and for accounts that serve this company alone
+	signers signers     // of its mails
 }
 
-// Open reads the databases' secrets. A company whose own secret cannot be read is left out and stops nobody else; without
+// Open reads the secrets of databases and the keys that sign. A company whose own secret cannot be read is left out and stops nobody else; without
 // the control database's there is nothing to do.
 func Open(file *jobfile.File) (*World, error) { return open(file, nil) }
 
@@ -40,7 +42,7 @@ func Open(file *jobfile.File) (*World, error) { return open(file, nil) }
 func (w *World) next(file *jobfile.File) (*World, error) { return open(file, w) }
 
 func open(file *jobfile.File, before *World) (*World, error) {
-	w := &World{File: file, pools: map[string]*db.Pool{}, before: before, leftOut: slices.Clone(file.LeftOut), unusable: map[string]error{}}
+	w := &World{File: file, signers: openSigners(file), pools: map[string]*db.Pool{}, before: before, leftOut: slices.Clone(file.LeftOut), unusable: map[string]error{}}
 	var errs []error
 	pool, err := w.pool(file.Server(file.Control.Server), controlLogin(file))
 	if err == nil {
@@ -51,6 +53,11 @@ func open(file *jobfile.File, before *World) (*World, error) {
 	}
 	if err != nil {
 		errs = append(errs, fmt.Errorf("control database: %w", err))
+	}
+	for _, s := range w.broken() {
+		if before != nil {
+			errs = append(errs, s.err)
+		}
 	}
 	for _, c := range file.Companies {
 		p, err := w.place(c)
@@ -92,7 +99,7 @@ func (w *World) place(c *jobfile.Company) (*Place, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Place{Company: c, Pool: pool}
+	p := &Place{Company: c, Pool: pool, signers: w.signers.of(c.Name)}
 	if p.Store, err = pool.Store(c.Database); err != nil {
 		return nil, err
 	}

@@ -202,6 +202,9 @@ func printTroubles(w io.Writer, r jobs.StatusReply) {
 		fmt.Fprintf(w, "\nLeft out with all its companies (%s): %s\n%s\n", clean(strings.Join(out.Companies, ", ")), clean(out.File),
 			indented(strings.Join(out.Problems, "\n")))
 	}
+	for _, k := range r.Keys {
+		fmt.Fprintf(w, "\nMails of %s wait, for they cannot be signed: %s\n  What to do: %s\n", clean(k.Domain), clean(k.Reason), clean(k.Hint))
+	}
 	printAccountTroubles(w, r.Accounts)
 }
 
