@@ -107,7 +107,7 @@ func (w *World) broken() (list []*signing) {
 // tellBroken tells a person of the keys that cannot be used. Only a start goes on with such.
 func (e *Engine) tellBroken() {
 	for _, s := range e.world.broken() {
-		e.log.Error(eventKeyUnusable, zap.String("domain", s.conf.Name), zap.Error(s.err))
+		e.log.Error(eventKeyUnusable, zap.String("domain", s.conf.Name), zap.Error(s.err), zap.String("remedy", keyRemedy))
 		e.alerts.start(signingKey(s.conf.Name), "mails of "+s.conf.Name+" cannot be signed",
 			fmt.Sprintf("%v\n\nThe mails of this domain wait: they are not sent unsigned. Mend that, then: systemctl reload outboxd", s.err))
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 type checkCommand struct {
-	Online bool `help:"Also look at every database and log in at every account, without sending. Needs the secrets."`
+	Online bool `help:"Also look at every database, at the keys that sign and their records in the DNS, and log in at every account, without sending. Needs the secrets."`
 }
 
 // Run reports all problems at once. Errors are exit status 2; with --online what does not work is exit status 1.

@@ -147,13 +147,14 @@ func TestStatusText(t *testing.T) {
 		LeftOut: []jobs.LeftOut{{File: "beta.yaml", Companies: []string{"beta"}, Problems: []string{"beta.yaml:1:1: bad"}}},
 		Accounts: []jobs.AccountStatus{{Account: "a", State: jobs.AccountOK, Reason: "450 busy"}, {Account: "b", State: jobs.AccountUnknown, Reason: "no database"},
 			{Account: "c", State: jobs.AccountInactive, LimitHour: 300}},
+		Keys: []jobs.KeyTrouble{{Domain: "acme.example", Reason: "no such file", Hint: "mend it"}},
 	}
 	if err := (statusCommand{}).print(i, r); err != nil {
 		t.Fatal(err)
 	}
 	for _, text := range []string{"outboxd on mail1, running since", ">10000", "The last reload was refused", "  jobs.yaml:1:1: bad", "no progress: alerts",
 		"Company acme has stood still since", "Left out with all its companies (beta): beta.yaml", "Account a was in trouble and tries again: 450 busy",
-		"Account b sends nothing: no database", "c        inactive", "acme/purge  2026-11-21 03:30  failed  7         0     "} {
+		"Mails of acme.example wait, for they cannot be signed: no such file\n  What to do: mend it", "Account b sends nothing: no database", "c        inactive", "acme/purge  2026-11-21 03:30  failed  7         0     "} {
 		if !strings.Contains(out.String(), text) {
 			t.Errorf("lacks %q:\n%s", text, &out)
 		}

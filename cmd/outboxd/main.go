@@ -40,7 +40,8 @@ type outside struct {
 	stdout, stderr io.Writer
 	env            func(name string) string
 	now            func() time.Time
-	signals        <-chan os.Signal // nil: those of the process
+	signals        <-chan os.Signal                                                   // nil: those of the process
+	lookup         func(ctx context.Context, name string) (texts []string, err error) // TXT records; nil: the system's DNS
 }
 
 // commands is the command line.
@@ -66,6 +67,9 @@ type commands struct {
 		List accountListCommand `cmd:"" help:"Show the accounts: how they are set and how they do."`
 		Test accountTestCommand `cmd:"" help:"Connect and log in to an account; with --to also send a mail."`
 	} `cmd:"" help:"Look at SMTP accounts and test them."`
+	DKIM struct {
+		Keygen dkimKeygenCommand `cmd:"" help:"Make a key that signs mails, and say what belongs into the DNS and into jobs.yaml."`
+	} `cmd:"" name:"dkim" help:"Make keys that sign mails."`
 	Adopt adoptCommand `cmd:"" help:"Let a restored or copied database be the company's own: mark what was sent, hold the rest."`
 	Audit auditCommand `cmd:"" help:"Show who did what, the newest first."`
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -24,6 +25,7 @@ type site struct {
 	config  string
 	runtime string
 	env     map[string]string
+	dns     map[string][]string // TXT records; a name that is not here is not there
 }
 
 func newSite(t *testing.T) *site {
@@ -82,7 +84,14 @@ func (s *site) write(text string) {
 }
 
 func (s *site) outside(stdout, stderr *output) outside {
-	return outside{stdout: stdout, stderr: stderr, env: func(name string) string { return s.env[name] }, now: time.Now}
+	return outside{stdout: stdout, stderr: stderr, env: func(name string) string { return s.env[name] }, now: time.Now, lookup: s.lookup}
+}
+
+func (s *site) lookup(_ context.Context, name string) ([]string, error) {
+	if texts := s.dns[name]; texts != nil {
+		return texts, nil
+	}
+	return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
 }
 
 // do runs a command and returns its exit status and what it printed.
@@ -172,6 +181,10 @@ func TestUsage(t *testing.T) {
 		"status --watch --every 1ms":        "at least 100ms",
 		"check --fast":                      "unknown flag --fast",
 		"account test":                      `"<account>"`,
+		"dkim keygen":                       `"<domain>"`,
+		"dkim keygen acme_example":          "is no mail domain",
+		"dkim keygen a.example --kind dsa":  "must be one of",
+		"dkim keygen a.example --selector=": "is no selector",
 	} {
 		s.must(exitWrong, command, text)
 	}

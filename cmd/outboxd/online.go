@@ -30,7 +30,7 @@ const (
 	clockLimit  = 2 * time.Second
 )
 
-// checkOnline looks at every database and account and prints what it finds in the order of the file.
+// checkOnline looks at every database, key and account and prints what it finds in the order of the file.
 func checkOnline(i *invocation, file *jobfile.File) error {
 	var looks []func() []finding
 	world, err := jobs.Open(file)
@@ -48,6 +48,9 @@ func checkOnline(i *invocation, file *jobfile.File) error {
 			looks = append(looks, func() []finding { return lookAtDatabase(i.ctx, s, i.now) })
 		}
 		looks = append(looks, lookAtFences(i, world)...)
+	}
+	for _, key := range file.DKIM {
+		looks = append(looks, func() []finding { return lookAtKey(i, key) })
 	}
 	for _, a := range file.Accounts {
 		if a.Active {
