@@ -30,32 +30,11 @@ type Claim struct {
 	Limit      int                  // most rows: the free senders
 	Octets     int64                // most octets of bodies together; the first row goes in any case
 	MaxSize    int64                // bodies and headers over this stay unread: Row.Size tells
-	Domain     string               // of a fresh Message-ID
+	Domain     string               // of a fresh Message-ID, where from_address has none that is plain
 	Paused     []uint32             // recipient domains (Row.Domain) that wait in a lane: not taken
 	Hints      []uint64             // rows that a SortAside found behind those of paused domains
 	Admit      func(id uint64) bool // tells whether a row may be taken yet; nil admits all
 	LowFirst   bool                 // below priority 1 the longest waiting first, so that low priorities do not starve
-}
-
-// Row is one taken row, with what the sender wrote.
-type Row struct {
-	Lease
-	Recipients, Cc, Bcc string
-	From, ReplyTo       string
-	Subject             string
-	Text, HTML          string
-	Headers             string
-	Account, Reference  string
-	Priority            int
-	Claims, Attempts    int
-	Lane                uint32
-	Domain              uint32 // hash of the first recipient's domain
-	MessageID           string
-	CreatedAt           time.Time
-	Size                int64 // octets of bodies and headers
-	Expired             bool  // expires_at is over
-	Spent               error // why it is never to be sent: a *KeyUsedError or a *PurgedError; nil for others
-	Known               []Recipient
 }
 
 // Claimed is what a claim took and what it passed over.
@@ -75,6 +54,7 @@ type candidate struct {
 	AvailableAt time.Time `db:"available_at"`
 	Domain      uint32    `db:"rdom"`
 	Size        int64     `db:"size"`
+	First       bool      `db:"first"` // it was never taken
 }
 
 // Claim takes up to Limit due rows and commits that before it returns: state sending, claims + 1, a fresh token, the
@@ -85,23 +65,28 @@ func (s *Store) Claim(ctx context.Context, c Claim) (Claimed, error) {
 	if err != nil {
 		return out, fmt.Errorf("claim in %s: %w", s.database, err)
 	}
-	ids, domains, err := s.choose(ctx, c, found, &out)
+	chosen, err := s.choose(ctx, c, found, &out)
 	if err != nil {
 		return out, fmt.Errorf("claim in %s: %w", s.database, err)
 	}
-	if len(ids) == 0 {
+	if len(chosen) == 0 {
 		return out, nil
+	}
+	ids := make([]uint64, len(chosen))
+	for i, f := range chosen {
+		ids[i] = f.ID
 	}
 	token := c.Instance.token()
 	if err := s.take(ctx, ids, token, c.Domain); err != nil {
+		s.newest.Store(Kind(err) != KindSetup && s.newest.Load()) // tables that were restored may be of an older step
 		return out, fmt.Errorf("claim in %s: %w", s.database, err)
 	}
-	if out.Rows, err = s.claimed(ctx, ids, token, c.MaxSize); err != nil {
+	if out.Rows, err = s.claimed(ctx, ids, token, c.Domain, c.MaxSize); err != nil {
 		return out, fmt.Errorf("read claimed rows in %s: %w", s.database, err)
 	}
 	out.Missed = len(out.Rows) == 0
 	for i := range out.Rows {
-		out.Rows[i].Domain = domains[out.Rows[i].ID]
+		out.Rows[i].First = chosen[slices.Index(ids, out.Rows[i].ID)].First
 	}
 	// In the order of the candidates: most urgent first.
 	slices.SortFunc(out.Rows, func(a, b Row) int { return cmp.Compare(slices.Index(ids, a.ID), slices.Index(ids, b.ID)) })
@@ -109,50 +94,60 @@ func (s *Store) Claim(ctx context.Context, c Claim) (Claimed, error) {
 }
 
 // choose picks the rows to take, and anew without those that somebody else has locked.
-func (s *Store) choose(ctx context.Context, c Claim, found []candidate, out *Claimed) ([]uint64, map[uint64]uint32, error) {
+func (s *Store) choose(ctx context.Context, c Claim, found []candidate, out *Claimed) ([]candidate, error) {
 	for {
-		ids, domains := pick(c, found, out)
-		if len(ids) == 0 {
-			return nil, nil, nil
+		chosen := pick(c, found, out)
+		if len(chosen) == 0 {
+			return nil, nil
 		}
-		free, err := selectAll[uint64](ctx, s.pool.db, s.sql.list("unlocked", len(ids)), idArgs(ids)...)
-		if err != nil || len(free) == len(ids) {
-			return ids, domains, err
+		args := make([]any, len(chosen))
+		for i, f := range chosen {
+			args[i] = f.ID
 		}
-		found = slices.DeleteFunc(found, func(f candidate) bool {
-			_, picked := domains[f.ID]
-			return picked && !slices.Contains(free, f.ID)
-		})
+		free, err := selectAll[candidate](ctx, s.pool.db, s.sql.list("free", len(args)), args...)
+		if err != nil {
+			return nil, err
+		}
+		first := make(map[uint64]bool, len(free))
+		for _, f := range free {
+			first[f.ID] = f.First
+		}
+		locked := map[uint64]bool{}
+		for i, f := range chosen {
+			is, known := first[f.ID]
+			chosen[i].First, locked[f.ID] = is, !known
+		}
+		if len(first) == len(chosen) {
+			return chosen, nil
+		}
+		found = slices.DeleteFunc(found, func(f candidate) bool { return locked[f.ID] })
 	}
 }
 
 // pick takes candidates in their order while they fit, and leaves out those of paused domains.
-func pick(c Claim, found []candidate, out *Claimed) ([]uint64, map[uint64]uint32) {
-	ids, domains := make([]uint64, 0, c.Limit), map[uint64]uint32{}
+func pick(c Claim, found []candidate, out *Claimed) []candidate {
+	chosen, known := make([]candidate, 0, c.Limit), map[uint64]bool{}
 	octets := int64(0)
 	for _, f := range found {
 		if slices.Contains(c.Paused, f.Domain) {
 			out.Paused = true
 			continue
 		}
-		if c.Admit != nil && !c.Admit(f.ID) {
+		if known[f.ID] || c.Admit != nil && !c.Admit(f.ID) {
 			continue
 		}
 		size := f.Size
 		if size > c.MaxSize {
 			size = 0
 		}
-		if _, twice := domains[f.ID]; twice {
-			continue
-		}
-		if len(ids) == c.Limit || len(ids) > 0 && octets+size > c.Octets {
+		if len(chosen) == c.Limit || len(chosen) > 0 && octets+size > c.Octets {
 			break
 		}
 		octets += size
-		ids = append(ids, f.ID)
-		domains[f.ID] = f.Domain
+		chosen = append(chosen, f)
+		known[f.ID] = true
 	}
-	return ids, domains
+	return chosen
 }
 
 // Due tells whether Claim would find a row now.
@@ -214,7 +209,10 @@ func union(parts []string) string {
 // take commits the lease. A lost connection leaves it open whether the rows were taken: the read that follows tells. A row
 // that breaks a rule of the table, inserted with the rules switched off, must not keep back the others.
 func (s *Store) take(ctx context.Context, ids []uint64, token, domain string) error {
-	args := append([]any{token, int(leaseTime / time.Second), token, domain}, idArgs(ids)...)
+	if err := s.lookForStep(ctx); err != nil {
+		return err
+	}
+	args := slices.Concat([]any{token, int(leaseTime / time.Second)}, s.messageID(domain), idArgs(ids))
 	_, err := s.pool.write(ctx, s.sql.list("claim", len(ids)), args...)
 	switch {
 	case err == nil, Kind(err) == KindLost:
@@ -230,79 +228,6 @@ func (s *Store) take(ctx context.Context, ids []uint64, token, domain string) er
 		}
 	}
 	return nil
-}
-
-type claimedRow struct {
-	ID         uint64         `db:"id"`
-	Recipients string         `db:"recipients"`
-	Cc         sql.NullString `db:"cc"`
-	Bcc        sql.NullString `db:"bcc"`
-	From       sql.NullString `db:"from_address"`
-	ReplyTo    sql.NullString `db:"reply_to"`
-	Subject    sql.NullString `db:"subject"`
-	Text       sql.NullString `db:"body_text"`
-	HTML       sql.NullString `db:"body_html"`
-	Headers    sql.NullString `db:"headers"`
-	Priority   int            `db:"priority"`
-	Account    sql.NullString `db:"account"`
-	Reference  sql.NullString `db:"reference"`
-	Claims     int            `db:"claims"`
-	Attempts   int            `db:"attempts"`
-	Lane       uint32         `db:"lane"`
-	MessageID  string         `db:"message_id"`
-	CreatedAt  time.Time      `db:"created_at"`
-	Size       int64          `db:"size"`
-	Expired    sql.NullBool   `db:"expired"`
-	Keyed      bool           `db:"keyed"`
-}
-
-func (r claimedRow) row(token string) Row {
-	return Row{
-		Lease: Lease{r.ID, token}, Recipients: r.Recipients, Cc: r.Cc.String, Bcc: r.Bcc.String, From: r.From.String,
-		ReplyTo: r.ReplyTo.String, Subject: r.Subject.String, Text: r.Text.String, HTML: r.HTML.String, Headers: r.Headers.String,
-		Account: r.Account.String, Reference: r.Reference.String, Priority: r.Priority, Claims: r.Claims, Attempts: r.Attempts,
-		Lane: r.Lane, MessageID: r.MessageID, CreatedAt: r.CreatedAt, Size: r.Size, Expired: r.Expired.Bool,
-	}
-}
-
-// several tells whether the row may have more than one recipient, and so an outcome for some of them, whatever its
-// counters say: they begin anew when a person retries it, and a taking that was given back is taken off.
-func (r claimedRow) several() bool {
-	return r.Cc.String != "" || r.Bcc.String != "" || strings.ContainsAny(r.Recipients, ",;\r\n")
-}
-
-func (s *Store) claimed(ctx context.Context, ids []uint64, token string, maxSize int64) ([]Row, error) {
-	args := append([]any{maxSize, maxSize, maxSize}, idArgs(ids)...)
-	found, err := selectAll[claimedRow](ctx, s.pool.db, s.sql.list("claimed", len(ids)), append(args, token)...)
-	if err != nil {
-		return nil, err
-	}
-	rows := make([]Row, len(found))
-	var several, keyed, empty []uint64
-	for i, f := range found {
-		rows[i] = f.row(token)
-		if f.several() {
-			several = append(several, f.ID)
-		}
-		if f.Keyed {
-			keyed = append(keyed, f.ID)
-		}
-		if f.Size == 0 {
-			empty = append(empty, f.ID)
-		}
-	}
-	known, err := s.recipients(ctx, several)
-	if err != nil {
-		return nil, err
-	}
-	spent, err := s.spent(ctx, keyed, empty)
-	if err != nil {
-		return nil, err
-	}
-	for i := range rows {
-		rows[i].Known, rows[i].Spent = known[rows[i].ID], spent[rows[i].ID]
-	}
-	return rows, nil
 }
 
 // Routes lists the routes of the rows that wait in a lane, at most limit of them, those after a given one first come.

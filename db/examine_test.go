@@ -39,6 +39,11 @@ func TestWhatIsAlteredByHandIsNamed(t *testing.T) {
 	}{
 		{"ALTER TABLE {db}.outbox DROP COLUMN reference", "column reference of table outbox is missing", true},
 		{"ALTER TABLE {db}.outbox DROP COLUMN claims", "column claims of table outbox is missing", true},
+		{"ALTER TABLE {db}.outbox DROP COLUMN template", "column template of table outbox is missing", true},
+		{"ALTER TABLE {db}.outbox MODIFY raw BLOB NULL", "column raw of table outbox is blob instead of longblob", true},
+		{"ALTER TABLE {db}.outbox_purged DROP COLUMN raw_hash", "column raw_hash of table outbox_purged is missing", false},
+		{"ALTER TABLE {db}.outbox_attachment DROP COLUMN size", "column size of table outbox_attachment is missing", true},
+		{"ALTER TABLE {db}.outbox_content DROP CONSTRAINT outbox_content_hash", "rule outbox_content_hash of table outbox_content is missing", false},
 		{"ALTER TABLE {db}.outbox DROP COLUMN size", "column size of table outbox is missing", true},
 		{"ALTER TABLE {db}.outbox CHANGE smtp_code code SMALLINT UNSIGNED NULL", "column smtp_code of table outbox is missing", true},
 		{"ALTER TABLE {db}.outbox MODIFY last_error VARCHAR(100) NULL", "column last_error of table outbox is varchar(100) instead of text", true},
@@ -98,8 +103,12 @@ func TestMissingTableAndView(t *testing.T) {
 	text, err := db.Schema(d.Name, allParts...)
 	must(t, err)
 	for statement := range strings.SplitSeq(text, ";\n") {
-		if strings.TrimSpace(statement) != "" {
-			d.Exec(t, statement)
+		if strings.TrimSpace(statement) == "" {
+			continue
+		}
+		// A column that is there already is told, as the comment above the statement says.
+		if err := d.Pool.Exec(deadline(t), statement); err != nil && !strings.Contains(err.Error(), "Error 1060") {
+			t.Fatal(err)
 		}
 	}
 	if stops, goesOn := examine(t, d.Pool, d.Name); len(stops)+len(goesOn) > 0 {

@@ -9,7 +9,7 @@ import (
 
 // senderColumns are the columns of outbox that a sender may set. All others are outboxd's or the table's own.
 var senderColumns = []string{"recipients", "cc", "bcc", "from_address", "reply_to", "subject", "body_text", "body_html", "headers",
-	"priority", "send_after", "expires_at", "dedupe_key", "reference", "account"}
+	"priority", "send_after", "expires_at", "dedupe_key", "reference", "account", "template", "params", "language", "raw"}
 
 // right is what outboxd run does to a table. It creates, alters and drops nothing: migrate does.
 type right struct{ table, verbs string }
@@ -19,6 +19,9 @@ var daemonRights = map[Part][]right{
 		{"outbox", "SELECT, UPDATE"},
 		{"outbox_recipient", "SELECT, INSERT, UPDATE"},
 		{"outbox_attempt", "SELECT, INSERT, UPDATE"},
+		{"outbox_attachment", "SELECT"},
+		{"outbox_content", "SELECT"},
+		{"outbox_template", "SELECT"},
 		{"outbox_lane", "SELECT, INSERT, UPDATE, DELETE"},
 		{"outbox_key", "SELECT"},
 		{"outbox_purged", "SELECT"},

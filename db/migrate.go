@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/go-sql-driver/mysql"
 	"github.com/jmoiron/sqlx"
 )
 
@@ -165,13 +166,19 @@ func migratePart(ctx context.Context, conn *sqlx.Conn, quoted string, part Part)
 			continue
 		}
 		for _, one := range slices.Concat(first.statements(quoted), s.statements(quoted), []string{s.done(quoted)}) {
-			if err := again(ctx, conn, one); err != nil {
+			if err := again(ctx, conn, one); err != nil && !columnIsThere(err) {
 				return applied, fmt.Errorf("step %s %d, %s: %w", part, s.number, strings.SplitN(one, "\n", 2)[0], err)
 			}
 		}
 		applied++
 	}
 	return applied, nil
+}
+
+// columnIsThere tells that an ALTER TABLE was applied before: it has no IF NOT EXISTS that all servers know.
+func columnIsThere(err error) bool {
+	var my *mysql.MySQLError
+	return errors.As(err, &my) && my.Number == 1060
 }
 
 // version returns the number of the last applied step of a part, 0 for none.

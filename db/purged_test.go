@@ -70,29 +70,3 @@ func TestARowWithoutItsContentIsNotSentAgain(t *testing.T) {
 		t.Errorf("claimed %+v", rows)
 	}
 }
-
-// olderSchema takes a company's database one step back.
-func olderSchema(t *testing.T, d *dbtest.Database) {
-	t.Helper()
-	for table := range strings.SplitSeq("run key purged purge purge_later archive", " ") {
-		d.Exec(t, "DROP TABLE {db}.outbox_"+table)
-	}
-	d.Exec(t, `UPDATE {db}.outbox_meta SET value = '1' WHERE name = 'company'`)
-}
-
-func TestMailsAreSentOnTheSchemaOneStepOlder(t *testing.T) {
-	d := dbtest.New(t)
-	ctx := deadline(t)
-	olderSchema(t, d)
-	must(t, d.Pool.CheckSchema(ctx, d.Name, db.CompanyPart))
-	d.Exec(t, `INSERT INTO {db}.outbox (recipients, dedupe_key) VALUES ('a@b.example', 'key')`)
-	row := one(t, d.Store)
-	if row.Spent != nil {
-		t.Error(row.Spent)
-	}
-	must(t, d.Store.Settle(ctx, db.Settlement{Lease: row.Lease, Change: db.Change{State: db.Failed}}))
-	if _, err := d.Store.Show(ctx, row.ID); err != nil {
-		t.Error(err)
-	}
-	must(t, d.Store.Retry(ctx, row.ID))
-}

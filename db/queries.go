@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"regexp"
 	"strings"
+	"sync/atomic"
 )
 
 //go:embed queries/*.sql
@@ -71,13 +72,25 @@ func (q queries) parse(text string) error {
 type statements struct {
 	queries  queries
 	database string // quoted
+	older    *atomic.Bool
 }
 
-func (q queries) of(database string) statements { return statements{q, database} }
+func (q queries) of(database string) statements { return statements{q, database, &atomic.Bool{}} }
 
-// text returns the statement called name.
+var newerLine = regexp.MustCompile(`(?m)^\{3\}(.*\n)`)
+
+// text returns the statement called name. The name of a part stands for its text; a line that begins with {3} is left out
+// where the company's tables are older than that step.
 func (s statements) text(name string) string {
-	return strings.ReplaceAll(s.queries[name], "{db}", s.database)
+	text := s.queries[name]
+	for _, part := range []string{"part-row", "part-message-id"} {
+		text = strings.Replace(text, "{"+part+"}", strings.TrimSpace(s.queries[part]), 1)
+	}
+	kept := "$1"
+	if s.older.Load() {
+		kept = ""
+	}
+	return strings.ReplaceAll(newerLine.ReplaceAllString(text, kept), "{db}", s.database)
 }
 
 // list returns the statement called name with {ids} and {pairs} made into n placeholders and n pairs of placeholders.

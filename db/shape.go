@@ -3,6 +3,7 @@ package db
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -37,6 +38,7 @@ type checkShape struct{ name, definition string }
 
 var (
 	tableHead  = regexp.MustCompile("^CREATE TABLE IF NOT EXISTS {db}\\.([a-z_]+) \\(\n")
+	alterHead  = regexp.MustCompile(`^ALTER TABLE {db}\.([a-z_]+) ADD COLUMN `)
 	viewHead   = regexp.MustCompile(`^CREATE OR REPLACE VIEW {db}\.([a-z_]+) AS`)
 	columnLine = regexp.MustCompile(`^([a-z_]+)\s+(([A-Z]+(?:\([^)]*\))?(?: UNSIGNED)?).*)$`)
 	keyLine    = regexp.MustCompile(`^(PRIMARY KEY|UNIQUE KEY|KEY)\s*([a-z_]*) ?\(([a-z_, ]+)\)$`)
@@ -44,7 +46,7 @@ var (
 )
 
 // shapeOf reads the statements of a step. They are written in one style: a line for each column and key, what goes on has a
-// deeper indent.
+// deeper indent; a column that is added has a statement of its own. A table that gets columns comes with these alone.
 func shapeOf(s step) (shape, error) {
 	var all shape
 	for _, statement := range s.statements("{db}") {
@@ -52,18 +54,36 @@ func shapeOf(s step) (shape, error) {
 			all.views = append(all.views, m[1])
 			continue
 		}
-		m := tableHead.FindStringSubmatch(statement)
-		if m == nil {
-			return all, fmt.Errorf("step %s %d: neither table nor view: %.60s", s.part, s.number, statement)
+		var t tableShape
+		var err error
+		if m := tableHead.FindStringSubmatch(statement); m != nil {
+			t, err = tableOf(m[1], strings.TrimPrefix(statement, m[0]))
+		} else if m := alterHead.FindStringSubmatch(statement); m != nil {
+			t.name = m[1]
+			err = t.item(strings.TrimPrefix(statement, m[0]))
+		} else {
+			err = fmt.Errorf("neither table nor column nor view: %.60s", statement)
 		}
-		t, err := tableOf(m[1], strings.TrimPrefix(statement, m[0]))
 		if err != nil {
 			return all, fmt.Errorf("step %s %d: %w", s.part, s.number, err)
 		}
-		t.later = s.number > 1
-		all.tables = append(all.tables, t)
+		t.later = s.number > 1 && t.name != attachmentTable
+		all.tables = join(all.tables, t)
 	}
 	return all, nil
+}
+
+// attachmentTable is looked into at every claim, so no mail can be sent without it.
+const attachmentTable = "outbox_attachment"
+
+// join adds a table, or its columns to those that it has already.
+func join(tables []tableShape, t tableShape) []tableShape {
+	i := slices.IndexFunc(tables, func(known tableShape) bool { return known.name == t.name })
+	if i < 0 {
+		return append(tables, t)
+	}
+	tables[i].columns = slices.Concat(tables[i].columns, t.columns)
+	return tables
 }
 
 func tableOf(name, body string) (tableShape, error) {
@@ -73,24 +93,32 @@ func tableOf(name, body string) (tableShape, error) {
 		return t, fmt.Errorf("table %s is not of InnoDB", name)
 	}
 	for item := range strings.SplitSeq(strings.ReplaceAll("\n"+body, "\n   ", "\v"), "\n  ") {
-		item = strings.TrimSuffix(strings.Join(strings.Fields(item), " "), ",")
-		key, check, column := keyLine.FindStringSubmatch(item), checkLine.FindStringSubmatch(item), columnLine.FindStringSubmatch(item)
-		switch {
-		case item == "":
-		case key != nil && key[1] == "PRIMARY KEY":
-			t.keys = append(t.keys, keyShape{"PRIMARY", true, key[3]})
-		case key != nil:
-			t.keys = append(t.keys, keyShape{key[2], key[1] == "UNIQUE KEY", key[3]})
-		case check != nil:
-			t.checks = append(t.checks, checkShape{check[1], check[2]})
-		case column != nil:
-			kind := strings.ToLower(column[3])
-			t.columns = append(t.columns, columnShape{column[1], kind, strings.HasPrefix(column[2][len(kind):], " AS ("), column[2]})
-		default:
-			return t, fmt.Errorf("table %s: %q is no column or key", name, item)
+		if err := t.item(item); err != nil {
+			return t, err
 		}
 	}
 	return t, nil
+}
+
+// item adds what one line of a table says.
+func (t *tableShape) item(text string) error {
+	text = strings.TrimSuffix(strings.Join(strings.Fields(text), " "), ",")
+	key, check, column := keyLine.FindStringSubmatch(text), checkLine.FindStringSubmatch(text), columnLine.FindStringSubmatch(text)
+	switch {
+	case text == "":
+	case key != nil && key[1] == "PRIMARY KEY":
+		t.keys = append(t.keys, keyShape{"PRIMARY", true, key[3]})
+	case key != nil:
+		t.keys = append(t.keys, keyShape{key[2], key[1] == "UNIQUE KEY", key[3]})
+	case check != nil:
+		t.checks = append(t.checks, checkShape{check[1], check[2]})
+	case column != nil:
+		kind := strings.ToLower(column[3])
+		t.columns = append(t.columns, columnShape{column[1], kind, strings.HasPrefix(column[2][len(kind):], " AS ("), column[2]})
+	default:
+		return fmt.Errorf("table %s: %q is no column or key", t.name, text)
+	}
+	return nil
 }
 
 // shapes are what each step of each part makes.
@@ -127,7 +155,10 @@ func (s shapes) upTo(part Part, number int) shape {
 	var sum shape
 	for _, one := range s[part] {
 		if one.number <= number {
-			sum.tables, sum.views = append(sum.tables, one.tables...), append(sum.views, one.views...)
+			for _, t := range one.tables {
+				sum.tables = join(sum.tables, t)
+			}
+			sum.views = append(sum.views, one.views...)
 		}
 	}
 	return sum

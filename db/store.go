@@ -19,6 +19,7 @@ type Store struct {
 	marks    group[Mark]
 	settles  group[Settlement]
 	guard    atomic.Pointer[guard]
+	newest   atomic.Bool // the tables have what this program's newest step adds
 }
 
 // Store returns the outbox in the named database. The name is checked; the database is not looked at.
@@ -32,6 +33,25 @@ func (p *Pool) Store(database string) (*Store, error) {
 	s.settles = group[Settlement]{most: groupSize, run: s.runSettles}
 	return s, nil
 }
+
+// lookForStep looks whether the tables have what the newest step adds, and has the statements fit. Once they have it is not
+// asked again: steps only add.
+func (s *Store) lookForStep(ctx context.Context) error {
+	if s.newest.Load() {
+		return nil
+	}
+	var there bool
+	err := retry(ctx, func() error { return s.pool.db.GetContext(ctx, &there, hasRaw, s.database) })
+	if err != nil {
+		return fmt.Errorf("look for the newest columns: %w", err)
+	}
+	s.newest.Store(there)
+	s.sql.older.Store(!there)
+	return nil
+}
+
+// hasRaw asks for the column that comes last.
+const hasRaw = `SELECT COUNT(*) > 0 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = 'outbox' AND COLUMN_NAME = 'raw'`
 
 // groupSize bounds a group of marks or settlements, so that no transaction is long.
 const groupSize = 500

@@ -93,7 +93,7 @@ func (f *fence) admit(ctx context.Context, rows []db.Row) ([]db.Row, error) {
 		// Refused and taken again, or uncertain and resent: the tries say so, and those who have it stand in outbox_recipient.
 		switch t := tries[r.ID]; {
 		case t.Marked > 0 && (t.Accepted == 0 || len(r.Known) > 0):
-		case t.Marked > 0 && !strings.Contains(r.MessageID, r.Token):
+		case t.Marked > 0 && !r.First:
 			rows = f.withdraw(rows, r)
 		default: // taken for the first time, as the row says
 			again = append(again, mailOf(r))

@@ -317,18 +317,6 @@ func TestP8_PutBack(t *testing.T) {
 	s.onceEach(4)
 }
 
-// Tables that are one step older are sent from, and the log says that migrate is needed.
-func TestOlderTablesAreNotGuarded(t *testing.T) {
-	s := newSite(t)
-	s.db.Exec(t, `DROP TABLE {db}.outbox_identity, {db}.outbox_beat, {db}.outbox_place, {db}.outbox_witness, {db}.outbox_handed`)
-	s.db.Exec(t, `UPDATE {db}.outbox_meta SET value = '1'`)
-	s.state = t.TempDir()
-	s.mail("a@kunde.example")
-	s.start(s.plain(), "one")
-	s.awaitRows("1 sent 1")
-	s.awaitEvent("unguarded", 1)
-}
-
 func TestStateIsTheDaemonsAlone(t *testing.T) {
 	s := newSite(t)
 	s.state = filepath.Join(t.TempDir(), "made")

@@ -201,7 +201,7 @@ func TestMigrateCommand(t *testing.T) {
 		s.db.Exec(t, "DROP TABLE {db}."+table)
 	}
 	s.must(exitFailed, "check --online", "outboxd migrate")
-	s.must(exitDone, "migrate", s.db.Name+": 5 steps applied")
+	s.must(exitDone, "migrate", s.db.Name+": 6 steps applied")
 	s.must(exitDone, "migrate", s.db.Name+": up to date")
 	s.must(exitDone, "check --online", "the tables fit this program")
 	s.must(exitDone, "migrate --print", "-- company acme: database "+s.db.Name+" on server main (127.0.0.1:", "CREATE TABLE", "GRANT INSERT (recipients", "CREATE DATABASE IF NOT EXISTS")

@@ -97,6 +97,15 @@ func (d *Database) Read(t testing.TB, query string, args ...any) string {
 	return v
 }
 
+// OneStepOlder takes the company's tables back to the step before the newest.
+func (d *Database) OneStepOlder(t testing.TB) {
+	t.Helper()
+	d.Exec(t, "ALTER TABLE {db}.outbox DROP COLUMN template, DROP COLUMN params, DROP COLUMN language, DROP COLUMN raw")
+	d.Exec(t, "ALTER TABLE {db}.outbox_purged DROP COLUMN params_hash, DROP COLUMN raw_hash")
+	d.Exec(t, "DROP TABLE {db}.outbox_attachment, {db}.outbox_content, {db}.outbox_template")
+	d.Exec(t, "UPDATE {db}.outbox_meta SET value = '2' WHERE name = 'company'")
+}
+
 // login returns the way to the shared server, started when it is first needed.
 func login(t testing.TB) db.Server {
 	t.Helper()

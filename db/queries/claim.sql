@@ -27,13 +27,28 @@ FROM {db}.outbox WHERE qlane = ? AND route = ? LIMIT 1
 -- Leaves out what somebody has changed and not yet committed: nobody waits for a forgotten transaction.
 SELECT id FROM {db}.outbox WHERE id IN ({ids}) FOR UPDATE SKIP LOCKED
 
+-- name: free
+-- As unlocked; a row without a Message-ID was never taken.
+SELECT id, message_id IS NULL AS first FROM {db}.outbox WHERE id IN ({ids}) FOR UPDATE SKIP LOCKED
+
+-- name: part-message-id
+-- Made from the row alone, so that it is the same whenever it is made; a finished message may bring its own.
+-- Values: a mark of the database, the domain where from_address has none.
+COALESCE(message_id,
+{3}  IF(raw IS NOT NULL, NULL,
+  CONCAT('<', DATE_FORMAT(created_at, '%Y%m%d%H%i%s.%f'), '.', id, '.', ?, '@',
+    COALESCE(NULLIF(REGEXP_SUBSTR(CONVERT(LOWER(LEFT(TRIM(SUBSTRING_INDEX(SUBSTRING_INDEX(from_address, '@', -1), '>', 1)), 190)) USING utf8mb4) COLLATE utf8mb4_bin,
+      '^[a-z0-9-]+([.][a-z0-9-]+)*$'), ''), ?), '>')
+{3}  )
+)
+
 -- name: claim
 -- Guarded by state: of two daemons with the same candidates each row goes to one.
--- Values: token, lease in seconds, token, domain, ids.
+-- Values: token, lease in seconds, those of part-message-id, ids.
 UPDATE {db}.outbox
 SET state = 'sending', claims = claims + 1, lease_token = ?,
     lease_until = TIMESTAMPADD(SECOND, ?, UTC_TIMESTAMP(6)),
-    message_id = COALESCE(message_id, CONCAT('<', ?, '.', id, '@', ?, '>'))
+    message_id = {part-message-id}
 WHERE id IN ({ids}) AND state = 'queued' AND held = 0
 
 -- name: refuse
@@ -46,14 +61,31 @@ WHERE id = ? AND state = 'queued'
 -- name: misfits
 SELECT id FROM {db}.outbox WHERE qlane = 0 AND route = ? AND (priority < 1 OR priority > 5) LIMIT 100
 
--- name: claimed
--- What a token took; also tells what became of a COMMIT whose reply was lost. What is too large stays unread.
--- Values: largest size three times, ids, token.
+-- name: part-row
+-- A row as it is sent. What is too large stays unread.
+-- Values: largest size three times, those of part-message-id.
 SELECT id, recipients, cc, bcc, from_address, reply_to, subject,
        IF(size <= ?, body_text, NULL) AS body_text, IF(size <= ?, body_html, NULL) AS body_html, IF(size <= ?, headers, NULL) AS headers,
-       priority, account, reference, claims, attempts, lane, message_id, created_at, size,
-       expires_at <= UTC_TIMESTAMP(6) AS expired, dedupe_key IS NOT NULL AS keyed
-FROM {db}.outbox WHERE id IN ({ids}) AND lease_token = ? AND state = 'sending'
+       priority, account, reference, claims, attempts, lane, rdom, created_at, send_after, size,
+{3}    COALESCE(template, '') AS template, COALESCE(language, '') AS language, raw IS NOT NULL AS raw,
+{3}    EXISTS (SELECT 1 FROM {db}.outbox_attachment a WHERE a.outbox_id = outbox.id) AS attached,
+       expires_at <= UTC_TIMESTAMP(6) AS expired, dedupe_key IS NOT NULL AS keyed,
+       COALESCE({part-message-id}, '') AS message_id
+FROM {db}.outbox
+
+-- name: claimed
+-- What a token took; also tells what became of a COMMIT whose reply was lost. Values: those of part-row, ids, token.
+{part-row}
+WHERE id IN ({ids}) AND lease_token = ? AND state = 'sending'
+
+-- name: one-row
+-- Values: those of part-row, id.
+{part-row}
+WHERE id = ?
+
+-- name: name-message
+-- Values: Message-ID, id, token.
+UPDATE {db}.outbox SET message_id = COALESCE(message_id, ?) WHERE id = ? AND lease_token = ? AND state = 'sending'
 
 -- name: used-keys
 -- Which of the rows have a dedupe_key that a row before them has used up.

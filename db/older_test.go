@@ -1,0 +1,78 @@
+package db_test
+
+import (
+	"testing"
+
+	"outboxd/db"
+	"outboxd/db/dbtest"
+)
+
+func TestMailsAreSentOnTheSchemaOneStepOlder(t *testing.T) {
+	d := dbtest.New(t)
+	ctx := deadline(t)
+	d.OneStepOlder(t)
+	must(t, d.Pool.CheckSchema(ctx, d.Name, db.CompanyPart))
+	d.Exec(t, `INSERT INTO {db}.outbox (recipients, dedupe_key) VALUES ('a@b.example', 'key')`)
+	planned, err := d.Store.Row(ctx, 1, "acme.example", 1<<20)
+	must(t, err)
+	row := one(t, d.Store)
+	if row.Spent != nil || row.MessageID == "" || planned.MessageID != row.MessageID {
+		t.Errorf("%+v, planned as %q", row, planned.MessageID)
+	}
+	must(t, d.Store.Settle(ctx, db.Settlement{Lease: row.Lease, Change: db.Change{State: db.Failed}}))
+	if _, err := d.Store.Show(ctx, row.ID); err != nil {
+		t.Error(err)
+	}
+	if found, err := d.Store.Find(ctx, db.Filter{}); err != nil || len(found) != 1 {
+		t.Errorf("%+v, %v", found, err)
+	}
+	must(t, d.Store.Retry(ctx, row.ID))
+	if again := one(t, d.Store); again.MessageID != row.MessageID || again.First {
+		t.Errorf("taken again: %+v", again)
+	}
+
+	// The program at work notices the new columns with the first row that has them.
+	if n, err := d.Pool.Migrate(ctx, d.Name, db.CompanyPart); err != nil || n != 1 {
+		t.Fatalf("%d steps, %v", n, err)
+	}
+	d.Exec(t, `INSERT INTO {db}.outbox (recipients, template, language) VALUES ('a@b.example', 'invoice', 'sk')`)
+	d.Exec(t, `INSERT INTO {db}.outbox_attachment (outbox_id, name, content) SELECT MAX(id), 'a.txt', 'x' FROM {db}.outbox`)
+	if row := one(t, d.Store); row.Template != "invoice" || row.Language != "sk" || !row.Attached {
+		t.Errorf("%+v", row)
+	}
+}
+
+// The same where the DBA has run the statements of the step and not yet noted that it is applied.
+func TestNewColumnsAreSeenBeforeTheStepIsNoted(t *testing.T) {
+	d := dbtest.New(t)
+	d.Exec(t, "UPDATE {db}.outbox_meta SET value = '2' WHERE name = 'company'")
+	d.Exec(t, `INSERT INTO {db}.outbox (recipients, template) VALUES ('a@b.example', 'invoice')`)
+	if row := one(t, d.Store); row.Template != "invoice" {
+		t.Errorf("%+v", row)
+	}
+}
+
+// A restored database may be of an older step: after the first refused statement the columns are looked for again.
+func TestRestoredToAnOlderStep(t *testing.T) {
+	d := dbtest.New(t)
+	ctx := deadline(t)
+	d.Exec(t, shortest)
+	must(t, d.Store.Settle(ctx, accepted(one(t, d.Store).Lease)))
+	d.OneStepOlder(t)
+	d.Exec(t, shortest)
+	if _, err := d.Store.Claim(ctx, wholeClaim(t, d.Store, 1)); db.Kind(err) != db.KindSetup {
+		t.Errorf("the first claim: %v", err)
+	}
+	one(t, d.Store)
+}
+
+// Steps that were applied in part, as after a crash of the server, are applied again from the start.
+func TestStepThatWasAppliedInPart(t *testing.T) {
+	d := dbtest.New(t)
+	d.OneStepOlder(t)
+	d.Exec(t, "ALTER TABLE {db}.outbox ADD COLUMN template VARCHAR(128) NULL, ADD COLUMN language VARCHAR(35) NULL")
+	if n, err := d.Pool.Migrate(deadline(t), d.Name, db.CompanyPart); err != nil || n != 1 {
+		t.Fatalf("%d steps, %v", n, err)
+	}
+	must(t, d.Pool.CheckSchema(deadline(t), d.Name, db.CompanyPart))
+}
