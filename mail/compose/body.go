@@ -146,31 +146,48 @@ func normalise(s string) string {
 func appendQuotedPrintable(dst []byte, s string) []byte {
 	const room = 75 // and the = of a soft line break
 	col := 0
-	for i := 0; i < len(s); i++ {
+	for i := 0; i < len(s); {
+		n := 0
+		for most := min(room-col, len(s)-i); n < most && isLiteral[s[i+n]]; {
+			n++
+		}
+		if n > 0 && atLineEnd(s, i+n) && (s[i+n-1] == ' ' || s[i+n-1] == '\t') {
+			n-- // a blank at the end of a line would be lost
+		}
+		dst = append(dst, s[i:i+n]...)
+		col += n
+		if i += n; i == len(s) {
+			break
+		}
 		c := s[i]
-		if c == '\r' || c == '\n' {
+		literal := isLiteral[c] && !(atLineEnd(s, i+1) && (c == ' ' || c == '\t'))
+		switch {
+		case c == '\r' || c == '\n':
 			dst = append(dst, c)
 			col = 0
-			continue
-		}
-		literal := c > ' ' && c < 0x7f && c != '=' || (c == ' ' || c == '\t') && i+1 < len(s) && s[i+1] != '\r'
-		width := 3
-		if literal {
-			width = 1
-		}
-		if col+width > room {
+			i++
+		case literal || col+3 > room:
 			dst = append(dst, "=\r\n"...)
 			col = 0
-		}
-		if literal {
-			dst = append(dst, c)
-		} else {
+		default:
 			dst = append(dst, '=', upperHex[c>>4], upperHex[c&15])
+			col += 3
+			i++
 		}
-		col += width
 	}
 	return dst
 }
+
+func atLineEnd(s string, i int) bool { return i == len(s) || s[i] == '\r' }
+
+// isLiteral says which octets stand for themselves in quoted-printable.
+var isLiteral = func() (set [256]bool) {
+	for c := ' '; c < 0x7f; c++ {
+		set[c] = c != '='
+	}
+	set['\t'] = true
+	return set
+}()
 
 const base64Line = 57 // octets on a line of 76 columns
 

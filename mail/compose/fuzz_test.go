@@ -1,6 +1,9 @@
 package compose
 
 import (
+	"bytes"
+	"io"
+	"mime/quotedprintable"
 	"strings"
 	"testing"
 	"unicode"
@@ -93,6 +96,48 @@ func FuzzTextFromHTML(f *testing.F) {
 		}
 		if out != textFromHTML(in) {
 			t.Error("converted twice, two results")
+		}
+	})
+}
+
+// What the tag reader reads itself, it reads as the tokenizer does.
+func FuzzTagReader(f *testing.F) {
+	f.Add("<p class=\"a\" id='b'>a &amp; b</p><br/><img alt=\"&lt;x&gt;\" alt=y><a HREF='x?a=1&amp;b=2'>c</a><!-- d --><ol start=\"3\" ><li>e")
+	f.Add("<!DOCTYPE html><title>t</title>x<style>a{}</style><p a=b>c<p a b/>d<p a = 'b'>e</p >f<a href=\"x>y\">g</a>")
+	f.Add("a\r\nb\rc < d <e<f &lt <g\x00 h=\"\x00\"><!--> x --><!-- --!> y --><!--->z-->")
+	f.Add("<plaintext>a<b>c</plaintext>")
+	f.Fuzz(func(t *testing.T, in string) {
+		read := func(asked int) string {
+			w := walker{out: textWriter{linkStart: noLink}}
+			r := tagReader{s: in, asked: asked, walker: &w}
+			if asked > 0 {
+				r.tokens()
+			} else {
+				r.read()
+			}
+			w.endLink()
+			return w.out.String()
+		}
+		if fast, slow := read(0), read(maxAsked); fast != slow {
+			t.Errorf("%q is read as %q, not %q", in, fast, slow)
+		}
+	})
+}
+
+// Quoted-printable as the standard library reads it, in lines of 76 columns.
+func FuzzQuotedPrintable(f *testing.F) {
+	f.Add("a \r\nb\t\r\n= \r\n" + strings.Repeat("x", 74) + "  \r\n" + strings.Repeat("é", 40) + "\r\n")
+	f.Fuzz(func(t *testing.T, in string) {
+		in = normalise(in)
+		out := appendQuotedPrintable(nil, in)
+		for line := range strings.SplitSeq(string(out), "\r\n") {
+			if len(line) > 76 || strings.HasSuffix(line, " ") || strings.HasSuffix(line, "\t") {
+				t.Errorf("%q becomes the line %q", in, line)
+			}
+		}
+		back, err := io.ReadAll(quotedprintable.NewReader(bytes.NewReader(out)))
+		if err != nil || string(back) != in {
+			t.Errorf("%q reads back as %q, %v", in, back, err)
 		}
 	})
 }

@@ -4,9 +4,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-
-	"golang.org/x/net/html"
-	"golang.org/x/net/html/atom"
 )
 
 // textFromHTML makes plain text of an HTML body: what a browser would show, in reading order, with LF line ends and
@@ -15,22 +12,11 @@ import (
 //
 // It reads tokens and builds no tree, so time and memory grow with the input only, however deep or broken the nesting is.
 func textFromHTML(s string) string {
-	z := html.NewTokenizer(strings.NewReader(s))
 	w := walker{out: textWriter{buf: make([]byte, 0, len(s)/2), linkStart: noLink}}
-	for {
-		switch z.Next() {
-		case html.ErrorToken: // the end: a string has no other error
-			w.endLink()
-			return w.out.String()
-		case html.TextToken:
-			w.text(string(z.Text()))
-		case html.StartTagToken, html.SelfClosingTagToken:
-			w.start(z)
-		case html.EndTagToken:
-			name, _ := z.TagName()
-			w.end(atom.Lookup(name).String())
-		}
-	}
+	r := tagReader{s: s, walker: &w}
+	r.read()
+	w.endLink()
+	return w.out.String()
 }
 
 // walker turns tags into what textWriter knows about.
@@ -84,17 +70,14 @@ func (w *walker) text(s string) {
 	}
 }
 
-func (w *walker) start(z *html.Tokenizer) {
-	tag, more := z.TagName()
-	name := atom.Lookup(tag).String() // "" for a tag that HTML does not know
+func (w *walker) start(t *tag) {
+	name := t.name
 	switch name {
 	case "script", "style", "title":
-		w.hidden = name // the tokenizer takes all up to its end tag as text
+		w.hidden = name // all up to its end tag comes as text
 		return
 	case "template":
 		w.templates++
-	case "noscript", "noframes", "noembed", "iframe":
-		z.NextIsNotRawText() // a mail reader shows what is in there
 	}
 	if w.templates > 0 {
 		return
@@ -103,12 +86,12 @@ func (w *walker) start(z *html.Tokenizer) {
 	switch name {
 	case "a":
 		w.endLink()
-		w.startLink(attribute(z, more, "href"))
+		w.startLink(t.attribute("href"))
 	case "ul", "ol":
 		w.out.block(listGap(w.lists.depth()))
-		w.lists.push(list{name == "ol", number(attribute(z, more, "start"), 1)})
+		w.lists.push(list{name == "ol", number(t.attribute("start"), 1)})
 	case "li":
-		w.item(attribute(z, more, "value"))
+		w.item(t.attribute("value"))
 	case "blockquote":
 		w.out.quote++
 	case "table":
@@ -125,7 +108,7 @@ func (w *walker) start(z *html.Tokenizer) {
 		w.out.block(1)
 	case "img", "area":
 		w.out.space()
-		w.out.write(attribute(z, more, "alt"))
+		w.out.write(t.attribute("alt"))
 		w.out.space()
 	}
 	if isPre(name) {
@@ -240,18 +223,6 @@ func sameLink(text, href string) bool {
 		return strings.TrimSuffix(strings.TrimPrefix(s, "mailto:"), "/")
 	}
 	return bare(text) == bare(href)
-}
-
-// attribute returns the first attribute of that name. It may be asked for once a tag.
-func attribute(z *html.Tokenizer, more bool, name string) string {
-	for more {
-		var key, value []byte
-		key, value, more = z.TagAttr()
-		if string(key) == name {
-			return string(value)
-		}
-	}
-	return ""
 }
 
 // number reads an integer attribute.
