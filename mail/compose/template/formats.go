@@ -104,6 +104,9 @@ func (s *state) time(when any) (string, error) {
 	return s.locale.clock(t), nil
 }
 
+// language is what the HTML's lang says, for programs that read mail aloud.
+func (s *state) language() string { return s.locale.tag.String() }
+
 // categories of CLDR, which a language has some of.
 var categories = map[plural.Form]string{plural.Zero: "zero", plural.One: "one", plural.Two: "two", plural.Few: "few", plural.Many: "many", plural.Other: "other"}
 

@@ -19,16 +19,17 @@ type fn struct {
 
 // functions are ours, beside and, or, not, len, index, slice, call, html, js and urlquery of text/template. Each is told a missing value as nil.
 var functions = map[string]fn{
-	"money":   {`{{money .total "EUR"}}`, func(s *state, _ bool) any { return s.money }, checkMoney},
-	"number":  {`{{number .weight 3}}`, func(s *state, _ bool) any { return s.number }, nil},
-	"percent": {`{{percent .rate}} or {{percent .rate 1}}`, func(s *state, _ bool) any { return s.percent }, nil},
-	"date":    {`{{date .due}} or {{date .due "long"}}`, func(s *state, _ bool) any { return s.date }, checkDate},
-	"time":    {`{{time .at}}`, func(s *state, _ bool) any { return s.time }, nil},
-	"plural":  {`{{plural .n "one" "%d invoice" "other" "%d invoices"}}`, func(s *state, _ bool) any { return s.plural }, checkPlural},
-	"default": {`{{default "unknown" .name}}`, func(*state, bool) any { return fallback }, nil},
-	"sum":     {`{{sum .items "amount"}}`, func(*state, bool) any { return sum }, nil},
-	"add":     {`{{add .net .vat}}`, func(*state, bool) any { return add }, nil},
-	"query":   {`{{query "items" "skip"}}`, func(s *state, _ bool) any { return s.query }, checkQuery},
+	"money":    {`{{money .total "EUR"}}`, func(s *state, _ bool) any { return s.money }, checkMoney},
+	"number":   {`{{number .weight 3}}`, func(s *state, _ bool) any { return s.number }, nil},
+	"percent":  {`{{percent .rate}} or {{percent .rate 1}}`, func(s *state, _ bool) any { return s.percent }, nil},
+	"date":     {`{{date .due}} or {{date .due "long"}}`, func(s *state, _ bool) any { return s.date }, checkDate},
+	"time":     {`{{time .at}}`, func(s *state, _ bool) any { return s.time }, nil},
+	"plural":   {`{{plural .n "one" "%d invoice" "other" "%d invoices"}}`, func(s *state, _ bool) any { return s.plural }, checkPlural},
+	"language": {`<html lang="{{language}}">`, func(s *state, _ bool) any { return s.language }, nil},
+	"default":  {`{{default "unknown" .name}}`, func(*state, bool) any { return fallback }, nil},
+	"sum":      {`{{sum .items "amount"}}`, func(*state, bool) any { return sum }, nil},
+	"add":      {`{{add .net .vat}}`, func(*state, bool) any { return add }, nil},
+	"query":    {`{{query "items" "skip"}}`, func(s *state, _ bool) any { return s.query }, checkQuery},
 	"table": {`{{table .items "name=Item" "price=Price|money EUR"}}`, func(s *state, html bool) any {
 		if html {
 			return s.tableHTML
@@ -46,7 +47,7 @@ var functions = map[string]fn{
 	"printf":  {`{{printf "%05d" .number}}`, func(*state, bool) any { return printf }, nil},
 }
 
-const functionNames = "money, number, percent, date, time, plural, default, sum, add, table, query, print, printf, println, and, or, not, " +
+const functionNames = "money, number, percent, date, time, plural, language, default, sum, add, table, query, print, printf, println, and, or, not, " +
 	"eq, ne, lt, le, gt, ge, len, index, slice"
 
 // bind returns all functions bound to one rendering, those too that rewriter writes into templates.
