@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"strconv"
 	"time"
-
-	"github.com/go-sql-driver/mysql"
 )
 
 // ReadLimits bound a query of a row's own. What is zero has the value of DefaultReadLimits.
@@ -54,7 +52,7 @@ func (p *Pool) ReadOnly(ctx context.Context, database, statement string, args []
 	}
 	quoted, err := quote(database)
 	if err != nil {
-		return nil, err
+		return nil, noWay(err)
 	}
 	leave, err := p.seats.take(ctx, database)
 	if err != nil {
@@ -124,22 +122,29 @@ func (r *reader) prepare(ctx context.Context, quoted string, limit time.Duration
 	return err
 }
 
-const unknownVariable = 1193
-
 // limit tells the server how long a statement may take, if it knows how: MariaDB in seconds, MySQL in milliseconds.
 func (r *reader) limit(ctx context.Context, limit time.Duration) error {
-	for _, s := range []string{
-		"SET SESSION max_statement_time = " + strconv.FormatFloat(max(limit, time.Millisecond).Seconds(), 'f', 3, 64),
-		"SET SESSION max_execution_time = " + strconv.FormatInt(max(limit.Milliseconds(), 1), 10),
-	} {
-		_, err := r.conn.ExecContext(ctx, s)
-		var my *mysql.MySQLError
-		if errors.As(err, &my) && my.Number == unknownVariable {
-			continue
-		}
+	rows, err := r.conn.QueryContext(ctx, "SHOW SESSION VARIABLES WHERE Variable_name IN ('max_statement_time', 'max_execution_time')")
+	if err != nil {
 		return err
 	}
-	return nil
+	var name, value string
+	for rows.Next() && err == nil {
+		err = rows.Scan(&name, &value)
+	}
+	if err := errors.Join(err, rows.Err(), rows.Close()); err != nil {
+		return err
+	}
+	switch name {
+	case "max_statement_time":
+		value = strconv.FormatFloat(max(limit, time.Millisecond).Seconds(), 'f', 3, 64)
+	case "max_execution_time":
+		value = strconv.FormatInt(max(limit.Milliseconds(), 1), 10)
+	default:
+		return nil
+	}
+	_, err = r.conn.ExecContext(ctx, "SET SESSION "+name+" = "+value)
+	return err
 }
 
 // read runs the statement. What it leaves running is killed.

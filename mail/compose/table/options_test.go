@@ -1,6 +1,7 @@
 package table
 
 import (
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -62,9 +63,13 @@ func TestOptionsNameAllKeys(t *testing.T) {
 	if len(keys) != len(keyNames) || len(keys) != reflect.TypeFor[Options]().NumField()-1 {
 		t.Errorf("%d keys, %d names", len(keys), len(keyNames))
 	}
+	page, err := os.ReadFile("../../../docs/queries.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, name := range keyNames {
-		if keys[name] == nil {
-			t.Errorf("%s is named and not read", name)
+		if keys[name] == nil || !strings.Contains(string(page), "| `"+name+"` |") {
+			t.Errorf("%s is named and not read, or not explained in docs/queries.md", name)
 		}
 	}
 }
