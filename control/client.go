@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -115,25 +116,28 @@ func (c *Client) post(ctx context.Context, name string, body []byte) (*http.Resp
 
 // Call asks the daemon for an operation. An error of the operation is a *RemoteError.
 func Call[Q, R any](ctx context.Context, c *Client, name string, q Q) (reply R, err error) {
-	body, err := json.Marshal(q)
+	request, err := json.Marshal(q)
 	if err != nil {
 		return reply, err
 	}
-	r, err := c.post(ctx, name, body)
+	r, err := c.post(ctx, name, request)
 	if err != nil {
 		return reply, c.reachable(err)
 	}
 	defer func() { err = errors.Join(err, r.Body.Close()) }()
-	text, err := io.ReadAll(io.LimitReader(r.Body, maxReply+1))
+	body := bufio.NewReader(io.LimitReader(r.Body, maxReply+maxEnclosed))
+	text, err := readLine(body)
 	if err != nil {
 		return reply, fmt.Errorf("read the daemon's reply: %w", err)
-	}
-	if len(text) > maxReply {
-		return reply, fmt.Errorf("the daemon's reply is longer than %d octets", maxReply)
 	}
 	if r.StatusCode == http.StatusOK {
 		if err := json.Unmarshal(text, &reply); err != nil {
 			return reply, fmt.Errorf("understand the daemon's reply: %w", err)
+		}
+		if e, ok := any(&reply).(Encloser); ok {
+			if *e.Enclosed(), err = io.ReadAll(body); err != nil {
+				return reply, fmt.Errorf("read the daemon's reply: %w", err)
+			}
 		}
 		return reply, nil
 	}
@@ -145,4 +149,19 @@ func Call[Q, R any](ctx context.Context, c *Client, name string, q Q) (reply R, 
 		f.Hint = "restart the daemon: it is older than this program"
 	}
 	return reply, &RemoteError{Text: f.Error, Hint: f.Hint, Usage: f.Usage}
+}
+
+// readLine reads a reply's JSON, which has no line feed but the one behind it.
+func readLine(from *bufio.Reader) (line []byte, err error) {
+	for {
+		part, err := from.ReadSlice('\n')
+		switch line = append(line, part...); {
+		case len(line) > maxReply:
+			return nil, fmt.Errorf("it is longer than %d octets", maxReply)
+		case err == nil:
+			return line, nil
+		case !errors.Is(err, bufio.ErrBufferFull):
+			return nil, err
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,14 @@ type answer struct {
 	Text  string `json:"text"`
 	Actor string `json:"actor"`
 }
+
+// parcel is an answer with octets enclosed.
+type parcel struct {
+	Name    string `json:"name"`
+	Content []byte `json:"-"`
+}
+
+func (p *parcel) Enclosed() *[]byte { return &p.Content }
 
 // helpful is an error with all that an error can carry.
 type helpful struct{}
@@ -59,6 +68,9 @@ func start(t *testing.T, dir string) (stop func()) {
 	}
 	s := NewServer("1.2.3", func(err error) { t.Log(err) })
 	Handle(s, "echo", func(_ context.Context, q question) (answer, error) { return answer{q.Text, q.actor}, nil })
+	Handle(s, "parcel", func(_ context.Context, q question) (parcel, error) {
+		return parcel{q.Text, bytes.Repeat([]byte("\n\x00\xff{"), len(q.Text))}, nil
+	})
 	Handle(s, "fail", func(context.Context, question) (answer, error) { return answer{}, fmt.Errorf("try: %w", helpful{}) })
 	Handle(s, "panic", func(context.Context, question) (answer, error) { panic("oh") })
 	Handle(s, "wait", func(ctx context.Context, _ question) (answer, error) { <-ctx.Done(); return answer{}, ctx.Err() })
@@ -103,6 +115,19 @@ func TestCall(t *testing.T) {
 	}
 	if r.Actor != want {
 		t.Errorf("actor %q, want %q", r.Actor, want)
+	}
+}
+
+func TestEnclosedOctetsArriveAsTheyAre(t *testing.T) {
+	dir := folder(t)
+	start(t, dir)
+	c := dial(t, dir)
+	for _, n := range []int{0, 1, 10_000, 900_000} {
+		name := strings.Repeat("é", n/2)
+		r, err := Call[question, parcel](t.Context(), c, "parcel", question{Text: name})
+		if err != nil || r.Name != name || !bytes.Equal(r.Content, bytes.Repeat([]byte("\n\x00\xff{"), len(name))) {
+			t.Errorf("%d: %d octets, %v", n, len(r.Content), err)
+		}
 	}
 }
 

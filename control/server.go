@@ -19,16 +19,22 @@ const versionHeader = "Outboxd-Version"
 const (
 	maxRequest    = 1 << 20 // octets
 	maxReply      = 64 << 20
+	maxEnclosed   = 1 << 30
 	maxOpen       = 32 // connections at once; more wait
 	headerTime    = 5 * time.Second
 	requestTime   = 10 * time.Second // to read a whole request
 	operationTime = 3 * time.Minute  // an account test waits for a slow mail server
 	replyTime     = 10 * time.Second
+	enclosedTime  = 2 * time.Minute // to read what is enclosed
 	idleTime      = 2 * time.Minute
 )
 
 // Actor is a request that changes something and so has to know who asked. It is set by the server, after decoding.
 type Actor interface{ SetActor(name string) }
+
+// Encloser is a reply with octets that are too many for JSON: a field that JSON leaves out. They follow the reply's JSON, as they
+// are. It is a pointer's method, for the client fills the field.
+type Encloser interface{ Enclosed() *[]byte }
 
 // Hinter is an error that knows what to do about it.
 type Hinter interface {
@@ -79,7 +85,11 @@ func Handle[Q, R any](s *Server, name string, f func(context.Context, Q) (R, err
 			s.fail(w, http.StatusUnprocessableEntity, failureOf(err))
 			return
 		}
-		s.write(w, http.StatusOK, reply)
+		var enclosed []byte
+		if e, ok := any(&reply).(Encloser); ok {
+			enclosed = *e.Enclosed()
+		}
+		s.write(w, http.StatusOK, reply, enclosed)
 	})
 }
 
@@ -112,9 +122,10 @@ func failureOf(err error) failure {
 	return f
 }
 
-func (s *Server) fail(w http.ResponseWriter, status int, f failure) { s.write(w, status, f) }
+func (s *Server) fail(w http.ResponseWriter, status int, f failure) { s.write(w, status, f, nil) }
 
-func (s *Server) write(w http.ResponseWriter, status int, reply any) {
+// write writes a reply: JSON, a line feed, and what is enclosed.
+func (s *Server) write(w http.ResponseWriter, status int, reply any, enclosed []byte) {
 	body, err := json.Marshal(reply)
 	if err != nil {
 		s.report(fmt.Errorf("write a reply: %w", err))
@@ -122,14 +133,20 @@ func (s *Server) write(w http.ResponseWriter, status int, reply any) {
 		return
 	}
 	// An operation may take longer than any limit for the whole; only the caller's reading is bounded.
-	if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(replyTime)); err != nil {
+	most := replyTime
+	if len(enclosed) > 0 {
+		most = enclosedTime
+	}
+	if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(most)); err != nil {
 		s.report(fmt.Errorf("bound a reply: %w", err))
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set(versionHeader, s.version)
 	w.WriteHeader(status)
 	// The caller may have gone; it is its own loss.
-	_, _ = w.Write(append(body, '\n'))
+	if _, err := w.Write(append(body, '\n')); err == nil && len(enclosed) > 0 {
+		_, _ = w.Write(enclosed)
+	}
 }
 
 // Serve answers until the context ends, then lets what is under way come to its end for up to grace, and returns nil. It
