@@ -5,11 +5,11 @@ import (
 	"database/sql"
 	"fmt"
 	"io"
-	"net/url"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"outboxd/mail/page"
 	"outboxd/mail/smtptest"
 )
 
@@ -134,7 +134,7 @@ func (d *demo) showMail(ctx context.Context, m smtptest.Message) error {
 		return fmt.Errorf("write mail %d: %w", len(d.mails)+1, err)
 	}
 	d.mails, d.changed = append(d.mails, c), true
-	d.say("%-9s  mail to %s: %s%s%s", c.Row, strings.Join(c.Envelope, ", "), c.Subject, indent, fileURL(filepath.Join(d.folder, c.Page)))
+	d.say("%-9s  mail to %s: %s%s%s", c.Row, strings.Join(c.Envelope, ", "), c.Subject, indent, page.FileURL(filepath.Join(d.folder, c.Page)))
 	return nil
 }
 
@@ -199,13 +199,4 @@ func worthSaying(r row) bool {
 
 func (d *demo) say(format string, args ...any) {
 	fmt.Fprintf(d.out, clock(time.Now())+"  "+format+"\n", args...)
-}
-
-// fileURL is what a browser opens and most terminals make a link of.
-func fileURL(path string) string {
-	p := filepath.ToSlash(path)
-	if !strings.HasPrefix(p, "/") {
-		p = "/" + p // C:/...
-	}
-	return (&url.URL{Scheme: "file", Path: p}).String()
 }

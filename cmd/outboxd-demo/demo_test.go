@@ -114,14 +114,3 @@ func TestWatchEnds(t *testing.T) {
 		t.Errorf("with all as expected: %v", err)
 	}
 }
-
-func TestFileURL(t *testing.T) {
-	for path, want := range map[string]string{
-		"/tmp/a b/index.html":   "file:///tmp/a%20b/index.html",
-		"C:/Users/x/index.html": "file:///C:/Users/x/index.html",
-	} {
-		if got := fileURL(path); got != want {
-			t.Errorf("fileURL(%q) is %q", path, got)
-		}
-	}
-}

@@ -21,7 +21,7 @@ func TestMailBecomesAPage(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	page := readFile(t, filepath.Join(folder, c.Page))
-	for _, part := range []string{"Faktúra &lt;1&gt;", "hidden@example.org", "<td>acme/1</td>", `href="index.html"`, `href="mail-007.eml"`, "Hello"} {
+	for _, part := range []string{"Faktúra &lt;1&gt;", "hidden@example.org", "<td>acme/1</td>", `href="./index.html"`, `href="./mail-007.eml"`, "Hello"} {
 		if !strings.Contains(page, part) {
 			t.Errorf("the page lacks %q:\n%s", part, page)
 		}

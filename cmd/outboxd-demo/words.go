@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+
+	"outboxd/mail/page"
 )
 
 // command inserts a mail with a stock client, in any shell.
@@ -19,7 +21,7 @@ func welcome(p *parts) string {
 	fmt.Fprintf(&b, "  database     127.0.0.1:%d, user root without password: the companies acme and bakery, in memory\n", p.database.address.Port)
 	fmt.Fprintf(&b, "  mail server  127.0.0.1:%d, keeps every mail and sends none\n", p.catcher.Port())
 	fmt.Fprintf(&b, "  outboxd      by %s\n", filepath.Join(p.folder, "jobs.yaml"))
-	fmt.Fprintf(&b, "  look here    %s\n\n", fileURL(filepath.Join(p.folder, "index.html")))
+	fmt.Fprintf(&b, "  look here    %s\n\n", page.FileURL(filepath.Join(p.folder, "index.html")))
 	fmt.Fprintf(&b, "Send a mail yourself, from another terminal (mysql takes the same options as mariadb):\n\n  %s\n\n", command(p.database.address.Port))
 	fmt.Fprintf(&b, "Sample rows are inserted:\n\n")
 	return b.String()

@@ -14,6 +14,8 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"net/url"
+	"path/filepath"
 	"strings"
 )
 
@@ -45,7 +47,7 @@ type View struct {
 	Facts []Field // below the header: envelope, row
 }
 
-// Link leads to another file.
+// Link leads to another file: its path from the page's folder.
 type Link struct{ Text, To string }
 
 // Get returns the first field of that name, "" when there is none.
@@ -64,7 +66,7 @@ var chief = []string{"From", "Reply-To", "To", "Cc", "Subject", "Date", "Message
 //go:embed page.html
 var pageText string
 
-var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{"save": saveLink, "size": sizeText}).Parse(pageText))
+var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{"save": saveLink, "size": sizeText, "path": pathURL}).Parse(pageText))
 
 // Write writes the page.
 func (m *Message) Write(w io.Writer, v View) error {
@@ -95,4 +97,18 @@ func sizeText(n int64) string {
 		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
 	}
 	return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+}
+
+// FileURL is a file as browsers open it and most terminals make a link of it. The path is absolute.
+func FileURL(path string) string {
+	p := filepath.ToSlash(path)
+	if !strings.HasPrefix(p, "/") {
+		p = "/" + p // C:/...
+	}
+	return (&url.URL{Scheme: "file", Path: p}).String()
+}
+
+// pathURL is a relative path as an address. The dot keeps a name with a colon from being taken for a scheme.
+func pathURL(path string) string {
+	return "./" + (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath()
 }

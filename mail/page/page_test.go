@@ -38,9 +38,9 @@ func TestMessageIsTakenApart(t *testing.T) {
 }
 
 func TestMessageBecomesAPage(t *testing.T) {
-	page, frame := written(t, []byte(invoice), View{Links: []Link{{"All", "index.html"}, {"As it was sent", "mail-001.eml"}}, Facts: []Field{{"row", "acme/17"}}})
+	page, frame := written(t, []byte(invoice), View{Links: []Link{{"All", "index.html"}, {"As it was sent", `a:b %"?.eml`}}, Facts: []Field{{"row", "acme/17"}}})
 	for _, part := range []string{
-		"Faktúra &lt;1&gt;", "<td>Účtáreň &lt;a@acme.example&gt;</td>", "Dobrý\ndeň", `<a href="index.html">All</a>`, "<td>acme/17</td>", "<td>high</td>",
+		"Faktúra &lt;1&gt;", "<td>Účtáreň &lt;a@acme.example&gt;</td>", "Dobrý\ndeň", `<a href="./index.html">All</a>`, `<a href="./a:b%20%25%22%3F.eml">As it was sent</a>`, "<td>acme/17</td>", "<td>high</td>",
 		`href="data:application/octet-stream;base64,tTsx" download="účet.csv">účet.csv</a>`, "14 octets", "(without a name)", "within the HTML part",
 		"the HTML part refers to cid:gone, and no part has that Content-ID",
 	} {
@@ -236,4 +236,15 @@ func FuzzPage(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestFileURL(t *testing.T) {
+	for path, want := range map[string]string{
+		"/tmp/a b/index.html":   "file:///tmp/a%20b/index.html",
+		"C:/Users/x/index.html": "file:///C:/Users/x/index.html",
+	} {
+		if got := FileURL(path); got != want {
+			t.Errorf("FileURL(%q) is %q", path, got)
+		}
+	}
 }
