@@ -26,8 +26,8 @@ type Attachment struct {
 	Format    string `db:"format"`
 	Options   string `db:"options"`
 	ContentID string `db:"content_id"`
-	Stored    bool   `db:"stored"` // the row has the content
-	Size      int64  `db:"size"`   // octets of a stored or shared content; -1 when it is not known yet, or gone
+	Stored    bool   `db:"has_content"` // the row has the content
+	Size      int64  `db:"size"`        // octets of a stored or shared content; -1 when it is not known yet, or gone
 }
 
 // ContentError says what is wrong with what belongs to a row. It is that row's own fault: waiting does not help.

@@ -7,7 +7,7 @@ FROM {db}.outbox WHERE id = ?
 -- Values: id, limit.
 SELECT a.id, a.name, COALESCE(a.type, '') AS type, COALESCE(a.hash, '') AS hash, COALESCE(a.file, '') AS file, COALESCE(a.query, '') AS query,
        COALESCE(a.format, '') AS format, COALESCE(a.options, '') AS options, COALESCE(a.content_id, '') AS content_id,
-       a.size IS NOT NULL AS stored, COALESCE(a.size, c.size, -1) AS size, a.purged_hash IS NOT NULL AS purged,
+       a.size IS NOT NULL AS has_content, COALESCE(a.size, c.size, -1) AS size, a.purged_hash IS NOT NULL AS purged,
        (a.size IS NOT NULL) + (a.hash IS NOT NULL) + (a.file IS NOT NULL) + (a.query IS NOT NULL) AS sources
 FROM {db}.outbox_attachment a LEFT JOIN {db}.outbox_content c ON c.hash = a.hash
 WHERE a.outbox_id = ? ORDER BY a.id LIMIT ?
