@@ -24,23 +24,30 @@ func (w *why) way() (*jobfile.Account, *jobfile.Deliver) {
 		w.next = fmt.Sprintf("give the company a job of kind deliver in %s, then reload", w.desk.world.File.Path)
 		return a, nil
 	}
+	j, misses := jobFor(c, a.Name, w.row.Priority)
+	if j == nil {
+		w.say("No job takes it: it has priority %d and goes by account %s, but %s.", w.row.Priority, a.Name, strings.Join(misses, "; "))
+		w.next = fmt.Sprintf("change the jobs of the company in %s, then reload; or cancel the row and insert it anew", w.desk.world.File.Path)
+	} else if j.Host != "" {
+		w.say("Only the computer %s sends it (job %s).", j.Host, j.Name)
+	}
+	return a, j
+}
+
+// jobFor finds the job that sends a company's rows of a priority by an account; when none does, nil and why not.
+func jobFor(c *jobfile.Company, account string, priority int) (*jobfile.Deliver, []string) {
 	var misses []string
 	for _, j := range c.Jobs.Deliver {
 		switch {
-		case len(j.Priority) > 0 && !slices.Contains(j.Priority, w.row.Priority):
+		case len(j.Priority) > 0 && !slices.Contains(j.Priority, priority):
 			misses = append(misses, fmt.Sprintf("%s takes the priorities %s", j.Name, strings.Trim(fmt.Sprint(j.Priority), "[]")))
-		case len(j.Accounts) > 0 && !slices.Contains(j.Accounts, a.Name):
+		case len(j.Accounts) > 0 && !slices.Contains(j.Accounts, account):
 			misses = append(misses, fmt.Sprintf("%s takes the accounts %s", j.Name, strings.Join(j.Accounts, ", ")))
 		default:
-			if j.Host != "" {
-				w.say("Only the computer %s sends it (job %s).", j.Host, j.Name)
-			}
-			return a, j
+			return j, nil
 		}
 	}
-	w.say("No job takes it: it has priority %d and goes by account %s, but %s.", w.row.Priority, a.Name, strings.Join(misses, "; "))
-	w.next = fmt.Sprintf("change the jobs of the company in %s, then reload; or cancel the row and insert it anew", w.desk.world.File.Path)
-	return a, nil
+	return nil, misses
 }
 
 // account tells whether the account sends at all at the moment.
