@@ -51,7 +51,7 @@ const (
 // *ContentError. A row without template, finished message and attachments costs nothing.
 func (s *Store) Content(ctx context.Context, row Row) (Content, error) {
 	var c Content
-	if row.Template != "" || row.Raw {
+	if row.Template != "" || row.Raw || row.Attached {
 		var found struct {
 			ParamsSize int64  `db:"params_size"`
 			Params     string `db:"params"`

@@ -10,7 +10,7 @@ import (
 
 // divert turns the mail to the company's divert address: nobody else stands in the envelope, and nobody else in the fields
 // that a reader answers to. X-Outboxd- fields say whom it was for.
-func (p *parcel) divert(l *letter, to string) error {
+func (l *letter) divert(p *parcel, to string) error {
 	address, err := mail.ParseAddress(to)
 	if err != nil {
 		return &rowError{"divert: " + err.Error()}
@@ -25,7 +25,7 @@ func (p *parcel) divert(l *letter, to string) error {
 	}
 	l.To, l.Cc, l.bcc, l.ReplyTo = []mail.Address{address}, nil, nil, []mail.Address{address}
 	l.Headers = slices.DeleteFunc(l.Headers, func(h compose.Header) bool { return answersTo[strings.ToLower(h.Name)] })
-	p.envelope.To, p.diverted = []string{address.Addr()}, true
+	p.envelope.To, p.diverted, p.utf8 = []string{address.Addr()}, true, address.NeedsUTF8() || needsUTF8(p.envelope.From)
 	return nil
 }
 

@@ -76,6 +76,9 @@ func New(file *jobfile.File, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := world.loadTemplates(true); err != nil {
+		return nil, errors.Join(err, world.Close())
+	}
 	accounts, err := e.openAccounts(world, nil)
 	if err != nil {
 		return nil, errors.Join(err, world.Close())
@@ -272,6 +275,12 @@ func (e *Engine) newOutage(log *zap.Logger, key, what, effect string, zone *time
 // companyFingerprint is the fingerprint of all that a company's work depends on.
 func (e *Engine) companyFingerprint(w *World, accounts map[string]*account, p *Place) string {
 	parts := []any{p.Company, p.Company.Timezone.String(), p.Pool.Key(), p.signers.prints()}
+	if p.Reader != nil {
+		parts = append(parts, p.Reader.Key())
+	}
+	if t, err := p.templates(); err == nil {
+		parts = append(parts, t.sum)
+	}
 	for _, name := range p.Company.Accounts {
 		if a := accounts[name]; a != nil {
 			parts = append(parts, a.fingerprint)

@@ -9,8 +9,8 @@ const (
 	eventDeferred  = "deferred"   // refused for now; wait says for how long
 	eventUncertain = "uncertain"  // the dot may have gone and no reply came
 	eventExpired   = "expired"    // expires_at was over
-	eventSkipped   = "skipped"    // its dedupe_key is used up by a mail of before
-	eventGivenBack = "given_back" // not tried: the account fell ill, lost its slot, or outboxd stops
+	eventSkipped   = "skipped"    // its dedupe_key is used up by a mail of before, or its query found nothing
+	eventGivenBack = "given_back" // not tried: the account fell ill, lost its slot, its content could not be read yet, or outboxd stops
 	eventLeaseLost = "lease_lost" // somebody else has the row by now; nothing was written
 	eventUnsettled = "unsettled"  // the server refuses the outcome; the lease runs out and the mark decides
 	eventRescued   = "rescued"    // rows that a dead daemon left behind

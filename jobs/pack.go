@@ -1,36 +1,90 @@
 package jobs
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"outboxd/db"
 	"outboxd/jobs/jobfile"
-	"outboxd/mail"
 	"outboxd/mail/compose"
+	"outboxd/mail/compose/template"
 )
 
 // packer makes the messages of a company's rows. It is the same for sending and for a look beforehand. It needs no network
 // but the company's database.
 type packer struct {
-	place   *Place
-	account *jobfile.Account
-	maxSize int64       // octets of a message
-	windows []db.Window // of the account
+	place     *Place
+	account   *jobfile.Account
+	forbidden []string    // types of attachments that the job does not send
+	maxSize   int64       // octets of a message
+	windows   []db.Window // of the account
 }
 
 // defaultSize is the largest message where the account states no max_size, in octets.
 const defaultSize = 50_000_000
 
-func newPacker(place *Place, account *jobfile.Account) *packer {
-	k := &packer{place: place, account: account, maxSize: account.MaxSize, windows: accountBucket(account).Windows}
+func newPacker(place *Place, account *jobfile.Account, job *jobfile.Deliver) *packer {
+	k := &packer{place: place, account: account, forbidden: job.ForbiddenTypes, maxSize: account.MaxSize, windows: accountBucket(account).Windows}
 	if k.maxSize == 0 {
 		k.maxSize = defaultSize
 	}
 	return k
+}
+
+// pack makes the parcel of a row. Everything that can fail without a mail server fails here: a *rowError, *skipError or
+// *waitError says what becomes of the row, any other error is the database's. room is what a large message has to ask for; nil
+// bounds nothing.
+func (k *packer) pack(ctx context.Context, row db.Row, room *share) (*parcel, error) {
+	p := &parcel{row: row, messageID: row.MessageID}
+	l := &letter{row: row, octets: row.Size, room: room}
+	how := k.compose
+	if row.Raw {
+		how = k.forward
+	}
+	if err := k.weigh(l); err != nil {
+		return nil, err
+	}
+	attached, err := k.load(ctx, l)
+	if err == nil {
+		err = how(ctx, l, p, attached)
+	}
+	if err == nil {
+		p.message, err = k.place.signers.sign(p.domain, p.message)
+	}
+	if err == nil {
+		err = k.admits(p)
+	}
+	if err != nil {
+		return nil, meaning(err)
+	}
+	room.keep(int64(len(p.message)))
+	return p, nil
+}
+
+// load reads what else belongs to the row, and how large it is. A plain row costs nothing.
+func (k *packer) load(ctx context.Context, l *letter) ([]db.Attachment, error) {
+	if l.row.Template == "" && !l.row.Raw && !l.row.Attached {
+		return nil, nil
+	}
+	content, err := k.place.Store.Content(ctx, l.row)
+	l.params = content.Params
+	l.octets += content.RawSize
+	return content.Attachments, err
+}
+
+// admits refuses what the account's own limits could never let through.
+func (k *packer) admits(p *parcel) error {
+	if most := k.account.MaxSize; most > 0 && int64(len(p.message)) > most {
+		return k.tooLarge(fmt.Sprintf("the message is %d octets", len(p.message)))
+	}
+	for _, w := range k.windows {
+		if w.Recipients && len(p.envelope.To) > w.N {
+			return &rowError{fmt.Sprintf("%d recipients, and the account's limits let %d through in %s: insert several rows", len(p.envelope.To), w.N, w.Per)}
+		}
+	}
+	return nil
 }
 
 // rowError says what is wrong with a row: it fails before anything is sent, since waiting does not help.
@@ -51,82 +105,34 @@ type waitError struct {
 
 func (e *waitError) Error() string { return e.reason }
 
-// pack makes the parcel of a row. Everything that can fail without a mail server fails here: a *rowError, *skipError or
-// *waitError says what becomes of the row, any other error is the database's.
-func (k *packer) pack(ctx context.Context, row db.Row, s *share) (*parcel, error) {
-	if row.Size > k.maxSize {
-		return nil, &rowError{fmt.Sprintf("bodies and headers are %d octets, the limit is %d: make them smaller, or raise the account's max_size", row.Size, k.maxSize)}
+// readerWait is how long a row waits whose query could not be asked.
+const readerWait = 10 * time.Second
+
+// meaning says what an error of a part means for the row. One that it does not know is the database's.
+func meaning(err error) error {
+	if wait, ok := errors.AsType[*waitError](err); ok {
+		return wait
 	}
-	l, err := k.letter(row)
-	if err != nil {
-		return nil, err
+	if read, ok := errors.AsType[*db.ReadError](err); ok && read.Reason == db.ReadUnreachable {
+		return &waitError{err.Error(), readerWait}
 	}
-	p := &parcel{row: row, messageID: row.MessageID}
-	if err := p.address(l.To, l.Cc, l.bcc); err != nil {
-		return nil, err
+	_, skip := errors.AsType[*skipError](err)
+	_, skipped := errors.AsType[*template.SkipError](err)
+	if skip || skipped {
+		return &skipError{err.Error()}
 	}
-	p.from = l.From.Addr()
-	p.envelope.From = k.account.ReturnPath
-	if p.envelope.From == "" {
-		p.envelope.From = l.From.Addr()
+	if isRowError(err) {
+		return &rowError{err.Error()}
 	}
-	if divert := k.place.Company.Divert; divert != "" {
-		if err := p.divert(l, divert); err != nil {
-			return nil, err
-		}
-	}
-	p.utf8 = l.NeedsUTF8() || slices.ContainsFunc(l.bcc, mail.Address.NeedsUTF8)
-	if p.message, err = compose.Build(l.Message); err != nil {
-		return nil, &rowError{err.Error()}
-	}
-	if p.message, err = k.place.signers.sign(l.From.Host, p.message); err != nil {
-		return nil, err
-	}
-	return p, k.admits(p)
+	return err
 }
 
-// admits refuses what the account's own limits could never let through.
-func (k *packer) admits(p *parcel) error {
-	if most := k.account.MaxSize; most > 0 && int64(len(p.message)) > most {
-		return &rowError{fmt.Sprintf("the message is %d octets, the account's max_size is %d: make it smaller, or use another account", len(p.message), most)}
-	}
-	for _, w := range k.windows {
-		if w.Recipients && len(p.envelope.To) > w.N {
-			return &rowError{fmt.Sprintf("%d recipients, and the account's limits let %d through in %s: insert several rows", len(p.envelope.To), w.N, w.Per)}
-		}
-	}
-	return nil
-}
-
-// letter is what is to be composed, and who is to get it unseen.
-type letter struct {
-	compose.Message
-	bcc []mail.Address
-}
-
-// letter reads the row's own columns.
-func (k *packer) letter(row db.Row) (*letter, error) {
-	l := &letter{Message: compose.Message{Subject: row.Subject, Text: row.Text, HTML: row.HTML, MessageID: row.MessageID,
-		Date: row.CreatedAt.In(k.place.Company.Timezone)}}
-	for _, field := range []struct {
-		column, text, otherwise string
-		to                      *[]mail.Address
-	}{
-		{"recipients", row.Recipients, "", &l.To}, {"cc", row.Cc, "", &l.Cc}, {"bcc", row.Bcc, "", &l.bcc},
-		{"reply_to", row.ReplyTo, k.account.ReplyTo, &l.ReplyTo},
-	} {
-		list, err := mail.ParseAddressList(cmp.Or(field.text, field.otherwise))
-		if err != nil {
-			return nil, &rowError{field.column + ": " + err.Error()}
-		}
-		*field.to = list
-	}
-	var err error
-	if l.From, err = mail.ParseAddress(cmp.Or(row.From, k.account.From)); err != nil {
-		return nil, &rowError{"from_address: " + err.Error()}
-	}
-	if l.Headers, err = compose.ParseHeaders(row.Headers); err != nil {
-		return nil, &rowError{err.Error()}
-	}
-	return l, nil
+// isRowError tells whether an error is the row's own fault.
+func isRowError(err error) bool {
+	_, own := errors.AsType[*rowError](err)
+	_, content := errors.AsType[*db.ContentError](err)
+	_, read := errors.AsType[*db.ReadError](err)
+	_, field := errors.AsType[*compose.FieldError](err)
+	_, made := errors.AsType[*template.Error](err)
+	return own || content || read || field || made
 }

@@ -18,9 +18,9 @@ func packed(row db.Row, conf jobfile.Account) (*parcel, error) {
 	if row.MessageID == "" {
 		row.MessageID = "<1@acme.example>"
 	}
-	k := newPacker(&Place{Company: &jobfile.Company{Timezone: time.UTC}}, &conf)
+	k := newPacker(&Place{Company: &jobfile.Company{Timezone: time.UTC}}, &conf, &jobfile.Deliver{})
 	k.maxSize = 1000
-	row.CreatedAt = time.Unix(0, 0)
+	row.Ready = time.Unix(0, 0)
 	return k.pack(context.Background(), row, nil)
 }
 
@@ -36,7 +36,7 @@ func TestPackRefuses(t *testing.T) {
 		row  db.Row
 		want string
 	}{
-		{db.Row{Recipients: to, Size: 1001}, "bodies and headers are 1001 octets, the limit is 1000"},
+		{db.Row{Recipients: to, Size: 1001}, "the mail's content is 1001 octets, and 1000 is the limit"},
 		{db.Row{}, "recipients: there is no address"},
 		{db.Row{Recipients: "nobody"}, "recipients: "},
 		{db.Row{Recipients: to, Cc: "nobody"}, "cc: "},

@@ -13,6 +13,7 @@ type parcel struct {
 	row       db.Row
 	messageID string // of the message; a finished one may bring its own
 	from      string // the sender's bare address, as the header shows it
+	domain    string // and its domain
 	envelope  mail.Envelope
 	all       []db.Recipient // of a row with several recipients: every one, with what is known; nil for a single one
 	open      []int          // positions in all of the envelope's recipients
@@ -55,6 +56,7 @@ func (p *parcel) address(to, cc, bcc []mail.Address) error {
 		if p.all[i].State == db.RecipientOpen {
 			p.open = append(p.open, i)
 			p.envelope.To = append(p.envelope.To, p.all[i].Address)
+			p.utf8 = p.utf8 || needsUTF8(p.all[i].Address)
 		}
 	}
 	if len(p.open) == 0 {
@@ -64,6 +66,12 @@ func (p *parcel) address(to, cc, bcc []mail.Address) error {
 		p.all = nil
 	}
 	return nil
+}
+
+// sender sets whom the mail is from, and where what cannot be delivered goes back to.
+func (p *parcel) sender(from mail.Address, path string) {
+	p.from, p.domain, p.envelope.From = from.Addr(), from.Host, path
+	p.utf8 = p.utf8 || needsUTF8(path)
 }
 
 // marked are the recipients as the mark records them: those the server took stand under it, the others stay open.

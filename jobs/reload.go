@@ -25,8 +25,9 @@ func (e *Engine) Reload(file *jobfile.File) error {
 		e.reloadFailed(err.Error())
 		return err
 	}
-	accounts, err := e.openAccounts(world, e.accounts)
-	if err != nil {
+	err = world.loadTemplates(false)
+	accounts, accountsErr := e.openAccounts(world, e.accounts)
+	if err = errors.Join(err, accountsErr); err != nil {
 		e.reloadFailed(err.Error())
 		return errors.Join(err, world.closeExcept(e.world))
 	}

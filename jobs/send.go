@@ -68,7 +68,7 @@ func (f *feeder) deliver(work context.Context, row db.Row, s *sender, p *permit,
 		p.endTurn()
 		decided()
 	}
-	settlement := f.try(work, row, s, endTurn)
+	settlement := f.try(work, &row, s, endTurn)
 	endTurn()
 	f.a.free(s)
 	f.r.c.settle(settlement)
@@ -97,8 +97,10 @@ func (f *feeder) unpacked(row db.Row, err error) db.Settlement {
 	var wrong *rowError
 	var skip *skipError
 	var wait *waitError
+	var gone *db.NoRowError
+	var lost *db.LeaseLostError
 	switch {
-	case f.r.stop.Err() != nil:
+	case f.r.stop.Err() != nil, errors.As(err, &gone), errors.As(err, &lost):
 		return givenBack(row, "", 0)
 	case errors.As(err, &wrong):
 		return db.Settlement{Lease: row.Lease, Change: db.Change{State: db.Failed, Verdict: true, LastError: err.Error()}}
@@ -111,9 +113,19 @@ func (f *feeder) unpacked(row db.Row, err error) db.Settlement {
 	return givenBack(row, "", notReady)
 }
 
+// name writes the Message-ID of a finished message into its row, before anything is sent.
+func (f *feeder) name(work context.Context, row *db.Row, p *parcel) error {
+	if row.MessageID == p.messageID {
+		return nil
+	}
+	err := f.r.c.place.Store.NameMessage(work, row.Lease, p.messageID)
+	row.MessageID, p.row.MessageID = p.messageID, p.messageID
+	return err
+}
+
 // try does everything up to the settlement.
-func (f *feeder) try(work context.Context, row db.Row, s *sender, endTurn func()) db.Settlement {
-	back := func(reason string, wait time.Duration) db.Settlement { return givenBack(row, reason, wait) }
+func (f *feeder) try(work context.Context, row *db.Row, s *sender, endTurn func()) db.Settlement {
+	back := func(reason string, wait time.Duration) db.Settlement { return givenBack(*row, reason, wait) }
 	if f.r.stop.Err() != nil {
 		return back("", 0) // the stop came while it was being taken
 	}
@@ -126,17 +138,20 @@ func (f *feeder) try(work context.Context, row db.Row, s *sender, endTurn func()
 	}
 	conf, err := f.r.c.resolver.resolve(row.Account, row.From)
 	if err == nil && conf.Name != f.a.conf.Name {
-		f.r.c.learnRoute(row, conf.Name)
+		f.r.c.learnRoute(*row, conf.Name)
 		return back("", time.Second)
 	}
 	room := f.r.c.e.weigher.share(f.a.conf.Name)
 	defer room.end()
 	var parcel *parcel
 	if err == nil {
-		parcel, err = f.packer.pack(f.r.stop, row, room)
+		parcel, err = f.packer.pack(f.r.stop, *row, room)
+	}
+	if err == nil {
+		err = f.name(work, row, parcel)
 	}
 	if err != nil {
-		return f.unpacked(row, err)
+		return f.unpacked(*row, meaning(err))
 	}
 	if wait, reason := f.a.refused.left(parcel.from); wait > 0 {
 		return back(reason, wait)
@@ -162,7 +177,7 @@ func (f *feeder) try(work context.Context, row db.Row, s *sender, endTurn func()
 	}
 	t := f.decide(parcel, result)
 	if parcel.handed {
-		f.r.c.fence.note(row, parcel.outcome(t))
+		f.r.c.fence.note(*row, parcel.outcome(t))
 	}
 	return t
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"outboxd/db"
 	"outboxd/jobs/jobfile"
@@ -20,7 +21,7 @@ type World struct {
 	pools     map[string]*db.Pool
 	before    *World // while it is being replaced
 
-	leftOut  []jobfile.LeftOut // companies that cannot run: by their file, or by a secret that cannot be read
+	leftOut  []jobfile.LeftOut // companies that cannot run: by their file, by their templates, or by a secret that cannot be read
 	unusable map[string]error  // accounts that cannot send, by name; set by the engine
 }
 
@@ -30,7 +31,10 @@ type Place struct {
 	Store   *db.Store
 	Pool    *db.Pool
 	Own     *db.Buckets // for its jobs, and for accounts that serve this company alone
+	Reader  *db.Pool    // of queries; nil when the company has no reader
 	signers signers     // of its mails
+
+	templates func() (*templates, error) // read once, when they are first wanted
 }
 
 // Open reads the secrets of databases and the keys that sign. A company whose own secret cannot be read is left out and stops nobody else; without
@@ -80,8 +84,12 @@ func open(file *jobfile.File, before *World) (*World, error) {
 
 // leaveOut keeps a company from running.
 func (w *World) leaveOut(company string, err error) {
-	w.leftOut = append(w.leftOut, jobfile.LeftOut{File: w.File.Path, Companies: []string{company}, Problems: jobfile.Problems{
-		{File: w.File.Path, Line: 1, Column: 1, Path: "companies." + company, Message: err.Error(), Hint: "mend it, then reload"}}})
+	problems := jobfile.Problems{{File: w.File.Path, Line: 1, Column: 1, Path: "companies." + company, Message: err.Error(), Hint: "mend it, then reload"}}
+	var wrong *TemplateError
+	if errors.As(err, &wrong) {
+		problems = wrong.Problems
+	}
+	w.leftOut = append(w.leftOut, jobfile.LeftOut{File: w.File.Path, Companies: []string{company}, Problems: problems})
 }
 
 // controlLogin is the user of the control database: that of the only company where the two are one, else the server's.
@@ -99,11 +107,14 @@ func (w *World) place(c *jobfile.Company) (*Place, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Place{Company: c, Pool: pool, signers: w.signers.of(c.Name)}
+	p := &Place{Company: c, Pool: pool, signers: w.signers.of(c.Name), templates: sync.OnceValues(func() (*templates, error) { return loadTemplates(c) })}
 	if p.Store, err = pool.Store(c.Database); err != nil {
 		return nil, err
 	}
-	p.Own, err = pool.Buckets(c.Database, nil)
+	if p.Own, err = pool.Buckets(c.Database, nil); err != nil || c.Reader == nil {
+		return p, err
+	}
+	p.Reader, err = w.pool(w.File.Server(c.Server), &jobfile.Login{Username: c.Reader.Username, Password: c.Reader.Password})
 	return p, err
 }
 

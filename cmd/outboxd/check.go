@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 
+	"outboxd/jobs"
 	"outboxd/jobs/jobfile"
 )
 
@@ -13,7 +14,8 @@ type checkCommand struct {
 
 // Run reports all problems at once. Errors are exit status 2; with --online what does not work is exit status 1.
 func (c checkCommand) Run(i *invocation) error {
-	file, problems := jobfile.Load(i.config)
+	file, companies, problems := jobfile.Scan(i.config)
+	problems = append(problems, jobs.CheckTemplates(companies)...)
 	if err := printProblems(i.stderr, problems); err != nil {
 		return err
 	}

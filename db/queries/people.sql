@@ -31,7 +31,7 @@ SELECT COUNT(*) FROM (SELECT 1 FROM {db}.outbox
 -- name: retry
 -- The counters begin anew: a person has decided.
 UPDATE {db}.outbox SET state = 'queued', held = 0, lane = 0, claims = 0, attempts = 0, available_at = UTC_TIMESTAMP(6), last_error = NULL
-WHERE id = ? AND state IN ('queued', 'failed', 'partial', 'uncertain', 'expired', 'cancelled')
+WHERE id = ? AND state IN ('queued', 'failed', 'partial', 'skipped', 'uncertain', 'expired', 'cancelled')
   AND (expires_at IS NULL OR expires_at > UTC_TIMESTAMP(6))
 
 -- name: retry-recipients

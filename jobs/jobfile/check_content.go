@@ -12,7 +12,7 @@ import (
 
 // content checks where a company's mails get their content from.
 func (c *checker) content(e entry) {
-	checkLanguage(e.src, e.path+".language", e.Language)
+	checkLanguage(e.src, e.path+".language", &e.Language)
 	c.templates(e.src, e.path+".templates", &e.Templates)
 	c.attachments(e.src, e.path+".attachments", &e.Attachments)
 	if e.Reader != nil {
@@ -36,12 +36,13 @@ func (c *checker) reader(e entry) {
 	}
 }
 
-func checkLanguage(s *source, path, tag string) {
+func checkLanguage(s *source, path string, tag *string) {
 	if !s.has(path) {
 		return
 	}
-	if err := parseLanguage(tag); err != nil {
-		s.wrong(path, tag, err.Error(), "for example sk, en or de-AT")
+	if err := parseLanguage(*tag); err != nil {
+		s.wrong(path, *tag, err.Error(), "for example sk, en or de-AT")
+		*tag = ""
 	}
 }
 
@@ -70,7 +71,10 @@ func (c *checker) templates(s *source, path string, folder *string) {
 		s.wrong(path, written, "cannot be looked at", "the user that outboxd runs as must be allowed to read it")
 	case !info.IsDir():
 		s.wrong(path, written, "is no folder", "name the folder; each template is a folder in it")
+	default:
+		return
 	}
+	*folder = "" // nothing more to be said of it
 }
 
 // attachments checks the folder of the files. One that cannot be used here and now is a warning: it may be mounted later, and

@@ -11,11 +11,18 @@ import (
 // Load reads the main file and what it includes. The File is nil when the main file has errors; errors of included
 // files leave out their companies only. Problems has everything found, warnings too; it is empty when all is well.
 func Load(path string) (*File, Problems) {
+	file, _, problems := Scan(path)
+	return file, problems
+}
+
+// Scan is Load that also returns the companies of a file that cannot be run, as far as they could be read: for what is to be
+// checked beside it.
+func Scan(path string) (*File, []*Company, Problems) {
 	main := newSource(path)
 	var file mainFile
 	root := main.read()
 	if root == nil {
-		return nil, main.problems
+		return nil, nil, main.problems
 	}
 	(&decoder{source: main}).document(root, &file)
 	includes := loadIncludes(main, file.Include)
@@ -26,7 +33,12 @@ func Load(path string) (*File, Problems) {
 		c.companies = append(c.companies, entriesOf(inc.source, inc.Companies)...)
 	}
 	c.all()
-	return c.assemble(path, includes)
+	companies := make([]*Company, len(c.companies))
+	for i, e := range c.companies {
+		companies[i] = e.Company
+	}
+	loaded, problems := c.assemble(path, includes)
+	return loaded, companies, problems
 }
 
 // include is one included file.

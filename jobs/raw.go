@@ -1,0 +1,103 @@
+package jobs
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+
+	"outboxd/db"
+	"outboxd/mail"
+	"outboxd/mail/compose"
+)
+
+// forward makes a finished message ready: it goes as it is, to those whom the row's columns name, else to those of its header.
+func (k *packer) forward(ctx context.Context, l *letter, p *parcel, attached []db.Attachment) error {
+	row := l.row
+	for _, other := range []struct {
+		name  string
+		given bool
+	}{{"template", row.Template != ""}, {"body_text", row.Text != ""}, {"body_html", row.HTML != ""}, {"headers", row.Headers != ""},
+		{"reply_to", row.ReplyTo != ""}, {"attachments", len(attached) > 0}} {
+		if other.given {
+			return &rowError{fmt.Sprintf("raw: the row has %s too, and a finished message is sent as it is: leave one of the two out", other.name)}
+		}
+	}
+	if err := k.weigh(l); err != nil {
+		return err
+	}
+	text, err := k.place.Store.Raw(ctx, row.ID)
+	if err != nil {
+		return err
+	}
+	r, err := compose.ParseRaw(text)
+	if err != nil {
+		return err
+	}
+	if err := k.checkRaw(r, row); err != nil {
+		return err
+	}
+	if err := k.addressRaw(r, row, p); err != nil {
+		return err
+	}
+	p.messageID = cmp.Or(r.MessageID, row.MessageID, k.place.messageID(row, r.From.Host))
+	p.message, err = r.Build(p.messageID, row.Ready.In(k.place.Company.Timezone))
+	if err != nil {
+		return err
+	}
+	return k.allowedWithin(p.message)
+}
+
+// checkRaw refuses a finished message that the account may not send, or that is another one than before.
+func (k *packer) checkRaw(r *compose.Raw, row db.Row) error {
+	if !maySend(k.account, r.From.Host) {
+		return &rowError{fmt.Sprintf("raw: its From is %s, and account %s may not send as @%s: set account or from_address to what may, or add the domain to the account's sender_domains",
+			r.From.Addr(), k.account.Name, r.From.Host)}
+	}
+	if r.MessageID != "" && row.MessageID != "" && r.MessageID != row.MessageID {
+		return &rowError{fmt.Sprintf("raw: its Message-ID is %s, and this row was tried as %s: insert a new row for another message", r.MessageID, row.MessageID)}
+	}
+	return nil
+}
+
+// addressRaw fills the envelope. A diverted message keeps its header.
+func (k *packer) addressRaw(r *compose.Raw, row db.Row, p *parcel) error {
+	l := &letter{row: row}
+	if row.Recipients+row.Cc+row.Bcc == "" {
+		l.To, l.Cc, l.bcc = r.To, r.Cc, r.Bcc
+	} else if err := k.address(l); err != nil {
+		return err
+	}
+	if err := p.address(l.To, l.Cc, l.bcc); err != nil {
+		return err
+	}
+	sender := r.From
+	if row.From != "" {
+		var err error
+		if sender, err = mail.ParseAddress(row.From); err != nil {
+			return &rowError{"from_address: " + err.Error()}
+		}
+	}
+	p.sender(r.From, cmp.Or(k.account.ReturnPath, sender.Addr()))
+	if divert := k.place.Company.Divert; divert != "" {
+		l.ReplyTo = nil
+		if err := l.divert(p, divert); err != nil {
+			return err
+		}
+		r.Own = l.Own
+	}
+	p.utf8 = p.utf8 || r.NeedsUTF8()
+	return nil
+}
+
+// messageID is that of a finished message which has none: like that of other rows, made from the row alone.
+func (p *Place) messageID(row db.Row, domain string) string {
+	mark := sha256.Sum256([]byte(p.Company.Database))
+	return fmt.Sprintf("<%s.%d.%x@%s>", row.CreatedAt.UTC().Format("20060102150405.000000"), row.ID, mark[:4], domain)
+}
+
+// needsUTF8 tells whether an address can only travel by SMTPUTF8 (RFC 6531).
+func needsUTF8(address string) bool {
+	return slices.ContainsFunc([]byte(address), func(b byte) bool { return b >= 0x80 })
+}

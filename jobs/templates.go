@@ -1,0 +1,109 @@
+package jobs
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"outboxd/jobs/jobfile"
+	"outboxd/mail/compose/template"
+)
+
+// templates are those of a company's folder.
+type templates struct {
+	set *template.Set
+	sum string // of all that is in the folder: a reload tells by it whether anything has changed
+}
+
+// TemplateError lists all that is wrong with a company's templates.
+type TemplateError struct{ Problems jobfile.Problems }
+
+func (e *TemplateError) Error() string { return "its templates have errors:\n" + e.Problems.String() }
+
+// loadTemplates reads a company's templates. What is wrong with them is a *TemplateError.
+func loadTemplates(c *jobfile.Company) (*templates, error) {
+	o := template.Options{Language: c.Language, Zone: c.Timezone}
+	if c.Templates == "" {
+		set, problems := template.Load(nil, o)
+		return &templates{set: set}, templateError(c.Templates, problems)
+	}
+	root, err := os.OpenRoot(c.Templates)
+	if err != nil {
+		return nil, templateError(c.Templates, []template.Problem{{Message: "cannot be opened: " + err.Error(), Hint: "the user that outboxd runs as must be allowed to read it"}})
+	}
+	defer root.Close()
+	set, problems := template.Load(root.FS(), o)
+	if err := templateError(c.Templates, problems); err != nil {
+		return nil, err
+	}
+	sum, err := sumOf(root.FS())
+	return &templates{set, sum}, err
+}
+
+// templateError makes the problems of a folder's files those of a jobs.yaml.
+func templateError(folder string, problems []template.Problem) error {
+	if len(problems) == 0 {
+		return nil
+	}
+	e := &TemplateError{}
+	for _, p := range problems {
+		e.Problems = append(e.Problems, jobfile.Problem{File: filepath.Join(folder, filepath.FromSlash(p.File)), Line: max(p.Line, 1), Column: max(p.Column, 1),
+			Message: p.Message, Hint: p.Hint})
+	}
+	return e
+}
+
+// sumOf is a hash of all files with their names.
+func sumOf(files fs.FS) (string, error) {
+	h := sha256.New()
+	err := fs.WalkDir(files, ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		content, err := fs.ReadFile(files, path)
+		fmt.Fprintf(h, "%q %d ", path, len(content))
+		_, writeErr := h.Write(content)
+		return errors.Join(err, writeErr)
+	})
+	return hex.EncodeToString(h.Sum(nil)), err
+}
+
+// CheckTemplates reads the templates of companies, and returns all that is wrong with them.
+func CheckTemplates(companies []*jobfile.Company) (all jobfile.Problems) {
+	for _, c := range companies {
+		_, err := loadTemplates(c)
+		var wrong *TemplateError
+		switch {
+		case errors.As(err, &wrong):
+			all = append(all, wrong.Problems...)
+		case err != nil:
+			all = append(all, jobfile.Problem{File: c.Templates, Line: 1, Column: 1, Message: err.Error()})
+		}
+	}
+	return all
+}
+
+// loadTemplates reads the templates of all companies before they are needed. At the start a company whose templates have
+// errors is left out; afterwards that is an error, and all are reported together.
+func (w *World) loadTemplates(start bool) error {
+	var errs []error
+	var sound []*Place
+	for _, p := range w.Companies {
+		switch _, err := p.templates(); {
+		case err == nil:
+			sound = append(sound, p)
+		case start:
+			w.leaveOut(p.Company.Name, err)
+		default:
+			errs = append(errs, fmt.Errorf("company %s: %w", p.Company.Name, err))
+		}
+	}
+	if len(errs) == 0 {
+		w.Companies = sound
+	}
+	return errors.Join(errs...)
+}
