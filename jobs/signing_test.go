@@ -136,7 +136,9 @@ func TestP10_AKeyThatCannotBeUsed(t *testing.T) {
 	}
 	records := s.dkimKey("acme.example", dkim.RSA)
 	s.reload(text)
-	s.db.Exec(t, `UPDATE {db}.outbox SET available_at = UTC_TIMESTAMP(6) WHERE state = 'queued'`)
+	if r, err := s.engine.Desk().QueueRetry(t.Context(), jobs.ChangeRequest{By: jobs.By{Actor: "eva(1000)"}, Rows: []string{waiting}}); err != nil || len(r.Results) != 1 || !r.Results[0].Done {
+		t.Errorf("%+v, %v", r, err)
+	}
 	s.awaitRows(waiting+" sent 1", other+" sent 1")
 	want(t, verdicts(t, s.smtp.Messages(), records), "unsigned", "")
 	if got := alertsOf(t, system, 4); strings.Count(got, "cannot be signed") != 1 || !strings.Contains(got, "mails of acme.example go again") {

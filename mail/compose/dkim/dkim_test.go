@@ -96,7 +96,7 @@ func TestSignaturesHoldForAnIndependentVerifier(t *testing.T) {
 
 // What somebody changes on the way breaks the signature.
 func TestSignaturesBreak(t *testing.T) {
-	s, other := newSigner(t, RSA), newSigner(t, RSA)
+	s, other := newSigner(t, Ed25519), newSigner(t, Ed25519)
 	message := []byte("From: a@acme.example\r\nTo: b@example.org\r\nSubject: Pay 10\r\nDate: Thu, 05 Nov 2026 08:30:00 +0100\r\n" +
 		"Reply-To: r@acme.example\r\nMIME-Version: 1.0\r\nContent-Type: text/plain\r\nList-Unsubscribe: <https://acme.example/u>\r\n\r\nPay 10\r\n")
 	signed := sign(t, s, message)
