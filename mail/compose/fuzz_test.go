@@ -74,6 +74,82 @@ func FuzzParseHeaders(f *testing.F) {
 	})
 }
 
+// Whatever a file is called: an error for the column attachment, or a name that two parsers read as it is.
+func FuzzFiles(f *testing.F) {
+	for _, m := range goldenMessages() {
+		for _, a := range append(m.Attachments, m.Inline...) {
+			f.Add(a.Name, a.Type, a.Content, a.ContentID, m.HTML)
+		}
+	}
+	f.Add("a\r\nBcc: x", "text/plain\r\nBcc: x", []byte("\r\n.\r\n"), "a\r\n", "<img src=cid:a")
+	f.Add("a\"b;c*0='%41.pdf", "text/plain; charset=\"a\\\"b\"; x=", []byte{0, 0xff}, "a&b", "<style>cid:a&amp;b</style><!--cid:a&b")
+	f.Fuzz(func(t *testing.T, name, mediaType string, content []byte, id, html string) {
+		m := plainMessage()
+		m.HTML = html
+		m.Attachments = []Attachment{{Name: name, Type: mediaType, Content: content}}
+		m.Inline = []Attachment{{Name: "x.png", Content: content, ContentID: id}}
+		if id == "" {
+			m.Inline = nil
+		}
+		raw, err := Build(m)
+		if err != nil {
+			checkFieldError(t, err, err.(*FieldError).Field, "")
+			return
+		}
+		if len(m.Inline) > 0 && !strings.Contains(strings.ToLower(html), "cid:") {
+			if same, _, _ := (&builder{boundary: boundary(m.MessageID)}).inline(&m); same != html {
+				t.Errorf("%q became %q", html, same)
+			}
+		}
+		checkWire(t, raw)
+		checkReadBack(t, m, raw)
+	})
+}
+
+// Whatever a finished message holds: an error for the column raw, or a message that can travel, keeps its fields and its body, names
+// no hidden recipient and needs nothing more when it is read again.
+func FuzzRaw(f *testing.F) {
+	for _, c := range rawMessages {
+		f.Add([]byte(c.text))
+	}
+	for _, m := range goldenMessages() {
+		if raw, err := Build(m); err == nil {
+			f.Add(raw)
+		}
+	}
+	f.Fuzz(func(t *testing.T, given []byte) {
+		r, err := ParseRaw(given)
+		if err != nil {
+			checkFieldError(t, err, "raw", "")
+			return
+		}
+		built, err := r.Build(rawID, rawDate)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkOctets(t, built)
+		checkRawAgain(t, r, built)
+		head, body, _ := bytes.Cut(built, []byte("\r\n\r\n"))
+		if want := normalise(string(given[r.body:])); string(body) != want {
+			t.Errorf("the body became %q, want %q", body, want)
+		}
+		var kept string
+		for _, field := range r.fields {
+			if !isRemoved(field.name) {
+				kept += normalise(string(given[field.at:field.end]))
+			}
+		}
+		if !strings.HasPrefix(string(head)+"\r\n", kept) {
+			t.Errorf("the header became %q, want %q first", head, kept)
+		}
+		for _, name := range headerNames(built) {
+			if isRemoved(name) {
+				t.Errorf("%s goes out", name)
+			}
+		}
+	})
+}
+
 // No text is lost, none is invisible, and no line feed stands at an end.
 func FuzzTextFromHTML(f *testing.F) {
 	f.Add("<p>a<ul><li>b<ol start=3><li>c</ol></ul><table><tr><td>d<td>e</table><a href=x>f</a>")

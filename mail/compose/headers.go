@@ -21,8 +21,8 @@ const (
 // is kept; the empty text has no headers.
 //
 // What outboxd writes itself (From, To, Date, Message-ID, MIME-Version, Content-*, signatures, traces, ...) is refused. So
-// is a value with a line break, and anything but ASCII in a field that programs read, such as List-Unsubscribe or
-// References. The error is always a *FieldError for the column headers.
+// is a value with a line break, anything but ASCII in a field that programs read, such as List-Unsubscribe or
+// References, and another value than Importance, Sensitivity and X-Priority have. The error is always a *FieldError for the column headers.
 func ParseHeaders(text string) ([]Header, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, nil
@@ -175,7 +175,32 @@ func headerFault(h Header) string {
 	case longestWord(v) >= maxLine:
 		return fmt.Sprintf("the value has more than %d characters without a blank", maxLine)
 	}
-	return ""
+	return choiceFault(h)
+}
+
+// choices are the values of fields that have a few (RFC 2156 5.3; X-Priority as mail programs write and read it).
+var choices = map[string][]string{
+	"importance":  {"low", "normal", "high"},
+	"sensitivity": {"Personal", "Private", "Company-Confidential"},
+	"x-priority":  {"1", "2", "3", "4", "5"},
+}
+
+// choiceFault refuses a value that such a field has not. A comment may follow, as in 1 (Highest).
+func choiceFault(h Header) string {
+	possible, ok := choices[strings.ToLower(h.Name)]
+	if !ok {
+		return ""
+	}
+	value := trimBlanks(h.Value)
+	if word, comment, found := strings.Cut(value, " ("); found && strings.IndexByte(comment, ')') == len(comment)-1 {
+		value = word
+	}
+	for _, one := range possible {
+		if strings.EqualFold(value, one) {
+			return ""
+		}
+	}
+	return fmt.Sprintf("the value is %s; possible are %s", excerpt(value), strings.Join(possible, ", "))
 }
 
 // isFieldName: ftext, RFC 5322 3.6.8.

@@ -22,6 +22,8 @@ func TestParseHeaders(t *testing.T) {
 		{`{"X-A": ""}`, []Header{{"X-A", ""}}},
 		{`{"List-Unsubscribe": "<https://a.example/>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}`,
 			[]Header{{"List-Unsubscribe", "<https://a.example/>"}, {"List-Unsubscribe-Post", "List-Unsubscribe=One-Click"}}},
+		{`{"Importance": "HIGH", "Sensitivity": "company-confidential", "X-Priority": " 1 (Highest) "}`,
+			[]Header{{"Importance", "HIGH"}, {"Sensitivity", "company-confidential"}, {"X-Priority", " 1 (Highest) "}}},
 		{`{"Auto-Submitted": "no", "Precedence": "bulk", "Keywords": "Größe"}`,
 			[]Header{{"Auto-Submitted", "no"}, {"Precedence", "bulk"}, {"Keywords", "Größe"}}},
 	}
@@ -81,6 +83,11 @@ func TestParseHeadersErrors(t *testing.T) {
 		{`{"References": "<` + strings.Repeat("x", 997) + `>"}`, "more than 998 characters without a blank"},
 		{`{"References": "<a@b>", "references": "<c@d>"}`, "may stand only once"},
 		{`{"List-Id": ["<a.b>", "<c.d>"]}`, "may stand only once"},
+		{`{"Importance": "urgent"}`, `"Importance": the value is "urgent"; possible are low, normal, high`},
+		{`{"importance": "high priority"}`, "possible are low, normal, high"},
+		{`{"Sensitivity": "secret"}`, "possible are Personal, Private, Company-Confidential"},
+		{`{"X-Priority": "0"}`, "possible are 1, 2, 3, 4, 5"},
+		{`{"X-Priority": "1 (a) (b)"}`, "possible are 1, 2, 3, 4, 5"},
 	}
 	for _, c := range cases {
 		headers, err := ParseHeaders(c.text)
@@ -98,7 +105,7 @@ func TestReservedHeaders(t *testing.T) {
 		_, err := ParseHeaders(`{"` + name + `": "x"}`)
 		checkFieldError(t, err, "headers", "outboxd writes this header itself")
 	}
-	for _, name := range strings.Fields(`X-A X-From List-Id In-Reply-To References Importance Priority X-Priority Sensitivity Precedence
+	for _, name := range strings.Fields(`X-A X-From List-Id In-Reply-To References Priority Precedence
 		Auto-Submitted Keywords Comments Organization Disposition-Notification-To Feedback-ID`) {
 		if _, err := ParseHeaders(`{"` + name + `": "x"}`); err != nil {
 			t.Errorf("%s: %v", name, err)

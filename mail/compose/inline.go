@@ -31,7 +31,7 @@ func (b *builder) inline(m *Message) (markup string, images []image, others []At
 	r := rewriter{used: make([]bool, len(m.Inline))}
 	for i, a := range m.Inline {
 		r.ids = append(r.ids, fmt.Sprintf("image%d.%s@%s", i+1, strings.TrimPrefix(b.boundary, "=_"), host))
-		r.add(i, a.ContentID, strings.ReplaceAll(a.ContentID, "&", "&amp;"), url.PathEscape(a.ContentID))
+		r.add(i, a.ContentID)
 	}
 	slices.SortStableFunc(r.references, func(a, b reference) int { return len(b.text) - len(a.text) })
 	markup = r.document(m.HTML)
@@ -53,9 +53,10 @@ type rewriter struct {
 	out        strings.Builder
 }
 
-func (r *rewriter) add(image int, texts ...string) {
-	for _, text := range slices.Compact(texts) {
-		r.references = append(r.references, reference{text, image})
+// add notes the forms in which HTML may name an image: as it is, as a URL, and either with a character reference.
+func (r *rewriter) add(image int, name string) {
+	for _, form := range []string{name, url.PathEscape(name)} {
+		r.references = append(r.references, reference{form, image}, reference{strings.ReplaceAll(form, "&", "&amp;"), image})
 	}
 }
 

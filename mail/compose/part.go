@@ -15,7 +15,7 @@ type file struct {
 }
 
 // signatureRoom is what a DKIM-Signature takes in front of a message, in octets.
-const signatureRoom = 1024
+const signatureRoom = 2048
 
 // finish puts the files into their places, encoded. The message is allocated here, once, in its final size.
 func (b *builder) finish() []byte {
@@ -51,8 +51,8 @@ func (b *builder) file(a Attachment, disposition, id string) {
 	b.files = append(b.files, file{len(b.buf), a.Content})
 }
 
-// contentType writes the type, and the name for readers that know no RFC 2231, as are Outlooks before 2016: as an encoded word
-// in quotes. RFC 2047 5 does not allow it there, but it is what those programs write themselves and read.
+// contentType writes the type, and the name for readers that know no RFC 2231, as older Outlooks: as an encoded word in
+// quotes. RFC 2047 5 does not allow it there, but it is what Outlook and Gmail write themselves, and what those programs read.
 func (b *builder) contentType(a Attachment) {
 	stated := a.Type
 	if stated == "" {

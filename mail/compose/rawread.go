@@ -5,7 +5,6 @@ import (
 	"io"
 	"mime"
 	netmail "net/mail"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -45,7 +44,7 @@ func (r *Raw) readLines() error {
 			if err := r.readHeaderLine(line, at, end, number); err != nil {
 				return err
 			}
-		case r.eightBit == 0 && bytes.ContainsFunc(line, func(c rune) bool { return c >= utf8.RuneSelf }):
+		case r.eightBit == 0 && hasEightBit(line):
 			r.eightBit = number
 		}
 		at = end
@@ -54,6 +53,15 @@ func (r *Raw) readLines() error {
 		r.body = len(r.raw)
 	}
 	return nil
+}
+
+func hasEightBit(octets []byte) bool {
+	for _, c := range octets {
+		if c >= utf8.RuneSelf {
+			return true
+		}
+	}
+	return false
 }
 
 // checkLine refuses what cannot travel and cannot be mended (RFC 5321 2.3.8, 4.5.3.1.6).
@@ -116,7 +124,7 @@ func (r *Raw) checkFields() error {
 			return rawError(f.line, "the field %s stands in line %d already and may stand once; remove one of them", excerpt(f.name), before)
 		}
 		seen[f.name] = f.line
-		if !isRemoved(f.name) && slices.ContainsFunc(r.raw[f.at:f.end], func(c byte) bool { return c >= utf8.RuneSelf }) {
+		if !isRemoved(f.name) && hasEightBit(r.raw[f.at:f.end]) {
 			r.utf8 = true
 		}
 	}

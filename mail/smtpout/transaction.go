@@ -77,8 +77,8 @@ func (t *transaction) check() bool {
 			"Make the message smaller, or send it through an account that takes larger ones.")
 	}
 	if t.d.UTF8 && !t.session.utf8 {
-		return reject(mail.ClassRejected, "an address needs SMTPUTF8 and the server does not offer it",
-			"Use addresses whose part before the @ is plain ASCII, or an account whose server offers SMTPUTF8.")
+		return reject(mail.ClassRejected, "an address or a header field needs SMTPUTF8 and the server does not offer it",
+			"Use addresses whose part before the @ is plain ASCII and encoded words in a raw header, or an account whose server offers SMTPUTF8.")
 	}
 	if t.eightBit = hasEightBit(t.d.Message); t.eightBit && !t.session.eightBit {
 		return reject(mail.ClassRejected, "message has 8-bit content and the server does not offer 8BITMIME",

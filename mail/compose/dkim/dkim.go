@@ -72,8 +72,9 @@ var (
 // maxLine is the longest line of a message in octets, without its CRLF (RFC 5322 2.1.1).
 const maxLine = 998
 
-// Sign returns the message with a signature above it, in memory of its own. The message has CRLF line ends. The same message gives another
-// signature each second, since its time stands in it.
+// Sign returns the message with a signature above it. The message has CRLF line ends. Where its memory has room the result stands
+// there, as with slices.Insert: message is not to be used afterwards. The same message gives another signature each second, since its time
+// stands in it.
 func (s *Signer) Sign(message []byte) ([]byte, error) {
 	signer, err := dkim.NewSigner(&dkim.SignOptions{
 		Domain: s.domain, Selector: s.selector, Signer: s.key, Hash: crypto.SHA256,
@@ -93,8 +94,7 @@ func (s *Signer) Sign(message []byte) ([]byte, error) {
 			return nil, fmt.Errorf("sign for %s: the header repeats too many of its fields", s.domain)
 		}
 	}
-	signed := make([]byte, 0, len(field)+len(message))
-	return append(append(signed, field...), message...), nil
+	return slices.Insert(message, 0, []byte(field)...), nil
 }
 
 // signedFields lists the fields to sign, each as often as it is to be signed.
