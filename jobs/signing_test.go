@@ -92,6 +92,18 @@ func TestMailsAreSigned(t *testing.T) {
 	want(t, verdicts(t, s.smtp.Messages()[4:], second), "", "")
 }
 
+// What else a row may hold is signed as well: attachments, and a finished message by the domain of its own From.
+func TestAllKindsOfMailsAreSigned(t *testing.T) {
+	s := newSite(t)
+	records := s.dkimKey("acme.example", dkim.Ed25519)
+	s.db.Exec(t, `INSERT INTO {db}.outbox (recipients, subject, body_html) VALUES ('a@kunde.example', 'Grüße', '<p>x</p>')`)
+	s.db.Exec(t, `INSERT INTO {db}.outbox_attachment (outbox_id, name, content) VALUES (1, 'Účet č. 1.pdf', REPEAT('%PDF ', 20000))`)
+	s.db.Exec(t, `INSERT INTO {db}.outbox (recipients, raw) VALUES ('', 'From: Eva <eva@Acme.example>\nTo: b@kunde.example\nBcc: c@kunde.example\nSubject: x\n\n.\n x \n\n\n')`)
+	s.start(s.file("  main: "+s.account(unlimited+", connections: 1"), "")+signedBy("acme.example", ""), "one")
+	s.messages(2)
+	want(t, verdicts(t, s.smtp.Messages(), records), "", "")
+}
+
 // TestP6_KeysSignForTheirCompaniesOnly: another company cannot get a signature of a domain that is not its own.
 func TestP6_KeysSignForTheirCompaniesOnly(t *testing.T) {
 	s, beta := newSite(t), newSite(t)
