@@ -21,12 +21,14 @@ type Desk struct {
 	live  func() Live
 	state *witness.Folder
 	now   func() time.Time
+
+	previewing chan struct{} // holds the one who makes a message
 }
 
 // NewDesk returns a desk over the databases. live tells about the running engine; it is nil where none runs.
 // state is what the daemon remembers of the companies' databases.
 func NewDesk(w *World, live func() Live, state *witness.Folder) *Desk {
-	return &Desk{world: w, live: live, state: state, now: time.Now}
+	return &Desk{world: w, live: live, state: state, now: time.Now, previewing: make(chan struct{}, 1)}
 }
 
 // askTime bounds the questions to one database: one that hangs must not hold up what the others have to say.

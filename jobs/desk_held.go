@@ -45,7 +45,7 @@ func (d *Desk) placeOrOnly(company string) (*Place, error) {
 		return d.world.Companies[0], nil
 	}
 	if company == "" {
-		return nil, &AskError{Text: "rows of which company?", Hint: "name it: --company NAME; the companies are " + d.companies(), Usage: true}
+		return nil, &AskError{Text: "of which company?", Hint: "name it: --company NAME; the companies are " + d.companies(), Usage: true}
 	}
 	return d.place(company)
 }

@@ -20,13 +20,16 @@ type packer struct {
 	forbidden []string    // types of attachments that the job does not send
 	maxSize   int64       // octets of a message
 	windows   []db.Window // of the account
+
+	content func(context.Context, db.Row) (db.Content, error) // what belongs to a row beside its own columns
 }
 
 // defaultSize is the largest message where the account states no max_size, in octets.
 const defaultSize = 50_000_000
 
 func newPacker(place *Place, account *jobfile.Account, job *jobfile.Deliver) *packer {
-	k := &packer{place: place, account: account, forbidden: job.ForbiddenTypes, maxSize: account.MaxSize, windows: accountBucket(account).Windows}
+	k := &packer{place: place, account: account, forbidden: job.ForbiddenTypes, maxSize: account.MaxSize, windows: accountBucket(account).Windows,
+		content: place.Store.Content}
 	if k.maxSize == 0 {
 		k.maxSize = defaultSize
 	}
@@ -68,7 +71,7 @@ func (k *packer) load(ctx context.Context, l *letter) ([]db.Attachment, error) {
 	if l.row.Template == "" && !l.row.Raw && !l.row.Attached {
 		return nil, nil
 	}
-	content, err := k.place.Store.Content(ctx, l.row)
+	content, err := k.content(ctx, l.row)
 	l.params = content.Params
 	l.octets += content.RawSize
 	return content.Attachments, err

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"text/template"
+
+	"outboxd/acme"
 )
 
 //go:embed templates/jobs.yaml
@@ -32,6 +34,10 @@ func writeConfig(folder string, database *net.TCPAddr, smtpPort int, smtpCA []by
 		if err := os.WriteFile(name, content, 0o600); err != nil {
 			return "", fmt.Errorf("write the configuration: %w", err)
 		}
+	}
+	// The example company's templates and documents.
+	if err := os.CopyFS(folder, acme.Files); err != nil {
+		return "", fmt.Errorf("write the configuration: %w", err)
 	}
 	return path, nil
 }

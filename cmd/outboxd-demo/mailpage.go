@@ -21,7 +21,8 @@ type caught struct {
 	Time      time.Time
 	To        string
 	Subject   string
-	Page, EML string // file names
+	Files     []string // names of what goes with it, and of pictures in it
+	Page, EML string   // file names
 }
 
 // writeMail writes the mail into the folder, as a page for the browser and as it was sent.
@@ -30,6 +31,9 @@ func writeMail(folder string, number int, row string, m smtptest.Message) (c cau
 	c = caught{
 		Row: row, Envelope: m.To, Time: m.Time, To: read.Get("To"), Subject: read.Get("Subject"),
 		Page: fmt.Sprintf("mail-%03d.html", number), EML: fmt.Sprintf("mail-%03d.eml", number),
+	}
+	for _, f := range read.Files {
+		c.Files = append(c.Files, f.Name)
 	}
 	view := page.View{
 		Links: []page.Link{{Text: "All mails and rows", To: "index.html"}, {Text: "As it was sent", To: c.EML}},

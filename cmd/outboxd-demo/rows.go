@@ -106,7 +106,11 @@ func differences(all []*sample, rows []row, mails []caught, now time.Time) []str
 	var wrong []string
 	for _, s := range all {
 		name := rowName(s.company, s.id)
-		if d := s.want.differs(byName[name], got(name, mails), now); d != "" {
+		d := s.want.differs(byName[name], got(name, mails), now)
+		if d == "" {
+			d = s.want.shows(name, mails)
+		}
+		if d != "" {
 			wrong = append(wrong, fmt.Sprintf("%s (%s): %s", name, s.about, d))
 		}
 	}
@@ -144,6 +148,20 @@ func (w want) differs(r row, got map[string]int, now time.Time) string {
 		return fmt.Sprintf("next try is %s, expected one to come: %v", clock(r.Next), w.later)
 	case !maps.Equal(got, arrives):
 		return fmt.Sprintf("arrived at %v, expected %v", slices.Sorted(maps.Keys(got)), w.arrives)
+	}
+	return ""
+}
+
+// shows tells what in the row's mails is not as wanted, or "".
+func (w want) shows(name string, mails []caught) string {
+	for _, m := range mails {
+		switch {
+		case m.Row != name:
+		case !strings.HasPrefix(m.Subject, w.subject):
+			return fmt.Sprintf("the subject is %q, expected %q", m.Subject, w.subject)
+		case !slices.Equal(m.Files, w.files):
+			return fmt.Sprintf("it carries %q, expected %q", m.Files, w.files)
+		}
 	}
 	return ""
 }

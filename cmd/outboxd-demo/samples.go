@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"slices"
 )
 
 // sample is one mail of the demo: what a program of the company writes, and what has to become of it.
@@ -11,6 +13,7 @@ type sample struct {
 	company string
 	about   string // for people
 	insert  string // plain SQL, as any client would send it
+	attach  string // in the same transaction: what goes with it; may be ""
 	want    want
 	id      uint64 // set by INSERT
 }
@@ -22,6 +25,8 @@ type want struct {
 	arrives  []string // who gets the mail, each exactly once
 	says     string   // part of last_error
 	later    bool     // there is a time for the next try, still to come
+	subject  string   // how the mail's subject begins
+	files    []string // what goes with it, and pictures in it
 }
 
 // The addresses that the catching mail server refuses.
@@ -30,7 +35,11 @@ const (
 	refusedForNow  = "greylisted@example.org"
 )
 
-func samples() []*sample {
+// samples are all of them, in the order in which they are inserted.
+func samples() []*sample { return slices.Concat(plain(), furnished(), slow()) }
+
+// plain are samples of a company whose account has no limit.
+func plain() []*sample {
 	return []*sample{{
 		company: "acme", about: "plain text",
 		insert: `INSERT INTO acme.outbox (recipients, subject, body_text) VALUES ('eva@example.org', 'Your order 4711 is on its way', 'Hello Eva,\n\nyour parcel left our house today.\n\nAcme')`,
@@ -63,7 +72,12 @@ func samples() []*sample {
 		company: "acme", about: "the server refuses the recipient for now",
 		insert: `INSERT INTO acme.outbox (recipients, subject, body_text) VALUES ('` + refusedForNow + `', 'Try me again', 'The second try goes through.')`,
 		want:   want{state: "queued", attempts: 1, says: "450", later: true},
-	}, {
+	}}
+}
+
+// slow are samples of a company whose account is limited.
+func slow() []*sample {
+	return []*sample{{
 		company: "bakery", about: "the first mail of a slow account",
 		insert: `INSERT INTO bakery.outbox (recipients, subject, body_text) VALUES ('Frau Müller <mueller@example.org>', 'Fresh bread at seven', 'Come early.')`,
 		want:   want{state: "sent", attempts: 1, arrives: []string{"mueller@example.org"}},
@@ -77,15 +91,37 @@ func samples() []*sample {
 // insertSamples sends the INSERTs as the companies' own programs would.
 func insertSamples(ctx context.Context, pool *sql.DB, all []*sample) error {
 	for _, s := range all {
-		result, err := pool.ExecContext(ctx, s.insert)
-		if err != nil {
+		if err := s.send(ctx, pool); err != nil {
 			return fmt.Errorf("insert the sample %q: %w", s.about, err)
 		}
-		id, err := result.LastInsertId()
-		if err != nil {
-			return fmt.Errorf("insert the sample %q: %w", s.about, err)
-		}
-		s.id = uint64(id)
 	}
 	return nil
+}
+
+// send inserts the row, and what goes with it in the same transaction: a mail without its file would be another one.
+func (s *sample) send(ctx context.Context, pool *sql.DB) (err error) {
+	tx, err := pool.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, tx.Rollback())
+		}
+	}()
+	result, err := tx.ExecContext(ctx, s.insert)
+	if err != nil {
+		return err
+	}
+	id, err := result.LastInsertId()
+	if err != nil {
+		return err
+	}
+	s.id = uint64(id)
+	if s.attach != "" {
+		if _, err := tx.ExecContext(ctx, s.attach); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
 }

@@ -32,15 +32,17 @@ func TestOnce(t *testing.T) {
 		`acme/5     partial`,
 		`acme/8     queued    next at \d\d:\d\d:\d\d\n.*450`,
 		`bakery/2   queued    next at \d\d:\d\d:\d\d\n.*limit`,
-		`All 10 sample rows`,
+		`acme/9     mail to lipa@example\.org: Faktúra č\. 2026000481: 746,88`,
+		`acme/10    mail to lipa@example\.org: Invoice 2026000481`,
+		`All 14 sample rows`,
 	} {
 		if !regexp.MustCompile(want).MatchString(out.String()) {
 			t.Errorf("not printed: %s", want)
 		}
 	}
 	pages, err := filepath.Glob(filepath.Join(dir, "outboxd-demo-*", "mail-*.html"))
-	if err != nil || len(pages) != 6 {
-		t.Errorf("%d pages, want 6: %v", len(pages), err)
+	if err != nil || len(pages) != 10 {
+		t.Errorf("%d pages, want 10: %v", len(pages), err)
 	}
 	if t.Failed() {
 		t.Log(out.String())
@@ -69,7 +71,7 @@ func TestStopByHand(t *testing.T) {
 	if err := show(ctx, out, 0); err != nil {
 		t.Fatal(err)
 	}
-	if text := out.String(); !strings.Contains(text, "stopping") || !strings.Contains(text, "Stopped.") || strings.Contains(text, "All 10") {
+	if text := out.String(); !strings.Contains(text, "stopping") || !strings.Contains(text, "Stopped.") || strings.Contains(text, "All 14") {
 		t.Errorf("printed:\n%s", text)
 	}
 }

@@ -70,6 +70,9 @@ type commands struct {
 	DKIM struct {
 		Keygen dkimKeygenCommand `cmd:"" help:"Make a key that signs mails, and say what belongs into the DNS and into jobs.yaml."`
 	} `cmd:"" name:"dkim" help:"Make keys that sign mails."`
+	Message struct {
+		Preview messagePreviewCommand `cmd:"" help:"Write a row's message, or a template's, as it would be sent: the .eml, and a page for the browser."`
+	} `cmd:"" help:"Look at messages before they are sent."`
 	Adopt adoptCommand `cmd:"" help:"Let a restored or copied database be the company's own: mark what was sent, hold the rest."`
 	Audit auditCommand `cmd:"" help:"Show who did what, the newest first."`
 }

@@ -86,8 +86,8 @@ func (r *reader) part(path []int, e *message.Entity, err error) error {
 	if strings.HasPrefix(kind, "multipart/") {
 		return nil
 	}
-	disposition, _, _ := e.Header.ContentDisposition()
-	body := disposition != "attachment" && e.Header.Get("Content-Id") == ""
+	disposition, shown, _ := e.Header.ContentDisposition()
+	body := disposition != "attachment" && shown["filename"]+params["name"] == ""
 	switch {
 	case body && kind == "text/plain" && r.m.Text == "":
 		r.m.Text = strings.ReplaceAll(r.text(e.Body, params["charset"], "text"), "\r\n", "\n")
