@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"encoding/base64"
 	"errors"
 	"fmt"
 
@@ -35,6 +36,7 @@ type archived struct {
 	Removed    string   `json:"removed"` // content, row, or remains of a row that was deleted by hand
 	ID         uint64   `json:"id"`
 	Mail       fields   `json:"mail,omitempty"`
+	Attached   []fields `json:"attachments,omitempty"` // without the contents, which are told by their hashes
 	Recipients []fields `json:"recipients,omitempty"`
 	Tries      []fields `json:"tries,omitempty"`
 	Hashes     fields   `json:"hashes,omitempty"` // of content that was removed before
@@ -93,11 +95,14 @@ func (s *Store) entries(ctx context.Context, tx *sqlx.Tx, pass Pass, ids, gone [
 	for _, id := range gone {
 		add("remains", id)
 	}
+	both := append(gone[:len(gone):len(gone)], ids...)
 	err := s.eachRow(ctx, tx, mails, ids, func(id uint64, f fields) { by[id].Mail = f })
+	if err == nil && !s.sql.older.Load() {
+		err = s.eachRow(ctx, tx, "archive-attachments", both, func(id uint64, f fields) { by[id].Attached = append(by[id].Attached, f) })
+	}
 	if err != nil || pass == PassBodies {
 		return all, err
 	}
-	both := append(gone[:len(gone):len(gone)], ids...)
 	return all, errors.Join(
 		s.eachRow(ctx, tx, "archive-recipients", both, func(id uint64, f fields) { by[id].Recipients = append(by[id].Recipients, f) }),
 		s.eachRow(ctx, tx, "archive-tries", both, func(id uint64, f fields) { by[id].Tries = append(by[id].Tries, f) }),
@@ -131,6 +136,9 @@ func (s *Store) eachRow(ctx context.Context, tx *sqlx.Tx, name string, ids []uin
 				delete(f, column)
 			case []byte:
 				f[column] = string(v)
+				if column == "raw" { // octets of any kind
+					f[column] = base64.StdEncoding.EncodeToString(v)
+				}
 			}
 		}
 		take(id, f)

@@ -85,23 +85,18 @@ func TestHostileContentFailsItsRowAlone(t *testing.T) {
 	packet := d.Read(t, "SELECT @@GLOBAL.max_allowed_packet")
 	d.Exec(t, "SET GLOBAL max_allowed_packet = 67108864")
 	t.Cleanup(func() { d.Exec(t, "SET GLOBAL max_allowed_packet = "+packet) })
-	lax := session(t, d)
-	exec := func(statement string, args ...any) {
-		t.Helper()
-		_, err := lax.ExecContext(ctx, strings.ReplaceAll(statement, "{db}", d.Name), args...)
-		must(t, err)
-	}
-	exec("SET check_constraint_checks = 0")
-	for range 8 {
-		exec(`INSERT INTO {db}.outbox (recipients, template) VALUES ('a@b.example', 'x')`)
-	}
-	exec(`UPDATE {db}.outbox SET params = CONCAT('"', REPEAT('x', 16 << 20), '"') WHERE id = 1`)
+	large := session(t, d)
+	_, err := large.ExecContext(ctx, "INSERT INTO "+d.Name+".outbox (id, recipients, template, params) VALUES (1, 'a@b.example', 'x', CONCAT('\"', REPEAT('x', 16 << 20), '\"'))")
+	must(t, err)
+	exec := func(statement string) { d.Exec(t, statement) }
+	exec("ALTER TABLE {db}.outbox_attachment DROP CONSTRAINT outbox_attachment_one") // as in a session that has switched the rules off
+	exec(`INSERT INTO {db}.outbox (recipients, template, params) SELECT 'a@b.example', 'x', '{}' FROM ` + dbtest.Numbers(7))
 	exec(`INSERT INTO {db}.outbox_attachment (outbox_id, name, content, file) VALUES (2, 'two', 'x', 'y')`)
 	exec(`INSERT INTO {db}.outbox_attachment (outbox_id, name) VALUES (3, 'none')`)
-	exec(`INSERT INTO {db}.outbox_attachment (outbox_id, name, content) SELECT 4, seq, 'x' FROM {db}.seq_1_to_10000`)
+	exec(`INSERT INTO {db}.outbox_attachment (outbox_id, name, content) SELECT 4, seq, 'x' FROM ` + dbtest.Numbers(10000))
 	exec(`INSERT INTO {db}.outbox_attachment (outbox_id, name, hash) VALUES (5, 'gone', SHA2('gone', 256))`)
 	exec(`INSERT INTO {db}.outbox_attachment (outbox_id, name, purged_hash) VALUES (6, 'purged', SHA2('gone', 256))`)
-	exec(`INSERT INTO {db}.outbox_attachment (outbox_id, name, hash) VALUES (7, 'strange', "'; DROP TABLE outbox")`)
+	exec(`INSERT INTO {db}.outbox_attachment (outbox_id, name, hash) VALUES (7, 'strange', '''; DROP TABLE outbox')`)
 	exec(`UPDATE {db}.outbox SET params = '{wrong' WHERE id = 8`) // it is JSON's reader who says so
 	want := map[uint64]string{
 		1: "params: 16777218 octets, at most 16777216 are read: give the template less",
@@ -169,7 +164,7 @@ func TestTemplatesWithTheirParts(t *testing.T) {
 	if len(rows) != 2 {
 		t.Errorf("%q", rows)
 	}
-	d.Exec(t, "INSERT INTO {db}.outbox_template (name) SELECT CONCAT('_', seq) FROM {db}.seq_1_to_1000")
+	d.Exec(t, "INSERT INTO {db}.outbox_template (name) SELECT CONCAT('_', seq) FROM "+dbtest.Numbers(1000))
 	var wrong *db.ContentError
 	if _, err := d.Store.Templates(ctx, "invoice"); !errors.As(err, &wrong) {
 		t.Errorf("a thousand parts: %v", err)
@@ -177,5 +172,33 @@ func TestTemplatesWithTheirParts(t *testing.T) {
 	d.OneStepOlder(t)
 	if rows, err := d.Store.Templates(ctx, "invoice"); err != nil || len(rows) != 0 {
 		t.Errorf("%q, %v", rows, err)
+	}
+}
+
+func TestPeopleSeeTemplateAndAttachmentsButNoContents(t *testing.T) {
+	d := dbtest.New(t)
+	ctx := deadline(t)
+	d.Exec(t, `INSERT INTO {db}.outbox (recipients, template, language, params, raw) VALUES ('a@b.example', 'invoice', 'sk', '{"secret": 1}', 'Subject: secret')`)
+	d.Exec(t, `INSERT INTO {db}.outbox_content (content) VALUES ('secret')`)
+	d.Exec(t, `INSERT INTO {db}.outbox_attachment (outbox_id, name, type, content) VALUES (1, 'a', 'text/plain', 'secret')`)
+	d.Exec(t, `INSERT INTO {db}.outbox_attachment (outbox_id, name, hash) VALUES (1, 'b', SHA2('secret', 256)), (1, 'c', SHA2('gone', 256))`)
+	d.Exec(t, `INSERT INTO {db}.outbox_attachment (outbox_id, name, file) VALUES (1, 'd', 'secret.pdf')`)
+	d.Exec(t, `INSERT INTO {db}.outbox_attachment (outbox_id, name, query) VALUES (1, 'e', 'SELECT secret')`)
+	d.Exec(t, `INSERT INTO {db}.outbox_attachment (outbox_id, name, purged_hash) VALUES (1, 'f', SHA2('secret', 256))`)
+	shown, err := d.Store.Show(ctx, 1)
+	must(t, err)
+	got := fmt.Sprintf("%s %s %d %+v", shown.Template, shown.Language, shown.Raw, shown.Attachments)
+	want := "invoice sk 15 [{Name:a Type:text/plain Source:content Size:6} {Name:b Type: Source:shared Size:6} {Name:c Type: Source:shared Size:-1}" +
+		" {Name:d Type: Source:file Size:-1} {Name:e Type: Source:query Size:-1} {Name:f Type: Source:purged Size:-1}]"
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if text := fmt.Sprintf("%+v", shown); strings.Contains(text, "secret") {
+		t.Errorf("shown: %s", text)
+	}
+	found, err := d.Store.Find(ctx, db.Filter{})
+	must(t, err)
+	if len(found) != 1 || found[0].Template != "invoice" {
+		t.Errorf("%+v", found)
 	}
 }

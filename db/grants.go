@@ -11,6 +11,12 @@ import (
 var senderColumns = []string{"recipients", "cc", "bcc", "from_address", "reply_to", "subject", "body_text", "body_html", "headers",
 	"priority", "send_after", "expires_at", "dedupe_key", "reference", "account", "template", "params", "language", "raw"}
 
+// attachmentColumns are those of outbox_attachment that a sender may set; queryColumns only one who may run SQL as the reader.
+const (
+	attachmentColumns = "outbox_id, name, type, content, hash, file, content_id"
+	queryColumns      = "query, format, options"
+)
+
 // right is what outboxd run does to a table. It creates, alters and drops nothing: migrate does.
 type right struct{ table, verbs string }
 
@@ -49,6 +55,8 @@ var purgeRights = []right{
 	{"outbox", "DELETE"},
 	{"outbox_recipient", "DELETE"},
 	{"outbox_attempt", "DELETE"},
+	{"outbox_attachment", "UPDATE, DELETE"},
+	{"outbox_content", "DELETE"},
 	{"outbox_key", "INSERT, UPDATE"},
 	{"outbox_purged", "INSERT, UPDATE, DELETE"},
 	{"outbox_run", "SELECT, INSERT, UPDATE"},
@@ -93,7 +101,11 @@ func Grants(database, daemonUser string, purges bool, parts ...Part) (string, er
 		b.WriteString("\n")
 		user := createUser(&b, "An inserter: sends mail and reads what became of it, no more.", SenderUser(database))
 		fmt.Fprintf(&b, "GRANT INSERT (%s) ON %s.outbox TO %s;\n", strings.Join(senderColumns, ", "), quoted, user)
+		fmt.Fprintf(&b, "GRANT INSERT (%s) ON %s.outbox_attachment TO %s;\n", attachmentColumns, quoted, user)
+		fmt.Fprintf(&b, "GRANT INSERT (content) ON %s.outbox_content TO %s;\n", quoted, user)
 		fmt.Fprintf(&b, "GRANT SELECT ON %s.outbox_status TO %s;\n", quoted, user)
+		b.WriteString("-- Whoever may set query has any SELECT run as the company's reader, and its result sent to any address. Only if the inserter is to:\n")
+		fmt.Fprintf(&b, "-- GRANT INSERT (%s) ON %s.outbox_attachment TO %s;\n", queryColumns, quoted, user)
 	}
 	return b.String(), nil
 }

@@ -1,6 +1,8 @@
 package db_test
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -47,6 +49,27 @@ func as(t *testing.T, d *dbtest.Database, user string) *dbtest.Database {
 	return &dbtest.Database{Server: login, Name: d.Name, Pool: pool, Store: store}
 }
 
+// attach does what a sender may do with attachments, all in one transaction with the mail.
+func attach(t *testing.T, d *dbtest.Database) {
+	t.Helper()
+	sender := session(t, d)
+	for _, statement := range []string{
+		"BEGIN",
+		"INSERT INTO {db}.outbox (recipients, template, params, language, raw) VALUES ('a@b.example', 'invoice', '{}', 'sk', NULL)",
+		"SET @mail = LAST_INSERT_ID()",
+		"INSERT INTO {db}.outbox_attachment (outbox_id, name, type, content, content_id) VALUES (@mail, 'a.png', 'image/png', 'x', 'logo')",
+		"INSERT INTO {db}.outbox_attachment (outbox_id, name, file) VALUES (@mail, 'terms.pdf', 'terms.pdf')",
+		"INSERT IGNORE INTO {db}.outbox_content (content) VALUES ('shared')",
+		"INSERT IGNORE INTO {db}.outbox_content (content) VALUES ('shared')",
+		"INSERT INTO {db}.outbox_attachment (outbox_id, name, hash) VALUES (@mail, 'b.txt', SHA2('shared', 256))",
+		"COMMIT",
+	} {
+		if _, err := sender.ExecContext(deadline(t), strings.ReplaceAll(statement, "{db}", d.Name)); err != nil {
+			t.Errorf("%s: %v", statement, err)
+		}
+	}
+}
+
 func TestInserterSendsAndReadsTheViewAndNoMore(t *testing.T) {
 	root := dbtest.New(t)
 	grant(t, root, root.Name+"_daemon", false)
@@ -58,8 +81,18 @@ func TestInserterSendsAndReadsTheViewAndNoMore(t *testing.T) {
 	if got := d.Read(t, `SELECT CONCAT_WS(' ', reference, state) FROM {db}.outbox_status`); got != "invoice:4711 queued" {
 		t.Errorf("the inserter reads %q", got)
 	}
+	attach(t, d)
 	ctx := deadline(t)
 	for _, statement := range []string{
+		"INSERT INTO {db}.outbox_attachment (outbox_id, name, query) VALUES (1, 'x', 'SELECT 1')",
+		"INSERT INTO {db}.outbox_attachment (outbox_id, name, purged_hash) VALUES (1, 'x', 'h')",
+		"INSERT INTO {db}.outbox_content (content, hash) VALUES ('x', SHA2('x', 256))",
+		"INSERT INTO {db}.outbox_template (name) VALUES ('x')",
+		"UPDATE {db}.outbox_attachment SET name = 'x'",
+		"UPDATE {db}.outbox_content SET content = 'x'",
+		"DELETE FROM {db}.outbox_attachment",
+		"SELECT content FROM {db}.outbox_attachment",
+		"SELECT content FROM {db}.outbox_content",
 		"SELECT id FROM {db}.outbox",
 		"INSERT INTO {db}.outbox (recipients, state) VALUES ('a@b.example', 'sent')",
 		"INSERT INTO {db}.outbox (recipients, available_at) VALUES ('a@b.example', NOW())",
@@ -95,6 +128,27 @@ func takeAsDaemon(t *testing.T, d *dbtest.Database) {
 	must(t, b.Heal(ctx, k.Name))
 	passed = 2 * time.Hour // it drops what is old
 	must(t, b.Tend(ctx, k))
+}
+
+// readContents reads all that a mail may have.
+func readContents(ctx context.Context, root, d *dbtest.Database) error {
+	for _, statement := range []string{"INSERT INTO {db}.outbox (id, recipients, raw) VALUES (100, 'a@b.example', 'x')", "INSERT INTO {db}.outbox_content (content) VALUES ('x')",
+		"INSERT INTO {db}.outbox_attachment (outbox_id, name, content, hash) VALUES (100, 'a', 'x', NULL), (100, 'b', NULL, SHA2('x', 256))"} {
+		if err := root.Pool.Exec(ctx, strings.ReplaceAll(statement, "{db}", d.Name)); err != nil {
+			return err
+		}
+	}
+	row, err := d.Store.Row(ctx, 100, "b.example", 1)
+	if err != nil {
+		return err
+	}
+	c, err := d.Store.Content(ctx, row)
+	for _, a := range c.Attachments {
+		_, one := d.Store.AttachmentContent(ctx, a)
+		err = errors.Join(err, one)
+	}
+	_, raw := d.Store.Raw(ctx, 100)
+	return errors.Join(err, raw)
 }
 
 func TestDaemonUserMayDoAllThatRunDoes(t *testing.T) {
@@ -140,6 +194,9 @@ func TestDaemonUserMayDoAllThatRunDoes(t *testing.T) {
 		func() error { _, err := d.Store.Counts(ctx, nil); return err },
 		func() error { _, err := d.Store.Find(ctx, db.Filter{Recipient: "a@b.example"}); return err },
 		func() error { _, err := d.Store.Show(ctx, rows[1].ID); return err },
+		func() error { _, err := d.Store.Row(ctx, rows[1].ID, "b.example", 1); return err },
+		func() error { return readContents(ctx, root, d) },
+		func() error { _, err := d.Store.Templates(ctx, "invoice"); return err },
 	} {
 		if err := f(); err != nil {
 			t.Error(err)

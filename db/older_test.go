@@ -1,6 +1,9 @@
 package db_test
 
 import (
+	"os"
+	"regexp"
+	"strings"
 	"testing"
 
 	"outboxd/db"
@@ -75,4 +78,20 @@ func TestStepThatWasAppliedInPart(t *testing.T) {
 		t.Fatalf("%d steps, %v", n, err)
 	}
 	must(t, d.Pool.CheckSchema(deadline(t), d.Name, db.CompanyPart))
+}
+
+// What is added to the mails' table is added at once, however many there are: the server refuses to do it in another way.
+func TestNewColumnsAreAddedInstantly(t *testing.T) {
+	d := dbtest.New(t)
+	d.OneStepOlder(t)
+	d.Exec(t, `INSERT INTO {db}.outbox (recipients, subject, body_text) SELECT CONCAT('r', seq, '@kunde.example'), 'Hello', REPEAT('x', 500) FROM `+dbtest.Numbers(1000))
+	step, err := os.ReadFile("schema/company_0003.sql")
+	must(t, err)
+	added := regexp.MustCompile(`(?m)^ALTER TABLE \{db\}\.outbox ADD .*;$`).FindAllString(string(step), -1)
+	if len(added) != 4 {
+		t.Fatalf("%d columns", len(added))
+	}
+	for _, statement := range added {
+		d.Exec(t, strings.TrimSuffix(statement, ";")+", ALGORITHM=INSTANT")
+	}
 }

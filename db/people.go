@@ -2,8 +2,6 @@ package db
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -28,6 +26,7 @@ type Summary struct {
 	ID          uint64     `db:"id" json:"id"`
 	Recipients  string     `db:"recipients" json:"recipients"`
 	Subject     string     `db:"subject" json:"subject"`
+	Template    string     `db:"template" json:"template,omitempty"`
 	State       State      `db:"state" json:"state"`
 	Held        bool       `db:"held" json:"held"`
 	Priority    int        `db:"priority" json:"priority"`
@@ -94,6 +93,9 @@ func (s *Store) Find(ctx context.Context, f Filter) ([]Summary, error) {
 	if f.Before > 0 {
 		add("id < ?", f.Before)
 	}
+	if err := s.lookForStep(ctx); err != nil {
+		return nil, fmt.Errorf("list rows of %s: %w", s.database, err)
+	}
 	statement := s.sql.text("find-head")
 	if len(where) > 0 {
 		statement += "WHERE " + strings.Join(where, " AND ")
@@ -109,98 +111,6 @@ func (s *Store) Find(ctx context.Context, f Filter) ([]Summary, error) {
 func (s *Store) withRecipient(ctx context.Context, address string) ([]uint64, error) {
 	ids, err := selectAll[uint64](ctx, s.pool.db, s.sql.text("find-recipient"), address, maxLimit)
 	return ids, wrap(err, "find a recipient in "+s.database)
-}
-
-// Tried is one attempt of a row.
-type Tried struct {
-	Token      string     `db:"lease_token" json:"lease_token"`
-	MarkedAt   *time.Time `db:"marked_at" json:"marked_at,omitempty"`
-	FinishedAt *time.Time `db:"finished_at" json:"finished_at,omitempty"`
-	Account    string     `db:"account" json:"account"`
-	Daemon     string     `db:"daemon" json:"daemon"`
-	Step       string     `db:"step" json:"step,omitempty"`
-	Verdict    string     `db:"verdict" json:"verdict,omitempty"`
-	Code       int        `db:"smtp_code" json:"smtp_code,omitempty"`
-	Enhanced   string     `db:"smtp_enhanced" json:"smtp_enhanced,omitempty"`
-	Reply      string     `db:"reply" json:"reply,omitempty"`
-}
-
-// Detail is all that the store knows about a row, but for its bodies.
-type Detail struct {
-	ID          uint64     `db:"id" json:"id"`
-	Recipients  string     `db:"recipients" json:"recipients"`
-	Cc          string     `db:"cc" json:"cc,omitempty"`
-	Bcc         string     `db:"bcc" json:"bcc,omitempty"`
-	From        string     `db:"from_address" json:"from_address,omitempty"`
-	Subject     string     `db:"subject" json:"subject"`
-	State       State      `db:"state" json:"state"`
-	Held        bool       `db:"held" json:"held"`
-	Priority    int        `db:"priority" json:"priority"`
-	Claims      int        `db:"claims" json:"claims"`
-	Attempts    int        `db:"attempts" json:"attempts"`
-	Reference   string     `db:"reference" json:"reference,omitempty"`
-	Account     string     `db:"account" json:"account,omitempty"`
-	DedupeKey   string     `db:"dedupe_key" json:"dedupe_key,omitempty"`
-	MessageID   string     `db:"message_id" json:"message_id,omitempty"`
-	SentVia     string     `db:"sent_via" json:"sent_via,omitempty"`
-	SentAt      *time.Time `db:"sent_at" json:"sent_at,omitempty"`
-	SendAfter   *time.Time `db:"send_after" json:"send_after,omitempty"`
-	ExpiresAt   *time.Time `db:"expires_at" json:"expires_at,omitempty"`
-	AvailableAt time.Time  `db:"available_at" json:"available_at"`
-	LeaseUntil  *time.Time `db:"lease_until" json:"lease_until,omitempty"`
-	Token       string     `db:"lease_token" json:"lease_token,omitempty"`
-	Code        int        `db:"smtp_code" json:"smtp_code,omitempty"`
-	Enhanced    string     `db:"smtp_enhanced" json:"smtp_enhanced,omitempty"`
-	LastError   string     `db:"last_error" json:"last_error,omitempty"`
-	Size        int64      `db:"size" json:"size"`
-	CreatedAt   time.Time  `db:"created_at" json:"created_at"`
-	UpdatedAt   time.Time  `db:"updated_at" json:"updated_at"`
-	Route       uint32     `db:"route" json:"-"`
-	Lane        string     `db:"lane" json:"lane,omitempty"`
-	LaneUntil   *time.Time `db:"lane_until" json:"lane_until,omitempty"`
-	LaneReason  string     `db:"lane_reason" json:"lane_reason,omitempty"`
-	Clock       time.Time  `db:"clock" json:"clock"` // the database's time
-
-	Purged *Purged     `json:"purged,omitempty"` // when its content was removed
-	Each   []Recipient `json:"each,omitempty"`   // of a row with several recipients that has been tried
-	Tries  []Tried     `json:"tries,omitempty"`
-}
-
-// NoRowError says that there is no row with this number.
-type NoRowError struct {
-	Database string
-	ID       uint64
-}
-
-// Error names the row and the database.
-func (e *NoRowError) Error() string {
-	return fmt.Sprintf("no row %d in %s (deleted, or another company's)", e.ID, e.Database)
-}
-
-// Show reads one row with its recipients and tries. A missing one is a *NoRowError.
-func (s *Store) Show(ctx context.Context, id uint64) (Detail, error) {
-	var d Detail
-	err := retry(ctx, func() error { return s.pool.db.GetContext(ctx, &d, s.sql.text("show"), id) })
-	if errors.Is(err, sql.ErrNoRows) {
-		return d, &NoRowError{s.database, id}
-	}
-	if err != nil {
-		return d, fmt.Errorf("read row %d of %s: %w", id, s.database, err)
-	}
-	known, err := s.recipients(ctx, []uint64{id})
-	if err != nil {
-		return d, fmt.Errorf("read recipients of row %d of %s: %w", id, s.database, err)
-	}
-	d.Each = known[id]
-	purged, err := s.purged(ctx, s.pool.db, []uint64{id})
-	if err != nil {
-		return d, fmt.Errorf("read what was purged of row %d of %s: %w", id, s.database, err)
-	}
-	if p, is := purged[id]; is {
-		d.Purged = &p
-	}
-	d.Tries, err = selectAll[Tried](ctx, s.pool.db, s.sql.text("attempts"), id)
-	return d, wrap(err, fmt.Sprintf("read attempts of row %d of %s", id, s.database))
 }
 
 // Ahead counts the due rows of the same route that go before the row, at most limit.

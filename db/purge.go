@@ -16,8 +16,8 @@ type Pass string
 
 // The passes of a purge.
 const (
-	PassBodies Pass = "bodies" // the content of mails; hashes of it stay
-	PassRows   Pass = "rows"   // whole rows with recipients and tries; their dedupe_keys stay
+	PassBodies Pass = "bodies" // the content of mails and attachments; hashes of it stay
+	PassRows   Pass = "rows"   // whole rows with recipients, tries and attachments; their dedupe_keys stay
 )
 
 // Purge removes, in one run and a step at a time, what ended before a time. It walks along the primary key, from where
@@ -33,6 +33,7 @@ type Purge struct {
 	walking bool      // what was remembered has been looked at
 	since   time.Time // how far that look has come
 	id      uint64
+	shared  shared // how far the look at shared contents has come
 }
 
 // PurgeStep is what one step removed.
@@ -43,7 +44,7 @@ type PurgeStep struct {
 
 const (
 	purgeBatch  = 500      // mails in one step
-	purgeOctets = 32 << 20 // octets of bodies in one step
+	purgeOctets = 32 << 20 // octets of content in one step
 )
 
 // met is a row that a purge looks at, or the number of a row that is gone and has left recipients or tries behind.
@@ -53,6 +54,7 @@ type met struct {
 	CreatedAt time.Time    `db:"created_at"`
 	UpdatedAt sql.NullTime `db:"updated_at"`
 	Size      int64        `db:"size"`
+	Content   bool         `db:"content"` // there is something to be removed beside bodies and headers
 }
 
 // seen is when a remembered row was met.
@@ -73,12 +75,15 @@ type purgePlan struct {
 // Step removes up to 500 mails, or their content, in one short transaction that locks nothing but these. A *RunLostError
 // says that another daemon has the run; nothing was removed then.
 func (s *Store) Step(ctx context.Context, p *Purge) (PurgeStep, error) {
+	if err := s.lookForStep(ctx); err != nil {
+		return PurgeStep{}, err
+	}
 	plan, err := s.planPurge(ctx, p)
 	if err != nil {
 		return PurgeStep{}, fmt.Errorf("look for what is to be purged in %s: %w", s.database, err)
 	}
 	if plan == nil {
-		return PurgeStep{End: true}, nil
+		return s.purgeShared(ctx, p)
 	}
 	var done PurgeStep
 	err = s.pool.tx(ctx, func(tx *sqlx.Tx) error {
@@ -96,10 +101,7 @@ func (s *Store) Step(ctx context.Context, p *Purge) (PurgeStep, error) {
 
 // purgeIn does what was planned, as far as the run is still this daemon's and the rows are still as they were met.
 func (s *Store) purgeIn(ctx context.Context, tx *sqlx.Tx, p *Purge, plan purgePlan, done *PurgeStep) error {
-	var run uint64
-	if err := tx.GetContext(ctx, &run, s.sql.text("run-lock"), p.Run.ID, p.Run.Token); errors.Is(err, sql.ErrNoRows) {
-		return &RunLostError{p.Run}
-	} else if err != nil {
+	if err := s.lockRun(ctx, tx, p); err != nil {
 		return err
 	}
 	ids, err := s.lockOld(ctx, tx, p, &plan)
@@ -109,17 +111,8 @@ func (s *Store) purgeIn(ctx context.Context, tx *sqlx.Tx, p *Purge, plan purgePl
 	if err := s.archive(ctx, tx, p, ids, plan.gone); err != nil {
 		return err
 	}
-	statements := []string{"purge-hash", "purge-content"}
-	if p.Pass == PassRows {
-		statements = []string{"purge-keys", "purge-rows"}
-	}
-	if err := s.execIDs(ctx, tx, ids, statements...); err != nil {
+	if err := s.remove(ctx, tx, p.Pass, ids, plan.gone); err != nil {
 		return err
-	}
-	if p.Pass == PassRows {
-		if err := s.execIDs(ctx, tx, append(plan.gone, ids...), "purge-recipients", "purge-tries", "purge-hashes"); err != nil {
-			return err
-		}
 	}
 	if err := s.remember(ctx, tx, p, plan, ids); err != nil {
 		return err
@@ -129,6 +122,27 @@ func (s *Store) purgeIn(ctx context.Context, tx *sqlx.Tx, p *Purge, plan purgePl
 	}
 	_, err = tx.ExecContext(ctx, s.sql.text("run-step"), int(leaseTime/time.Second), done.Contents, done.Removed, p.Run.ID)
 	return err
+}
+
+// lockRun is the fence of a step: a run that is another daemon's by now is a *RunLostError.
+func (s *Store) lockRun(ctx context.Context, tx *sqlx.Tx, p *Purge) error {
+	var run uint64
+	err := tx.GetContext(ctx, &run, s.sql.text("run-lock"), p.Run.ID, p.Run.Token)
+	if errors.Is(err, sql.ErrNoRows) {
+		return &RunLostError{p.Run}
+	}
+	return err
+}
+
+// remove removes rows, or their content, and what rows that are gone have left behind.
+func (s *Store) remove(ctx context.Context, tx *sqlx.Tx, pass Pass, ids, gone []uint64) error {
+	if pass == PassBodies {
+		return s.execIDs(ctx, tx, ids, append(s.unlessOlder("purge-attachments"), "purge-hash", "purge-content")...)
+	}
+	if err := s.execIDs(ctx, tx, ids, "purge-keys", "purge-rows"); err != nil {
+		return err
+	}
+	return s.execIDs(ctx, tx, slices.Concat(gone, ids), s.unlessOlder("purge-attached", "purge-recipients", "purge-tries", "purge-hashes")...)
 }
 
 // lockOld locks the rows that are to go and returns them. What somebody else has in hand, or has changed, is remembered.

@@ -43,13 +43,17 @@ func (s *Store) planAgain(ctx context.Context, p *Purge, again []seen) (*purgePl
 	}
 	// In the order in which they were asked for, so that a step may stop before the last one.
 	slices.SortFunc(rows, func(a, b met) int { return cmp.Compare(slices.Index(ids, a.ID), slices.Index(ids, b.ID)) })
-	if light := weigh(rows); len(light) < len(rows) {
+	light, err := s.weigh(ctx, p, rows)
+	if err != nil {
+		return nil, err
+	}
+	if len(light) < len(rows) {
 		n := slices.Index(ids, rows[len(light)].ID)
 		rows, again, ids = light, again[:n], ids[:n]
 	}
 	plan := &purgePlan{again: again}
 	if p.Pass == PassRows {
-		left, err := s.leftBehind(ctx, "purge-again-tries", "purge-again-recipients", ids)
+		left, err := s.leftBehind(ctx, ids)
 		if err != nil {
 			return nil, err
 		}
@@ -70,7 +74,11 @@ func (s *Store) planWalk(ctx context.Context, p *Purge) (*purgePlan, error) {
 	if err != nil {
 		return nil, err
 	}
-	top, light := uint64(math.MaxInt64), weigh(rows)
+	light, err := s.weigh(ctx, p, rows)
+	if err != nil {
+		return nil, err
+	}
+	top := uint64(math.MaxInt64)
 	if len(rows) == purgeBatch || len(light) < len(rows) {
 		top = light[len(light)-1].ID
 	}
@@ -94,7 +102,7 @@ func (s *Store) planWalk(ctx context.Context, p *Purge) (*purgePlan, error) {
 
 // walkGone adds the numbers of rows that are gone, between two numbers and as far as one step takes.
 func (s *Store) walkGone(ctx context.Context, after, top uint64, rows []met) ([]met, error) {
-	for _, name := range []string{"purge-window-tries", "purge-window-recipients"} {
+	for _, name := range s.unlessOlder("purge-window-attachments", "purge-window-tries", "purge-window-recipients") {
 		left, err := selectAll[met](ctx, s.pool.db, s.sql.text(name), after, top, purgeBatch)
 		if err != nil {
 			return nil, err
@@ -107,10 +115,18 @@ func (s *Store) walkGone(ctx context.Context, after, top uint64, rows []met) ([]
 	return slices.DeleteFunc(rows, func(m met) bool { return m.ID > top }), nil
 }
 
-// leftBehind reads which of the rows have tries or recipients.
-func (s *Store) leftBehind(ctx context.Context, tries, recipients string, ids []uint64) ([]met, error) {
+// unlessOlder leaves the first statement out where the tables have no attachments yet.
+func (s *Store) unlessOlder(names ...string) []string {
+	if s.sql.older.Load() {
+		return names[1:]
+	}
+	return names
+}
+
+// leftBehind reads which of the rows have attachments, tries or recipients.
+func (s *Store) leftBehind(ctx context.Context, ids []uint64) ([]met, error) {
 	var all []met
-	for _, name := range []string{tries, recipients} {
+	for _, name := range s.unlessOlder("purge-again-attachments", "purge-again-tries", "purge-again-recipients") {
 		found, err := selectAll[met](ctx, s.pool.db, s.sql.list(name, len(ids)), idArgs(ids)...)
 		if err != nil {
 			return nil, err
@@ -140,16 +156,47 @@ func withGone(rows, left []met) []met {
 	return rows
 }
 
-// weigh returns the rows at the head whose bodies are not too much for one step; at least one.
-func weigh(rows []met) []met {
-	octets := int64(0)
-	for i, m := range rows {
-		if octets += m.Size; octets > purgeOctets && i > 0 {
-			return rows[:i]
+// weigh returns the rows at the head whose contents are not too much for one step; at least one. It looks at few rows at
+// first, as the server reads a finished message to tell its size.
+func (s *Store) weigh(ctx context.Context, p *Purge, rows []met) ([]met, error) {
+	octets, looked := int64(0), 0
+	for i := range rows {
+		if i == looked {
+			looked = min(len(rows), max(4, 2*looked))
+			if err := s.weighMore(ctx, p, rows[i:looked]); err != nil {
+				return nil, err
+			}
+		}
+		if octets += rows[i].Size; octets > purgeOctets && i > 0 {
+			return rows[:i], nil
 		}
 	}
-	return rows
+	return rows, nil
 }
+
+// weighMore adds what the rows that are to go have beside bodies and headers.
+func (s *Store) weighMore(ctx context.Context, p *Purge, rows []met) error {
+	if s.sql.older.Load() {
+		return nil
+	}
+	at, ids := map[uint64]int{}, []uint64{}
+	for i, m := range rows {
+		if m.ended() && m.UpdatedAt.Time.Before(p.before()) {
+			at[m.ID], ids = i, append(ids, m.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	found, err := selectAll[met](ctx, s.pool.db, s.sql.list("purge-weigh", len(ids)), idArgs(ids)...)
+	for _, f := range found {
+		m := &rows[at[f.ID]]
+		m.Size, m.Content = m.Size+f.Size, f.Content
+	}
+	return err
+}
+
+func (m met) ended() bool { return m.State != Queued && m.State != Sending && m.State != Uncertain }
 
 // born is when the row was inserted, or when a row that is gone was last heard of.
 func (m met) born() time.Time {
@@ -163,14 +210,13 @@ func (m met) born() time.Time {
 // age counts from the last change, or from now at the earliest where the row has not ended.
 func (p *Purge) judge(plan *purgePlan, rows []met) {
 	for _, m := range rows {
-		ended := m.State != Queued && m.State != Sending && m.State != Uncertain
 		old := m.UpdatedAt.Time.Before(p.before())
 		switch {
-		case !ended:
+		case !m.ended():
 			plan.later = append(plan.later, seen{m.ID, p.Now})
-		case p.Pass == PassBodies && m.Size == 0:
 		case !old:
 			plan.later = append(plan.later, seen{m.ID, m.UpdatedAt.Time})
+		case p.Pass == PassBodies && m.Size == 0 && !m.Content:
 		case m.State == "":
 			plan.gone = append(plan.gone, m.ID)
 		default:

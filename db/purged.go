@@ -16,6 +16,8 @@ type Purged struct {
 	Text    string    `db:"text_hash" json:"text_hash,omitempty"`
 	HTML    string    `db:"html_hash" json:"html_hash,omitempty"`
 	Headers string    `db:"headers_hash" json:"headers_hash,omitempty"`
+	Params  string    `db:"params_hash" json:"params_hash,omitempty"`
+	Raw     string    `db:"raw_hash" json:"raw_hash,omitempty"`
 	At      time.Time `db:"purged_at" json:"purged_at"`
 }
 

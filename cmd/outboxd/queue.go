@@ -68,7 +68,7 @@ func printRows(to io.Writer, r jobs.QueueListReply) error {
 		if at == nil && s.State == db.Queued {
 			at = &s.AvailableAt
 		}
-		t.row(s.Row, jobs.StateText(s.State, s.Held), s.Priority, s.Attempts, clock(s.CreatedAt), clockOf(at), short(s.Recipients, 40), short(s.Subject, 30),
+		t.row(s.Row, jobs.StateText(s.State, s.Held), s.Priority, s.Attempts, clock(s.CreatedAt), clockOf(at), short(s.Recipients, 40), short(subjectOf(s), 30),
 			short(s.Reference, 24), short(s.LastError, 60))
 	}
 	if err := t.end(); err != nil {
@@ -78,6 +78,14 @@ func printRows(to io.Writer, r jobs.QueueListReply) error {
 		fmt.Fprintln(w, "There are more: --limit N, narrower filters, or --before NUMBER of one company.")
 	}
 	return w.err
+}
+
+// subjectOf is a row's subject, or what makes it.
+func subjectOf(s jobs.ListedRow) string {
+	if s.Subject == "" && s.Template != "" {
+		return "(template " + s.Template + ")"
+	}
+	return s.Subject
 }
 
 type queueShowCommand struct {
@@ -105,7 +113,7 @@ func printRow(to io.Writer, r jobs.QueueShowReply) error {
 		value any
 	}{
 		{"row", r.Row}, {"state", jobs.StateText(r.State, r.Held)}, {"recipients", r.Recipients}, {"cc", r.Cc}, {"bcc", r.Bcc}, {"from", r.From},
-		{"subject", r.Subject}, {"reference", r.Reference}, {"priority", r.Priority}, {"account", r.Account}, {"dedupe_key", r.DedupeKey},
+		{"subject", r.Subject}, {"template", r.Template}, {"language", r.Language}, {"raw", octetsText(r.Raw)}, {"reference", r.Reference}, {"priority", r.Priority}, {"account", r.Account}, {"dedupe_key", r.DedupeKey},
 		{"size", counted(int(r.Size), "octet")}, {"inserted", clock(r.CreatedAt)}, {"changed", clock(r.UpdatedAt)}, {"send_after", clockOf(r.SendAfter)},
 		{"expires_at", clockOf(r.ExpiresAt)}, {"available_at", clock(r.AvailableAt)}, {"claims", r.Claims}, {"attempts", r.Attempts},
 		{"message_id", r.MessageID}, {"sent_at", clockOf(r.SentAt)}, {"sent_via", r.SentVia}, {"smtp", strings.TrimSpace(codeText(r.Code) + " " + r.Enhanced)},
@@ -117,6 +125,16 @@ func printRow(to io.Writer, r jobs.QueueShowReply) error {
 	}
 	if err := t.end(); err != nil {
 		return err
+	}
+	if len(r.Attachments) > 0 {
+		fmt.Fprintln(w)
+		t = newTable(w, "ATTACHMENT", "TYPE", "FROM", "SIZE")
+		for _, one := range r.Attachments {
+			t.row(one.Name, one.Type, one.Source, octetsText(one.Size))
+		}
+		if err := t.end(); err != nil {
+			return err
+		}
 	}
 	if len(r.Each) > 0 {
 		fmt.Fprintln(w)
@@ -141,13 +159,21 @@ func printRow(to io.Writer, r jobs.QueueShowReply) error {
 	return w.err
 }
 
+// octetsText is a size, "" where there is none or it is not known.
+func octetsText(n int64) string {
+	if n <= 0 {
+		return ""
+	}
+	return counted(int(n), "octet")
+}
+
 // purgedText tells of content that was removed, with the proof of what it was.
 func purgedText(p *db.Purged) string {
 	if p == nil {
 		return ""
 	}
 	text := "purged at " + clock(p.At)
-	for _, part := range []struct{ name, hash string }{{"body_text", p.Text}, {"body_html", p.HTML}, {"headers", p.Headers}} {
+	for _, part := range []struct{ name, hash string }{{"body_text", p.Text}, {"body_html", p.HTML}, {"headers", p.Headers}, {"params", p.Params}, {"raw", p.Raw}} {
 		if part.hash != "" {
 			text += ", SHA-256 of " + part.name + " " + part.hash
 		}

@@ -95,7 +95,9 @@ WHERE o.id IN ({ids})
 
 -- name: purged
 SELECT outbox_id AS id, COALESCE(text_hash, '') AS text_hash, COALESCE(html_hash, '') AS html_hash,
-       COALESCE(headers_hash, '') AS headers_hash, purged_at
+       COALESCE(headers_hash, '') AS headers_hash,
+{3}    COALESCE(params_hash, '') AS params_hash, COALESCE(raw_hash, '') AS raw_hash,
+       purged_at
 FROM {db}.outbox_purged WHERE outbox_id IN ({ids})
 
 -- name: heartbeat

@@ -1,5 +1,6 @@
 -- name: find-head
 SELECT id, recipients, COALESCE(subject, '') AS subject, state, held, priority, attempts, COALESCE(reference, '') AS reference,
+{3}    COALESCE(template, '') AS template,
        COALESCE(sent_via, '') AS sent_via, sent_at, available_at, created_at, COALESCE(last_error, '') AS last_error
 FROM {db}.outbox
 
@@ -13,9 +14,17 @@ SELECT o.id, o.recipients, COALESCE(o.cc, '') AS cc, COALESCE(o.bcc, '') AS bcc,
        COALESCE(o.sent_via, '') AS sent_via, o.sent_at, o.send_after, o.expires_at, o.available_at, o.lease_until,
        COALESCE(o.lease_token, '') AS lease_token, COALESCE(o.smtp_code, 0) AS smtp_code, COALESCE(o.smtp_enhanced, '') AS smtp_enhanced,
        COALESCE(o.last_error, '') AS last_error, o.size, o.created_at, o.updated_at, o.route,
+{3}    COALESCE(o.template, '') AS template, COALESCE(o.language, '') AS language, COALESCE(LENGTH(o.raw), 0) AS raw,
        COALESCE(l.name, '') AS lane, l.wait_until AS lane_until, COALESCE(l.reason, '') AS lane_reason,
        UTC_TIMESTAMP(6) AS clock
 FROM {db}.outbox o LEFT JOIN {db}.outbox_lane l ON l.id = o.lane WHERE o.id = ?
+
+-- name: shown-attachments
+-- Values: id, limit.
+SELECT a.name, COALESCE(a.type, '') AS type, COALESCE(a.size, c.size, -1) AS size,
+       CASE WHEN a.purged_hash IS NOT NULL THEN 'purged' WHEN a.size IS NOT NULL THEN 'content' WHEN a.hash IS NOT NULL THEN 'shared' WHEN a.file IS NOT NULL THEN 'file' ELSE 'query' END AS source
+FROM {db}.outbox_attachment a LEFT JOIN {db}.outbox_content c ON c.hash = a.hash
+WHERE a.outbox_id = ? ORDER BY a.id LIMIT ?
 
 -- name: attempts
 SELECT lease_token, marked_at, finished_at, account, daemon, COALESCE(step, '') AS step, COALESCE(verdict, '') AS verdict,

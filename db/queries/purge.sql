@@ -81,6 +81,23 @@ WHERE outbox_id > ? AND outbox_id <= ? GROUP BY outbox_id ORDER BY outbox_id LIM
 SELECT outbox_id AS id, MAX(updated_at) AS updated_at FROM {db}.outbox_recipient
 WHERE outbox_id IN ({ids}) GROUP BY outbox_id
 
+-- name: purge-window-attachments
+-- Values: id, id, limit.
+SELECT outbox_id AS id, MAX(created_at) AS updated_at FROM {db}.outbox_attachment
+WHERE outbox_id > ? AND outbox_id <= ? GROUP BY outbox_id ORDER BY outbox_id LIMIT ?
+
+-- name: purge-again-attachments
+SELECT outbox_id AS id, MAX(created_at) AS updated_at FROM {db}.outbox_attachment
+WHERE outbox_id IN ({ids}) GROUP BY outbox_id
+
+-- name: purge-weigh
+-- What mails have beside bodies and headers: octets, and whether there is anything to be removed.
+SELECT o.id, COALESCE(LENGTH(o.params), 0) + COALESCE(LENGTH(o.raw), 0)
+         + COALESCE((SELECT CAST(SUM(a.size) AS SIGNED) FROM {db}.outbox_attachment a WHERE a.outbox_id = o.id), 0) AS size,
+       o.params IS NOT NULL OR o.raw IS NOT NULL
+         OR EXISTS (SELECT 1 FROM {db}.outbox_attachment a WHERE a.outbox_id = o.id AND (a.size IS NOT NULL OR a.hash IS NOT NULL)) AS content
+FROM {db}.outbox o WHERE o.id IN ({ids})
+
 -- name: purge-lock
 -- What has ended and is old; nobody is waited for. Values: ids, time.
 SELECT id FROM {db}.outbox
@@ -89,13 +106,24 @@ ORDER BY id FOR UPDATE SKIP LOCKED
 
 -- name: purge-hash
 -- The proof of what is going to be removed; of what somebody has put there since, there is none.
-INSERT INTO {db}.outbox_purged (outbox_id, text_hash, html_hash, headers_hash)
-SELECT id, SHA2(body_text, 256), SHA2(body_html, 256), SHA2(headers, 256) FROM {db}.outbox WHERE id IN ({ids})
+INSERT INTO {db}.outbox_purged (outbox_id, text_hash, html_hash, headers_hash
+{3}  , params_hash, raw_hash
+) SELECT id, SHA2(body_text, 256), SHA2(body_html, 256), SHA2(headers, 256)
+{3}  , SHA2(params, 256), SHA2(raw, 256)
+FROM {db}.outbox WHERE id IN ({ids})
 ON DUPLICATE KEY UPDATE purged_at = purged_at
 
 -- name: purge-content
 -- updated_at stays: the age of the row counts from its outcome.
-UPDATE {db}.outbox SET body_text = NULL, body_html = NULL, headers = NULL, updated_at = updated_at WHERE id IN ({ids})
+UPDATE {db}.outbox SET body_text = NULL, body_html = NULL, headers = NULL,
+{3}  params = NULL, raw = NULL,
+  updated_at = updated_at
+WHERE id IN ({ids})
+
+-- name: purge-attachments
+-- purged_hash first: it is made from what the later assignments remove. Files and queries are no content of the table.
+UPDATE {db}.outbox_attachment SET purged_hash = COALESCE(hash, CONVERT(SHA2(content, 256) USING ascii)), hash = NULL, content = NULL
+WHERE outbox_id IN ({ids}) AND (hash IS NOT NULL OR size IS NOT NULL)
 
 -- name: purge-keys
 -- A key that is used up already stays with its first row.
@@ -109,11 +137,29 @@ DELETE FROM {db}.outbox_recipient WHERE outbox_id IN ({ids})
 -- name: purge-tries
 DELETE FROM {db}.outbox_attempt WHERE outbox_id IN ({ids})
 
+-- name: purge-attached
+DELETE FROM {db}.outbox_attachment WHERE outbox_id IN ({ids})
+
 -- name: purge-hashes
 DELETE FROM {db}.outbox_purged WHERE outbox_id IN ({ids})
 
 -- name: purge-rows
 DELETE FROM {db}.outbox WHERE id IN ({ids})
+
+-- name: purge-shared
+-- Shared contents that may be old enough. Values: time, time, time, hash, limit.
+SELECT hash, size, created_at FROM {db}.outbox_content
+WHERE created_at < ? AND (created_at > ? OR created_at = ? AND hash > ?) ORDER BY created_at, hash LIMIT ?
+
+-- name: purge-lock-shared
+-- Whoever shares one at this moment has it locked. Values: hashes, time.
+SELECT hash FROM {db}.outbox_content WHERE hash IN ({ids}) AND created_at < ? FOR UPDATE SKIP LOCKED
+
+-- name: purge-used
+SELECT DISTINCT hash FROM {db}.outbox_attachment WHERE hash IN ({ids})
+
+-- name: purge-unshare
+DELETE FROM {db}.outbox_content WHERE hash IN ({ids})
 
 -- name: archived
 -- How much of a file counts.
@@ -125,10 +171,15 @@ INSERT INTO {db}.outbox_archive (file, run_id, octets, entries) VALUES (?, ?, ?,
 ON DUPLICATE KEY UPDATE octets = VALUES(octets), entries = VALUES(entries)
 
 -- name: archive-content
-SELECT id, subject, body_text, body_html, headers FROM {db}.outbox WHERE id IN ({ids}) ORDER BY id
+-- A finished message that is too large for one step is told by its hash.
+SELECT id, subject, body_text, body_html, headers
+{3}  , params, IF(LENGTH(raw) <= 33554432, raw, NULL) AS raw, IF(LENGTH(raw) > 33554432, SHA2(raw, 256), NULL) AS raw_hash
+FROM {db}.outbox WHERE id IN ({ids}) ORDER BY id
 
 -- name: archive-rows
-SELECT id, recipients, cc, bcc, from_address, reply_to, subject, body_text, body_html, headers, priority, send_after, expires_at, dedupe_key,
+SELECT id,
+{3}  template, params, language, IF(LENGTH(raw) <= 33554432, raw, NULL) AS raw, IF(LENGTH(raw) > 33554432, SHA2(raw, 256), NULL) AS raw_hash,
+       recipients, cc, bcc, from_address, reply_to, subject, body_text, body_html, headers, priority, send_after, expires_at, dedupe_key,
        reference, account, state, claims, attempts, message_id, sent_via, sent_at, smtp_code, smtp_enhanced, last_error, created_at, updated_at
 FROM {db}.outbox WHERE id IN ({ids}) ORDER BY id
 
@@ -140,5 +191,13 @@ FROM {db}.outbox_recipient WHERE outbox_id IN ({ids}) ORDER BY outbox_id, positi
 SELECT outbox_id AS id, lease_token, marked_at, finished_at, account, daemon, step, verdict, smtp_code, smtp_enhanced, reply
 FROM {db}.outbox_attempt WHERE outbox_id IN ({ids}) ORDER BY outbox_id, COALESCE(marked_at, finished_at)
 
+-- name: archive-attachments
+-- Whatever they were made from; of contents the hash.
+SELECT outbox_id AS id, name, type, file, query, format, options, content_id, size, COALESCE(purged_hash, hash, CONVERT(SHA2(content, 256) USING ascii)) AS hash
+FROM {db}.outbox_attachment WHERE outbox_id IN ({ids}) ORDER BY outbox_id, outbox_attachment.id
+
 -- name: archive-hashes
-SELECT outbox_id AS id, text_hash, html_hash, headers_hash, purged_at FROM {db}.outbox_purged WHERE outbox_id IN ({ids})
+SELECT outbox_id AS id, text_hash, html_hash, headers_hash,
+{3}  params_hash, raw_hash,
+  purged_at
+FROM {db}.outbox_purged WHERE outbox_id IN ({ids})

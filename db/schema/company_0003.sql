@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS {db}.outbox_attachment (
 CREATE TABLE IF NOT EXISTS {db}.outbox_content (
   content       LONGBLOB NOT NULL                                      COMMENT 'Sender, on INSERT: the octets',
   hash          CHAR(64) CHARACTER SET ascii COLLATE ascii_general_ci NOT NULL DEFAULT (SHA2(content, 256)) COMMENT 'Set by the table on INSERT: SHA2(content, 256)',
-  created_at    TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)     COMMENT 'Set by the table on INSERT; Sender, on sharing it again: the time of that',
+  created_at    TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)     COMMENT 'Set by the table on INSERT',
   size          BIGINT UNSIGNED AS (LENGTH(content)) STORED            COMMENT 'Computed: octets of content',
   PRIMARY KEY (hash),
   KEY created_at (created_at, hash, size),
