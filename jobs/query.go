@@ -18,7 +18,7 @@ import (
 func (k *packer) query(ctx context.Context, l *letter, statement string) (*table.Result, error) {
 	c := k.place.Company
 	if k.place.Reader == nil {
-		return nil, &rowError{"a query needs a database user that may read and nothing else: give the company a reader in jobs.yaml"}
+		return nil, &rowError{"a query needs a database user that works for this company alone: give the company a reader, or a login, in jobs.yaml"}
 	}
 	values, err := l.values()
 	if err != nil {

@@ -31,7 +31,7 @@ type Place struct {
 	Store   *db.Store
 	Pool    *db.Pool
 	Own     *db.Buckets // for its jobs, and for accounts that serve this company alone
-	Reader  *db.Pool    // of queries; nil when the company has no reader
+	Reader  *db.Pool    // of queries; nil when the company may not query
 	signers signers     // of its mails
 
 	templates func() (*templates, error) // read once, when they are first wanted

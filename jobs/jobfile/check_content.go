@@ -5,7 +5,9 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/text/language"
 )
@@ -17,21 +19,64 @@ func (c *checker) content(e entry) {
 	c.attachments(e.src, e.path+".attachments", &e.Attachments)
 	if e.Reader != nil {
 		c.reader(e)
+	} else if c.alone(e) {
+		user := c.userOf(e)
+		e.Company.Reader = &Reader{Username: user.Username, Password: user.Password, Time: readTime, Rows: readRows}
 	}
+}
+
+// What a query may take where no reader says otherwise: the defaults of Reader.
+const (
+	readTime = 30 * time.Second
+	readRows = 100_000
+)
+
+// alone tells whether the user that works in the company's database works in no other, so that its queries cannot reach one.
+func (c *checker) alone(e entry) bool {
+	user := c.userOf(e).Username
+	for _, other := range c.companies {
+		if other.Name != e.Name && c.sameServer(other.Server, e.Server) && c.userOf(other).Username == user {
+			return false
+		}
+	}
+	if c.Control == nil || c.Control.Database == e.Database || !c.sameServer(c.Control.Server, e.Server) {
+		return user != ""
+	}
+	return user != "" && user != c.serverUser(c.Control.Server).Username
+}
+
+// sameServer tells whether two entries lead to one server.
+func (c *checker) sameServer(a, b string) bool {
+	of := func(name string) []string {
+		if s := find(c.Servers, func(s *Server) bool { return s.Name == name }); s != nil {
+			return s.Addresses()
+		}
+		return nil
+	}
+	return a == b || slices.ContainsFunc(of(a), func(address string) bool { return slices.Contains(of(b), address) })
+}
+
+// userOf is the database user that outboxd works as in the company's database.
+func (c *checker) userOf(e entry) Login {
+	if e.Login != nil {
+		return *e.Login
+	}
+	return c.serverUser(e.Server)
+}
+
+func (c *checker) serverUser(name string) Login {
+	if s := find(c.Servers, func(s *Server) bool { return s.Name == name }); s != nil {
+		return Login{Username: s.Username, Password: s.Password}
+	}
+	return Login{}
 }
 
 // reader warns of a user that may do more than read what the company's queries need.
 func (c *checker) reader(e entry) {
 	at := e.path + ".reader"
 	c.secret(e.src, at+".password", &e.Reader.Password)
-	own := ""
-	if s := find(c.Servers, func(s *Server) bool { return s.Name == e.Server }); s != nil {
-		own = s.Username
-	}
-	if e.Login != nil {
-		own = e.Login.Username
-	}
-	if e.src.has(at+".username") && e.Reader.Username == own {
+	own := c.userOf(e).Username
+	if e.src.has(at+".username") && e.Reader.Username == own && !c.alone(e) {
 		e.src.warn(at+".username", own, "is the user that outboxd itself works as, so a row's query may read all that it may", "a user of its own, with the right to SELECT what the queries need and nothing else")
 	}
 }

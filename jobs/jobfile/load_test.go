@@ -144,6 +144,37 @@ func TestDefaultsOfTheShortestFile(t *testing.T) {
 	}
 }
 
+// TestP6_AUserOfSeveralCompaniesIsNotLentToQueries: without a reader a company's queries run as its own user, where that works for it alone.
+func TestP6_AUserOfSeveralCompaniesIsNotLentToQueries(t *testing.T) {
+	for _, c := range []struct{ companies, more, want string }{
+		{"acme: {server: main, database: acme, JOBS}", "", "outboxd"},
+		{"acme: {server: main, database: acme, login: {username: own}, JOBS}", "", "own"},
+		{"acme: {server: main, database: acme, reader: {username: ro}, JOBS}", "", "ro"},
+		{"acme: {server: main, database: acme, JOBS}", "control: {server: main, database: outboxd}", ""},
+		{"acme: {server: main, database: acme, login: {username: own}, JOBS}", "control: {server: main, database: outboxd}", "own"},
+		{"acme: {server: main, database: acme, JOBS}", "control: {server: other, database: outboxd}", "outboxd"},
+		{"acme: {server: main, database: acme, JOBS}, beta: {server: main, database: beta, JOBS}", "control: {server: other, database: outboxd}", ""},
+		{"acme: {server: main, database: acme, JOBS}, beta: {server: again, database: beta, JOBS}", "control: {server: other, database: outboxd}", ""},
+		{"acme: {server: main, database: acme, login: {username: own}, JOBS}, beta: {server: main, database: beta, JOBS}", "control: {server: other, database: outboxd}", "own"},
+	} {
+		companies := strings.ReplaceAll(c.companies, "JOBS", "jobs: {send: {kind: deliver}}")
+		file := filepath.Join(t.TempDir(), "jobs.yaml")
+		write(t, file, "version: 1\n"+c.more+`
+servers: {main: {host: localhost, username: outboxd}, again: {host: localhost, username: outboxd}, other: {host: 127.0.0.2, username: outboxd}}
+accounts: {mail: {host: smtp.acme.example, from: mail@acme.example, rate: 300/hour}}
+companies: {`+companies+"}\n")
+		r := loadGood(t, file).Company("acme").Reader
+		if r == nil {
+			r = &Reader{}
+		} else if r.Time != 30*time.Second || r.Rows != 100_000 {
+			t.Errorf("%s: limits %v, %d", c.companies, r.Time, r.Rows)
+		}
+		if r.Username != c.want {
+			t.Errorf("%s, %s: queries run as %q, want %q", c.companies, c.more, r.Username, c.want)
+		}
+	}
+}
+
 func TestHostsOfACluster(t *testing.T) {
 	s := loadGood(t, "testdata/good/cluster.yaml").Server("main")
 	if want := []string{"db1:3310", "db2:3307", "[::1]:3310", "[2001:db8::1]:3308"}; !slices.Equal(s.Hosts, want) || !slices.Equal(s.Addresses(), want) || s.Encryption != TLS {
