@@ -36,7 +36,7 @@ func checkFiles(attached, inline []Attachment) error {
 				reason = contentIDFault(a.ContentID, seen)
 			}
 			if reason != "" {
-				what := [...]string{"attachment", "inline image"}[i]
+				what := [...]string{"number", "inline image"}[i]
 				return &FieldError{"attachment", fmt.Sprintf("%s %d (%s): %s", what, n+1, excerpt(a.Name), reason)}
 			}
 		}

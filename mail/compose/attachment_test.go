@@ -13,7 +13,7 @@ func TestFilesAreRefused(t *testing.T) {
 		file   Attachment
 		reason string
 	}{
-		{named(""), `attachment 2 (""): the file has no name`},
+		{named(""), `number 2 (""): the file has no name`},
 		{named("a\xff.pdf"), "not valid UTF-8"},
 		{named(strings.Repeat("ü", 256)), "more than 255 characters"},
 		{named("../secret.pdf"), "path separator"},
