@@ -18,7 +18,7 @@ import (
 // What a company's templates may hold together, and one file of text.
 const (
 	maxFolder = 64 << 20
-	maxText   = 4 << 20
+	maxText   = 1 << 20
 )
 
 const sharedFolder = "_shared"
@@ -120,8 +120,9 @@ func (r *reader) file(f *folder, dir, name string) {
 			r.report(file, fmt.Sprintf("%q is no language", tag), "name the file like body.html, body.sk.html or body.pt-BR.html")
 			return
 		}
-		if text, ok := r.text(file); ok {
-			f.place(stem, ext, dir == sharedFolder)[lang] = source{file, text}
+		text, ok := r.text(file)
+		if shared := dir == sharedFolder; ok || !shared { // a template with a problem is left out anyway
+			f.place(stem, ext, shared)[lang] = source{file, text}
 		}
 	case ".sql":
 		if text, ok := r.text(file); ok {

@@ -2,6 +2,8 @@ package template
 
 import (
 	"regexp"
+	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"text/template/parse"
@@ -58,19 +60,18 @@ func (s source) explain(err error) Problem {
 func (s source) culprit(line int, message string) int {
 	begin := lineStart(s.text, line)
 	end := begin + len(firstLine(s.text[begin:]))
-	first := -1
-	for _, a := range actions(s.text) {
-		if a.end <= begin || a.start >= end && first >= 0 {
-			continue
-		}
-		if first < 0 {
-			first = a.start
-		}
-		if _, err := parseText(s.file, s.text[:a.end]); err != nil && err.Error() == message {
-			return a.start
-		}
+	all := slices.DeleteFunc(actions(s.text), func(a span) bool { return a.end <= begin || a.start > end })
+	i := sort.Search(len(all), func(i int) bool {
+		_, err := parseText(s.file, s.text[:all[i].end])
+		return err != nil && err.Error() == message
+	})
+	switch {
+	case i < len(all):
+		return all[i].start
+	case len(all) > 0:
+		return max(begin, all[0].start)
 	}
-	return max(first, begin)
+	return begin
 }
 
 // span is an action {{...}} of a text. keyword is its first word.
@@ -112,6 +113,27 @@ func (s source) unclosed() Problem {
 	}
 	last := open[len(open)-1]
 	return s.at(last.start, "{{"+last.keyword+"}} is never closed", "write {{end}} where it ends")
+}
+
+// tagMark finds whole tags and comments, whose attributes may hold actions.
+var tagMark = regexp.MustCompile(`(?s)<!--.*?-->|<[a-zA-Z/!](?:"[^"]*"|'[^']*'|[^"'>])*>`)
+
+// openTag returns where the tag begins that has no end: what looks like a tag behind the last whole one.
+func openTag(text string) int {
+	blank := []byte(text)
+	for _, a := range actions(text) {
+		for i := a.start; i < a.end; i++ {
+			blank[i] = ' '
+		}
+	}
+	end := 0
+	for _, m := range tagMark.FindAllIndex(blank, -1) {
+		end = m[1]
+	}
+	if i := strings.IndexByte(string(blank[end:]), '<'); i >= 0 {
+		return end + i
+	}
+	return end
 }
 
 // lineStart returns the offset at which a line begins.

@@ -94,14 +94,14 @@ func (l *linker) link(body source) *program {
 // add takes in a file's trees. Later ones replace those of the same name: a body says what a layout's {{block}} holds.
 func (l *linker) add(all map[string]defined, name string, src source) {
 	p := l.parse(src, l.html)
-	l.problems = append(l.problems, p.problems...)
 	maps.Copy(l.sites, p.sites)
 	l.texts[src.file] = src.text
+	all[name] = defined{file: p}
 	for own, tree := range p.trees {
 		as := own
 		if own == src.file {
 			as = name
-		} else if parse.IsEmptyTree(tree.Root) && all[own].tree != nil {
+		} else if parse.IsEmptyTree(tree.Root) && all[own].tree != nil { // as in text/template
 			continue
 		}
 		all[as] = defined{tree, p, own}
@@ -120,6 +120,7 @@ func (l *linker) reach(all map[string]defined) map[string]bool {
 			continue
 		}
 		used[name] = true
+		l.problems = append(l.problems, d.file.problems...)
 		for _, r := range d.file.refs[d.name] {
 			message, hint := l.dangling(r, all)
 			if message != "" {
@@ -211,8 +212,11 @@ func (l *linker) escapes(p *program, all map[string]defined) {
 		d = all[main]
 	}
 	offset := lineStart(d.file.src.text, e.Line)
-	if e.Node != nil {
+	switch {
+	case e.Node != nil:
 		offset = int(e.Node.Position())
+	case e.ErrorCode == htmltemplate.ErrEndContext:
+		offset = openTag(d.file.src.text)
 	}
 	what, _, _ := strings.Cut(e.Description, ": {state") // what follows is html/template's own business
 	l.problems = append(l.problems, d.file.src.at(offset, what, escapeHint(e.ErrorCode)))

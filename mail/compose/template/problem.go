@@ -3,6 +3,7 @@ package template
 import (
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -27,7 +28,24 @@ func (p Problem) String() string {
 	if p.Hint != "" {
 		b.WriteString(": " + p.Hint)
 	}
-	return b.String()
+	return printable(b.String())
+}
+
+// maxLine is how many characters a problem has at most: it may quote what a row holds.
+const maxLine = 1000
+
+// printable keeps a problem one line.
+func printable(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, s)
+	if runes := []rune(s); len(runes) > maxLine {
+		s = string(runes[:maxLine]) + "…"
+	}
+	return s
 }
 
 // Error is why a row could not be rendered. Trying again without changing row, template or data never helps, unless it

@@ -174,24 +174,39 @@ func oneLine(s string) string {
 	}), " ")
 }
 
-var imageUse = regexp.MustCompile(`(?i)\bcid:([A-Za-z0-9._-]+)`)
-
 // inline returns the images that the HTML refers to.
 func (v *variant) inline(html string) []compose.Attachment {
+	var all []compose.Attachment
 	if len(v.images) == 0 {
-		return nil
+		return all
 	}
 	used := map[string]bool{}
-	for _, m := range imageUse.FindAllStringSubmatch(html, -1) {
-		used[m[1]] = true
+	for i := strings.IndexByte(html, ':'); i >= 0; {
+		rest := html[i+1:]
+		if i >= len("cid") && strings.EqualFold(html[i-len("cid"):i], "cid") {
+			used[rest[:nameLength(rest)]] = true
+		}
+		next := strings.IndexByte(rest, ':')
+		if next < 0 {
+			break
+		}
+		i += 1 + next
 	}
-	var all []compose.Attachment
 	for _, name := range slices.Sorted(maps.Keys(used)) {
 		if a, ok := v.images[name]; ok {
 			all = append(all, a)
 		}
 	}
 	return all
+}
+
+// nameLength counts the characters of a file's name that s begins with, as imageName has them.
+func nameLength(s string) int {
+	i := 0
+	for i < len(s) && ('a' <= s[i] && s[i] <= 'z' || 'A' <= s[i] && s[i] <= 'Z' || '0' <= s[i] && s[i] <= '9' || s[i] == '.' || s[i] == '_' || s[i] == '-') {
+		i++
+	}
+	return i
 }
 
 // execError is what text/template says: template: FILE:LINE:COLUMN: executing "..." at <...>: MESSAGE. The column counts octets from 0.

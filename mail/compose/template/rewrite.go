@@ -1,9 +1,11 @@
 package template
 
 import (
+	"bytes"
 	"fmt"
 	"reflect"
 	"regexp"
+	"sort"
 	"strconv"
 	"strings"
 	"text/template/parse"
@@ -16,6 +18,7 @@ type parsed struct {
 	refs     map[string][]ref       // what each tree refers to
 	sites    map[string]site
 	problems []Problem
+	lines    []int // where each line begins
 }
 
 // ref is something that a template names and that must be there.
@@ -46,18 +49,28 @@ var lenient = map[string]bool{"and": true, "or": true, "not": true, "default": t
 // strictBuiltin are functions of text/template that would make a gap, or a strange error, of what is missing.
 var strictBuiltin = map[string]bool{"len": true, "index": true, "slice": true, "html": true, "js": true, "urlquery": true, "call": true}
 
+// maxProblems of a file are reported; more help nobody.
+const maxProblems = 50
+
 // rewriter walks over one file.
 type rewriter struct {
 	*parsed
 	html   bool
-	tree   *parse.Tree
 	name   string // of the tree
 	within []string
+	depth  int // of blocks around
+	loops  int // of them loops
 }
 
 // parseFile reads and rewrites a file. It says all that is wrong with it and can be told from the file alone.
 func parseFile(src source, html bool) *parsed {
-	p := &parsed{src: src, refs: map[string][]ref{}, sites: map[string]site{}}
+	lines := []int{0}
+	for i, c := range []byte(src.text) {
+		if c == '\n' {
+			lines = append(lines, i+1)
+		}
+	}
+	p := &parsed{src: src, lines: lines, refs: map[string][]ref{}, sites: map[string]site{}}
 	trees, problem := parseSource(src)
 	if problem != nil {
 		p.problems = append(p.problems, *problem)
@@ -68,7 +81,7 @@ func parseFile(src source, html bool) *parsed {
 		if tree.Root == nil {
 			continue
 		}
-		w := &rewriter{parsed: p, html: html, tree: tree, name: name}
+		w := &rewriter{parsed: p, html: html, name: name}
 		w.list(tree.Root)
 		w.tick(tree.Root)
 	}
@@ -76,6 +89,9 @@ func parseFile(src source, html bool) *parsed {
 }
 
 func (w *rewriter) problem(node parse.Node, message, hint string) {
+	if len(w.problems) > maxProblems {
+		return
+	}
 	w.problems = append(w.problems, w.src.at(int(node.Position()), message, hint))
 }
 
@@ -92,7 +108,9 @@ func (w *rewriter) list(l *parse.ListNode) {
 		if text, ok := n.(*parse.TextNode); ok {
 			w.images(text)
 			if w.html {
-				nodes = append(nodes, keepConditions(text)...)
+				for _, n := range keepConditions(text) {
+					nodes = append(nodes, pieces(n)...)
+				}
 				continue
 			}
 		}
@@ -102,7 +120,31 @@ func (w *rewriter) list(l *parse.ListNode) {
 	l.Nodes = nodes
 }
 
+// How deep blocks may stand in each other. html/template walks twice through each loop, and so 2^n times through the innermost.
+const (
+	maxDepth = 50
+	maxLoops = 8
+)
+
+// tooDeep reports a block that stands in too many others; it is not looked into.
+func (w *rewriter) tooDeep(n parse.Node) bool {
+	if w.depth > maxDepth || w.loops > maxLoops {
+		w.problem(n, fmt.Sprintf("blocks are nested deeper than %d, or loops deeper than %d", maxDepth, maxLoops), `write the inner ones as {{define "name"}} and call them by {{template "name" .}}`)
+		return true
+	}
+	return false
+}
+
 func (w *rewriter) node(n parse.Node) {
+	w.depth++
+	defer func() { w.depth-- }()
+	if _, ok := n.(*parse.RangeNode); ok {
+		w.loops++
+		defer func() { w.loops-- }()
+	}
+	if w.tooDeep(n) {
+		return
+	}
 	switch n := n.(type) {
 	case *parse.ActionNode:
 		w.pipe(n.Pipe, len(n.Pipe.Decl) == 0)
@@ -193,7 +235,7 @@ func function(c *parse.CommandNode) string {
 
 // note remembers a command for errors.
 func (w *rewriter) note(c *parse.CommandNode, text string, args []string) {
-	key, _ := w.tree.ErrorContext(c)
+	key := w.key(c)
 	s := w.sites[key]
 	s.within = strings.Join(w.within, " ")
 	if text != "" {
@@ -203,6 +245,13 @@ func (w *rewriter) note(c *parse.CommandNode, text string, args []string) {
 		s.args = args
 	}
 	w.sites[key] = s
+}
+
+// key is what text/template says of a place: file, line, and octets from the line's begin.
+func (w *rewriter) key(n parse.Node) string {
+	pos := int(n.Position())
+	line := sort.SearchInts(w.lines, pos+1)
+	return fmt.Sprintf("%s:%d:%d", w.src.file, line, pos-w.lines[line-1])
 }
 
 func (w *rewriter) command(c *parse.CommandNode, piped string, hasPiped bool) {
@@ -313,7 +362,6 @@ var conditionMark = regexp.MustCompile(`<!--\[if[^\]]*\]>(?:<!-->|-->)?|<!--<!\[
 // keepConditions divides a text so that the marks go out as they are, and what stands between them is HTML like any other.
 func keepConditions(n *parse.TextNode) []parse.Node {
 	var nodes []parse.Node
-	rest := n.Text
 	pos := n.Pos
 	for _, m := range conditionMark.FindAllIndex(n.Text, -1) {
 		start := int(pos - n.Pos)
@@ -323,7 +371,29 @@ func keepConditions(n *parse.TextNode) []parse.Node {
 		literal := command(at, parse.NewIdentifier("_literal").SetPos(at),
 			&parse.StringNode{NodeType: parse.NodeString, Pos: at, Quoted: strconv.Quote(mark), Text: mark})
 		nodes = append(nodes, &parse.ActionNode{NodeType: parse.NodeAction, Pos: at, Pipe: pipeOf(at, literal)})
-		rest, pos = n.Text[m[1]:], n.Pos+parse.Pos(m[1])
+		pos = n.Pos + parse.Pos(m[1])
 	}
-	return append(nodes, &parse.TextNode{NodeType: parse.NodeText, Pos: pos, Text: rest})
+	return append(nodes, &parse.TextNode{NodeType: parse.NodeText, Pos: pos, Text: n.Text[pos-n.Pos:]})
+}
+
+// pieceSize is how long a text html/template gets at a time: it takes time by the square of it where there are many stray <.
+const pieceSize = 1 << 10
+
+// pieces cuts a long text, always before a <.
+func pieces(n parse.Node) []parse.Node {
+	text, ok := n.(*parse.TextNode)
+	if !ok {
+		return []parse.Node{n}
+	}
+	var nodes []parse.Node
+	for len(text.Text) > pieceSize {
+		i := bytes.IndexByte(text.Text[pieceSize:], '<')
+		if i < 0 {
+			break
+		}
+		i += pieceSize
+		nodes = append(nodes, &parse.TextNode{NodeType: parse.NodeText, Pos: text.Pos, Text: text.Text[:i]})
+		text = &parse.TextNode{NodeType: parse.NodeText, Pos: text.Pos + parse.Pos(i), Text: text.Text[i:]}
+	}
+	return append(nodes, text)
 }

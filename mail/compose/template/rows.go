@@ -112,8 +112,8 @@ func (f *folder) takeRow(row Row) (problems []Problem) {
 		if isPart {
 			stem = part
 		}
-		if !isText(column.text) {
-			problems = append(problems, Problem{File: src.file, Message: "is not UTF-8"})
+		if !isText(column.text) || len(column.text) > maxText {
+			problems = append(problems, Problem{File: src.file, Message: fmt.Sprintf("is not UTF-8, or is larger than %d MB", maxText>>20)})
 			continue
 		}
 		f.place(stem, column.ext, isPart)[lang] = src

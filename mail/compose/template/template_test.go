@@ -125,7 +125,7 @@ func TestProblems(t *testing.T) {
 		{`{{query "itms" "send"}}`, `x/body.html:1:9: there is no query "itms": its SQL stands in itms.sql in the template's folder; there are items`},
 		{`<img src="cid:logo.png">`, `x/body.html:1:15: there is no image "logo.png"`},
 		{`<a href="{{if .x}}">{{end}}`, `x/body.html:1:15: {{if}} branches end in different contexts`},
-		{"<p>\n<a href='x>", `x/body.html:1:1: ends in a non-text context`},
+		{"<p>\n<a href='x>", `x/body.html:2:1: ends in a non-text context`},
 		{"{{$a}}", `x/body.html:1:1: undefined variable "$a"`},
 		{"{{.the-name}}", `x/body.html:1:1: bad character U+002D '-'`},
 	} {
@@ -174,5 +174,100 @@ func TestContext(t *testing.T) {
 	_, err := x.Render(ctx, template.Request{})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("a cancelled rendering ends with %v", err)
+	}
+}
+
+// statementOf answers one statement with one row.
+func statementOf(statement string) func(context.Context, string, map[string]any) (*table.Result, error) {
+	return func(_ context.Context, asked string, _ map[string]any) (*table.Result, error) {
+		if asked != statement {
+			return nil, errors.New("asked " + asked)
+		}
+		return &table.Result{Columns: []table.Column{{Name: "a", Kind: table.Integer}}, Rows: [][]any{{int64(1)}}}, nil
+	}
+}
+
+// What could hold a daemon up ends with an error of the row.
+func TestBounds(t *testing.T) {
+	for _, c := range []struct{ html, want string }{
+		{`{{define "a"}}{{template "a" .}}{{end}}{{template "a" .}}`, "exceeded maximum template depth"},
+		{`{{range 100000000}}{{$.big}}{{end}}`, "the mail becomes larger than 32 MB"},
+		{`{{printf "%1000000000d" .n}}`, "x/body.html:1:3"},
+		{`{{money .huge "EUR"}}`, "is no number"},
+		{`{{number .n 99}}`, "0 to 20 decimals"},
+		{`{{query "items" "send"}}`, `the query "items": refused`},
+		{`{{query "items" .n}}`, `x/body.html:1:`},
+		{`{{index .list 5}}`, "index out of range: 5"},
+		{`{{range .n}}{{end}}`, "range can't iterate over 1"},
+	} {
+		refused := errors.New("refused")
+		_, err := render(t, c.html, `{"n": 1, "huge": 1e999999999, "list": [], "big": "`+strings.Repeat("x", 1<<20)+`"}`, func(r *template.Request) {
+			r.Query = func(context.Context, string, map[string]any) (*table.Result, error) { return nil, refused }
+		})
+		var e *template.Error
+		if !errors.As(err, &e) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", c.html, err)
+		}
+		if strings.Contains(c.want, "refused") && !errors.Is(err, refused) {
+			t.Errorf("the query's error is lost: %v", err)
+		}
+	}
+}
+
+// What a designer writes for Outlook goes out as it is; what stands between is escaped as everywhere.
+func TestOutlookConditions(t *testing.T) {
+	const in = `<!--[if mso]><b title="{{.a}}"><![endif]--><!-- gone --><!--[if !mso]><!-->{{.a}}<!--<![endif]-->`
+	got, err := render(t, in, `{"a": "<\">"}`)
+	if want := `<!--[if mso]><b title="&lt;&#34;&gt;"><![endif]--><!--[if !mso]><!-->&lt;&#34;&gt;<!--<![endif]-->`; err != nil || got.HTML != want {
+		t.Errorf("%s, %v", got.HTML, err)
+	}
+}
+
+// The subject is one line, whatever the parameters are.
+func TestSubject(t *testing.T) {
+	set := load(t, files("x/subject.txt", "\n a {{.a}}\n\t{{money 5 `EUR`}}  b\n", "x/body.txt", "T"), "sk")
+	x, _ := set.Template("x")
+	r, err := x.Render(context.Background(), template.Request{Params: `{"a": "x\r\nBcc: y\u2028\u0085z"}`})
+	if want := "a x Bcc: y z 5,00\u00a0€ b"; err != nil || r.Subject != want {
+		t.Errorf("%q, %v", r.Subject, err)
+	}
+}
+
+// Only what the HTML shows goes with it, the template's own before the shared.
+func TestImages(t *testing.T) {
+	set := load(t, files("x/subject.txt", "S", "x/body.html", `<img src="cid:a.png"><td background='CID:b.gif'><p style="background:url(cid:c.jpg)">{{if .d}}<img src="cid:{{.d}}">{{end}}<img src="cid:chart">`,
+		"x/a.png", "own", "_shared/a.png", "shared", "_shared/b.gif", "b", "_shared/c.jpg", "c", "x/d.png", "d", "x/unused.png", "u"), "en")
+	x, _ := set.Template("x")
+	for params, want := range map[string]string{`{}`: "a.png own, b.gif b, c.jpg c, ", `{"d": "d.png"}`: "a.png own, b.gif b, c.jpg c, d.png d, ", `{"d": "../a.png"}`: "a.png own, b.gif b, c.jpg c, "} {
+		r, err := x.Render(context.Background(), template.Request{Params: params})
+		got := ""
+		for _, a := range r.Inline {
+			got += a.ContentID + " " + string(a.Content) + ", "
+		}
+		if err != nil || got != want {
+			t.Errorf("%s: %s, %v", params, got, err)
+		}
+	}
+}
+
+// A table's columns: chosen, named, formatted, aligned; in a plain text as columns.
+func TestTable(t *testing.T) {
+	const params = `{"items": [{"name": "<Nails>", "qty": 1234, "price": 0.5, "cur": "EUR", "day": "2026-11-22"}, {"name": "é", "qty": 2, "price": 1234.567, "cur": "JPY", "day": "2026-01-02", "note": "n"}]}`
+	set := load(t, files("x/subject.txt", "S", "x/body.txt", `{{table .items "name=Item" "qty" "price=Price|money cur" "day=|date long" "note?"}}`), "en")
+	x, _ := set.Template("x")
+	r, err := x.Render(context.Background(), template.Request{Params: params})
+	want := "Item      Qty  Price                     Note\n<Nails>  1234  €0.50  November 22, 2026\né           2 ¥1,235  January 2, 2026    n"
+	if got := strings.Join(strings.Fields(r.Text), " "); err != nil || got != strings.Join(strings.Fields(want), " ") || strings.Count(r.Text, "\n") != 2 {
+		t.Errorf("%s\n%v", r.Text, err)
+	}
+	for html, want := range map[string]string{
+		`{{table .items}}`:                  "say which columns",
+		`{{table .items "nome"}}`:           `row 1 of the list has no nome; write "nome?" if it need not have one`,
+		`{{table .items "name|money EUR"}}`: `row 1, column name: "<Nails>" is no number`,
+		`{{table .items "price|money xx"}}`: `"xx" is no currency`,
+	} {
+		if _, err := render(t, html, params); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", html, err)
+		}
 	}
 }
