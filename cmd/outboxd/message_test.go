@@ -58,6 +58,34 @@ func TestMessagePreview(t *testing.T) {
 	s.must(exitFailed, "message preview acme/9", "there is no row acme/9")
 }
 
+// TestMessagePreviewOfATemplate: its params come from a file, and the page says nothing of a row.
+func TestMessagePreviewOfATemplate(t *testing.T) {
+	s := newSite(t)
+	dir := t.TempDir()
+	for name, text := range map[string]string{"hello/subject.txt": "Hello {{.name}}", "hello/subject.sk.txt": "Ahoj {{.name}}", "hello/body.html": "<p>{{.name}}</p>", "hello/body.sk.html": "<p>{{.name}}</p>", "params.json": `{"name": "<Eva>"}`,
+		"large.json": strings.Repeat(" ", maxParams+1)} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.write(strings.Replace(s.file(""), "    accounts: [bulk, main]", "    templates: "+dir+"\n    accounts: [bulk, main]", 1))
+	s.start()
+	command := "message preview --template hello --params @" + dir + "/"
+	s.must(exitDone, command+"params.json --html "+dir+"/page.html --language sk", "Open in a browser: file://"+dir+"/page.html")
+	for _, part := range []string{"<td>Ahoj &lt;Eva&gt;</td>", "<td>bulk@acme.example</td>", "&amp;lt;Eva&amp;gt;"} {
+		if !strings.Contains(contents(t, dir+"/page.html"), part) {
+			t.Errorf("the page lacks %q", part)
+		}
+	}
+	s.must(exitDone, command+"params.json --to eva@kunde.example", "\r\nTo: eva@kunde.example\r\n", "\r\nSubject: Hello <Eva>\r\n")
+	s.must(exitFailed, "message preview --template hello", "the message would fail: template: hello/subject.txt:1:", "What to do:")
+	s.must(exitWrong, command+"large.json", "at most")
+}
+
 func contents(t *testing.T, path string) string {
 	t.Helper()
 	info, err := os.Stat(path)
