@@ -136,6 +136,7 @@ func TestReferencesToImages(t *testing.T) {
 		`<img srcset="cid:a 1x, cid:a.png 2x">`:         `<img srcset="cid:` + id1 + ` 1x, cid:` + id2 + ` 2x">`,
 		`<p style="background:url(&quot;cid:a&quot;)">`: `<p style="background:url(&quot;cid:` + id1 + `&quot;)">`,
 		`<style>x{y:url(cid:a)}</style>cid:a`:           `<style>x{y:url(cid:` + id1 + `)}</style>cid:a`,
+		`<STYLE type=x>cid:a</STYLE><styles>cid:a`:      `<STYLE type=x>cid:` + id1 + `</STYLE><styles>cid:a`,
 		`<!--[if mso]><v:fill src="cid:a"><![endif]-->`: `<!--[if mso]><v:fill src="cid:` + id1 + `"><![endif]-->`,
 		`<img src="cid:A">`:                             `<img src="cid:A">`,
 		`<img src="cid:ab"><img src="acid:a">`:          `<img src="cid:ab"><img src="acid:a">`,

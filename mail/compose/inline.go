@@ -77,8 +77,11 @@ func (r *rewriter) document(s string) string {
 			continue
 		}
 		r.token(token)
-		name, _ := z.TagName()
-		style = kind == html.StartTagToken && string(name) == "style"
+		style = false
+		if kind == html.StartTagToken && len(token) > len("<style") && strings.EqualFold(token[:len("<style")], "<style") {
+			name, _ := z.TagName()
+			style = string(name) == "style"
+		}
 	}
 }
 
