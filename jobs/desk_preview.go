@@ -92,6 +92,9 @@ func spentError(why error) error {
 }
 
 func (d *Desk) previewTemplate(ctx context.Context, q PreviewRequest) (PreviewReply, error) {
+	if q.Template == "" {
+		return PreviewReply{}, &AskError{Text: "nothing is named to be shown", Hint: "name a row, or a company's template", Usage: true}
+	}
 	p, err := d.placeOrOnly(q.Company)
 	if err != nil {
 		return PreviewReply{}, err
@@ -100,7 +103,8 @@ func (d *Desk) previewTemplate(ctx context.Context, q PreviewRequest) (PreviewRe
 	if err := s.by("", q.From, usualPriority); err != nil {
 		return PreviewReply{}, err
 	}
-	id, err := compose.NewMessageID(s.domain(), rand.Reader)
+	domain, _ := senderDomain(q.From) // what is no address was refused above
+	id, err := compose.NewMessageID(cmp.Or(domain, s.domain()), rand.Reader)
 	if err != nil {
 		return PreviewReply{}, err
 	}

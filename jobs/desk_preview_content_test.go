@@ -74,7 +74,11 @@ func TestPreviewOfATemplate(t *testing.T) {
 		shown.Get("To") != "Eva <eva@kunde.example>" || !strings.Contains(shown.HTML, "9007199254740993") || shown.Get("Message-ID") != reply.MessageID {
 		t.Errorf("%+v\n%+v", reply, shown)
 	}
-	q.To, q.Language = "", ""
+	q.To, q.Language, q.From = "", "", "Eva <eva@other.example>"
+	if reply, err = d.Preview(t.Context(), q); err != nil || !strings.HasSuffix(reply.MessageID, "@other.example>") || reply.EnvelopeFrom != "eva@other.example" {
+		t.Errorf("%+v, %v", reply, err)
+	}
+	q.From = ""
 	if reply, err = d.Preview(t.Context(), q); err != nil || strings.Join(reply.EnvelopeTo, " ") != "noreply@acme.example" || page.Read(reply.Message).Get("Subject") != "Invoice 4711" {
 		t.Errorf("%+v, %v", reply, err)
 	}

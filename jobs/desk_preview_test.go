@@ -136,7 +136,7 @@ func TestPreviewTouchesNothing(t *testing.T) {
 	if n := s.db.Read(t, `SELECT COUNT(*) FROM {db}.outbox_attempt`); n != "0" {
 		t.Errorf("%s attempts", n)
 	}
-	for q, usage := range map[jobs.PreviewRequest]bool{{Row: "acme/99"}: false, {Row: "x"}: true, {Company: "nemo", Template: "x"}: false} {
+	for q, usage := range map[jobs.PreviewRequest]bool{{Row: "acme/99"}: false, {Row: "x"}: true, {Company: "nemo", Template: "x"}: false, {Company: "acme"}: true, {Template: "x", From: "nobody"}: false} {
 		if _, err := d.Preview(t.Context(), q); askError(t, err).Usage != usage {
 			t.Errorf("%+v: %v", q, err)
 		}
