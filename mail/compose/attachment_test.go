@@ -138,18 +138,19 @@ func TestReferencesToImages(t *testing.T) {
 		`<style>x{y:url(cid:a)}</style>cid:a`:           `<style>x{y:url(cid:` + id1 + `)}</style>cid:a`,
 		`<STYLE type=x>cid:a</STYLE><styles>cid:a`:      `<STYLE type=x>cid:` + id1 + `</STYLE><styles>cid:a`,
 		`<!--[if mso]><v:fill src="cid:a"><![endif]-->`: `<!--[if mso]><v:fill src="cid:` + id1 + `"><![endif]-->`,
+		`<img alt="1" src="cid:b & c">`:                 `<img alt="1" src="cid:` + id3 + `">`,
 		`<img src="cid:A">`:                             `<img src="cid:A">`,
 		`<img src="cid:ab"><img src="acid:a">`:          `<img src="cid:ab"><img src="acid:a">`,
 		`<img src="cid:">cid:a <b>"cid:a"</b>`:          `<img src="cid:">cid:a <b>"cid:a"</b>`,
 		"<P>\r\nx\ry &nbsp;<script>'cid:a'</script>":    "<P>\r\nx\ry &nbsp;<script>'cid:a'</script>",
 		`<img src="cid:a`:                               `<img src="cid:a`,
 	} {
-		m := Message{HTML: in, MessageID: "<x@acme.example>", Inline: []Attachment{{ContentID: "a"}, {ContentID: "a.png"}, {ContentID: "b & c"}}}
+		m := Message{HTML: in, MessageID: "<x@acme.example>", Inline: []Attachment{{ContentID: "a"}, {ContentID: "a.png"}, {ContentID: "b & c"}, {ContentID: "b"}}}
 		got, images, others := (&builder{boundary: "=_HASH"}).inline(&m)
 		if got != want {
 			t.Errorf("%s\nbecame %s\nwant   %s", in, got, want)
 		}
-		if shown := strings.Contains(got, "HASH"); shown != (len(images) > 0) || len(images)+len(others) != 3 {
+		if shown := strings.Contains(got, "HASH"); shown != (len(images) > 0) || len(images)+len(others) != 4 {
 			t.Errorf("%s: images %v, others %v", in, images, others)
 		}
 	}
