@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"regexp"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -161,7 +162,9 @@ func (w *rewriter) node(n parse.Node) {
 		text := "{{range " + n.Pipe.String() + "}}"
 		w.pipe(n.Pipe, true)
 		w.inside(text, n.List)
-		w.tick(n.List)
+		if !writes(n.List) {
+			w.tick(n.List)
+		}
 		w.list(n.ElseList)
 	case *parse.TemplateNode:
 		w.refer(toTemplate, n.Name, int(n.Position()))
@@ -185,7 +188,15 @@ func (w *rewriter) condition(p *parse.PipeNode) {
 	p.Cmds = append(p.Cmds, call(last.Position(), "_truth"))
 }
 
-// tick lets every round of a loop, and every template, end when the context has ended.
+// writes reports whether a list always writes something: the output looks at the context itself.
+func writes(l *parse.ListNode) bool {
+	return slices.ContainsFunc(l.Nodes, func(n parse.Node) bool {
+		text, ok := n.(*parse.TextNode)
+		return ok && len(text.Text) > 0
+	})
+}
+
+// tick lets a round of a loop, and every template, end when the context has ended.
 func (w *rewriter) tick(l *parse.ListNode) {
 	pos := l.Position()
 	node := &parse.IfNode{BranchNode: parse.BranchNode{NodeType: parse.NodeIf, Pos: pos,
