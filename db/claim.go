@@ -81,7 +81,7 @@ func (s *Store) Claim(ctx context.Context, c Claim) (Claimed, error) {
 		s.newest.Store(Kind(err) != KindSetup && s.newest.Load()) // tables that were restored may be of an older step
 		return out, fmt.Errorf("claim in %s: %w", s.database, err)
 	}
-	if out.Rows, err = s.claimed(ctx, ids, token, c.Domain, c.MaxSize); err != nil {
+	if out.Rows, err = s.claimed(ctx, ids, token, c.MaxSize); err != nil {
 		return out, fmt.Errorf("read claimed rows in %s: %w", s.database, err)
 	}
 	out.Missed = len(out.Rows) == 0

@@ -88,11 +88,11 @@ func (r rowRow) several() bool {
 }
 
 // claimed reads what a token took.
-func (s *Store) claimed(ctx context.Context, ids []uint64, token, domain string, maxSize int64) ([]Row, error) {
+func (s *Store) claimed(ctx context.Context, ids []uint64, token string, maxSize int64) ([]Row, error) {
 	if err := s.lookForStep(ctx); err != nil { // rows may have been given more while they were taken
 		return nil, err
 	}
-	found, err := selectAll[rowRow](ctx, s.pool.db, s.sql.list("claimed", len(ids)), slices.Concat(s.rowArgs(domain, maxSize), idArgs(ids), []any{token})...)
+	found, err := selectAll[rowRow](ctx, s.pool.db, s.sql.list("claimed", len(ids)), slices.Concat([]any{maxSize, maxSize, maxSize}, idArgs(ids), []any{token})...)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +105,7 @@ func (s *Store) Row(ctx context.Context, id uint64, domain string, maxSize int64
 	if err := s.lookForStep(ctx); err != nil {
 		return Row{}, fmt.Errorf("read row %d of %s: %w", id, s.database, err)
 	}
-	found, err := selectAll[rowRow](ctx, s.pool.db, s.sql.text("one-row"), append(s.rowArgs(domain, maxSize), id)...)
+	found, err := selectAll[rowRow](ctx, s.pool.db, s.sql.text("one-row"), slices.Concat([]any{maxSize, maxSize, maxSize}, s.messageID(domain), []any{id})...)
 	if err == nil && len(found) == 0 {
 		return Row{}, &NoRowError{s.database, id}
 	}
@@ -117,11 +117,6 @@ func (s *Store) Row(ctx context.Context, id uint64, domain string, maxSize int64
 		return Row{}, fmt.Errorf("read row %d of %s: %w", id, s.database, err)
 	}
 	return rows[0], nil
-}
-
-// rowArgs are the values of part-row.
-func (s *Store) rowArgs(domain string, maxSize int64) []any {
-	return append([]any{maxSize, maxSize, maxSize}, s.messageID(domain)...)
 }
 
 // maxDomain is how long the domain of a Message-ID may be, so that all of it fits into the column.
