@@ -142,3 +142,13 @@ func (m *Memory) dropAfter(name string, slot int64) error {
 
 // SetClusterClock has the pool's cluster go by another clock.
 func (p *Pool) SetClusterClock(now func() time.Time) { p.cluster.now = now }
+
+// OneConnection has the pool use a single connection.
+func (p *Pool) OneConnection() { p.db.SetMaxOpenConns(1) }
+
+// Questions is how many statements that connection has run, with this one.
+func (p *Pool) Questions(ctx context.Context) (n int, err error) {
+	var name string
+	err = p.db.QueryRowContext(ctx, "SHOW SESSION STATUS LIKE 'Questions'").Scan(&name, &n)
+	return n, err
+}

@@ -3,6 +3,8 @@ package db_test
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -112,5 +114,75 @@ func TestReadyIsTheLaterOfInsertionAndSendAfter(t *testing.T) {
 	var none *db.NoRowError
 	if _, err := d.Store.Row(deadline(t), 99, "b.example", 1); !errors.As(err, &none) {
 		t.Errorf("a row that is not there: %v", err)
+	}
+}
+
+// Whatever stands in from_address, the Message-ID is one, and the same before and after the claim.
+func TestMessageIDOfStrangeSenders(t *testing.T) {
+	d := dbtest.New(t)
+	ctx := deadline(t)
+	random := rand.New(rand.NewPCG(1, 2))
+	parts := []string{"@", "@", "@", ">", "<", ".", ".", "-", " ", "a", "B", "7", "acme.example", "É", "\u212A", "\u0130", "日本", "\x00", "'", `"`, "\\", "?", "%", "\n", "_", ",", "(x)", strings.Repeat("long", 60)}
+	const n = 300
+	var values []any
+	for range n {
+		from := ""
+		for range random.IntN(12) {
+			from += parts[random.IntN(len(parts))]
+		}
+		values = append(values, from)
+	}
+	d.Exec(t, "INSERT INTO {db}.outbox (recipients, account, from_address) VALUES "+strings.TrimSuffix(strings.Repeat("('a@b.example', 'main', LEFT(?, 998)), ", n), ", "), values...)
+	planned := map[uint64]string{}
+	for id := range uint64(n) {
+		r, err := d.Store.Row(ctx, id+1, "fallback.example", 1)
+		must(t, err)
+		planned[r.ID] = r.MessageID
+	}
+	form := regexp.MustCompile(`^<[0-9]{14}\.[0-9]{6}\.[0-9]+\.[0-9a-f]{8}@[a-z0-9-]+(\.[a-z0-9-]+)*>$`)
+	own := 0
+	for _, r := range claimAll(t, d.Store, n, func(c *db.Claim) { c.Domain = "fallback.example" }) {
+		if !form.MatchString(r.MessageID) || len(r.MessageID) > 255 || r.MessageID != planned[r.ID] {
+			t.Errorf("%q: planned %q, taken as %q", r.From, planned[r.ID], r.MessageID)
+		}
+		if !strings.HasSuffix(r.MessageID, "@fallback.example>") {
+			own++
+		}
+		delete(planned, r.ID)
+	}
+	if len(planned) > 0 || own < n/20 || own > n/2 {
+		t.Errorf("%d were not taken, %d have their sender's domain", len(planned), own)
+	}
+}
+
+// What a mail may have beside its own columns costs a plain one no statement: candidates, free, claim, claimed.
+func TestPlainClaimRunsFourStatements(t *testing.T) {
+	d := dbtest.New(t)
+	d.Exec(t, shortest)
+	c := wholeClaim(t, d.Store, 1)
+	d.Exec(t, shortest)
+	pool, err := db.Open(d.Server)
+	must(t, err)
+	defer pool.Close()
+	pool.OneConnection()
+	store, err := pool.Store(d.Name)
+	must(t, err)
+	questions := func() int {
+		n, err := pool.Questions(deadline(t))
+		must(t, err)
+		return n
+	}
+	for i := range 2 {
+		before := questions()
+		got, err := store.Claim(deadline(t), c)
+		must(t, err)
+		for _, r := range got.Rows {
+			_, err := store.Content(deadline(t), r)
+			must(t, err)
+		}
+		// The first also looks for the newest columns; asking how many there were is one.
+		if n := questions() - before - 1; len(got.Rows) != 1 || n != 5-i {
+			t.Errorf("claim %d of %d rows ran %d statements", i+1, len(got.Rows), n)
+		}
 	}
 }

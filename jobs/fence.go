@@ -240,13 +240,6 @@ func waitAgain(ctx context.Context, s *db.Store, mails []witness.Mail) (uint64, 
 
 // accept opens the database: it gets what it lacks, the marks their guard, and the witnesses what they do not know yet.
 func (f *fence) accept(ctx context.Context, e evidence, v verdict) error {
-	if v.unguarded {
-		if f.looked.IsZero() {
-			f.c.log.Warn(eventUnguarded, zap.String("remedy", "run outboxd migrate: until then a restored or copied database is not noticed"))
-		}
-		f.looked = time.Now()
-		return nil
-	}
 	store, instance := f.c.place.Store, f.c.e.instance.ID
 	var err error
 	switch {

@@ -22,10 +22,9 @@ type evidence struct {
 
 // verdict is what the evidence means.
 type verdict struct {
-	fenced    string // why it is a copy; "" when it is none
-	unguarded bool   // the tables are older than the fence
-	first     bool   // nobody has seen it before: it gets an identity
-	moved     bool   // it is known at another place, and vouched for at this one: the place is to be noted
+	fenced string // why it is a copy; "" when it is none
+	first  bool   // nobody has seen it before: it gets an identity
+	moved  bool   // it is known at another place, and vouched for at this one: the place is to be noted
 }
 
 // judge tells whether the database may be sent from. Anything that cannot be explained is a copy.
@@ -39,10 +38,8 @@ func (e evidence) judge() verdict {
 		}
 	}
 	switch said := e.said; {
-	case !said.Tables && company > 0:
-		return verdict{fenced: "it has no identity (its tables are older than that), and outboxd knows one of this company: it was restored from an older backup, or is another database"}
 	case !said.Tables:
-		return verdict{unguarded: true}
+		return verdict{fenced: "it has no identity, and its tables are older than that: it was restored from an older backup, or is another database"}
 	case said.Adopting != "":
 		return verdict{fenced: "its adoption has begun and is not complete"}
 	case said.Identity == "" && company > 0:

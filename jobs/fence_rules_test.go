@@ -22,13 +22,13 @@ func TestP8_Rules(t *testing.T) {
 	stranger := func(e *evidence) { e.own = nil }
 	for name, c := range map[string]struct {
 		change []func(*evidence)
-		want   string // in the reason; "ok", "moved", "first" or "unguarded"
+		want   string // in the reason; "ok", "moved" or "first"
 	}{
 		"all right":            {nil, "ok"},
 		"nobody remembers":     {[]func(*evidence){stranger, func(e *evidence) { e.known = nil }}, "ok"},
 		"a new daemon":         {[]func(*evidence){stranger, func(e *evidence) { e.instance = "three" }}, "ok"},
 		"first start":          {[]func(*evidence){stranger, func(e *evidence) { e.known, e.said.Identity, e.said.Beats = nil, "", nil }}, "first"},
-		"older tables":         {[]func(*evidence){func(e *evidence) { e.known, e.said.Tables, e.said.Identity = nil, false, "" }}, "unguarded"},
+		"older tables":         {[]func(*evidence){func(e *evidence) { e.known, e.said.Tables, e.said.Identity = nil, false, "" }}, "has no identity"},
 		"restored older table": {[]func(*evidence){func(e *evidence) { e.said.Tables, e.said.Identity = false, "" }}, "has no identity"},
 		"restored beginnings":  {[]func(*evidence){func(e *evidence) { e.said.Identity, e.said.Beats = "", nil }}, "has no identity"},
 		"other's beginnings": {[]func(*evidence){func(e *evidence) {
@@ -77,8 +77,6 @@ func TestP8_Rules(t *testing.T) {
 			got = "moved"
 		case v.first:
 			got = "first"
-		case v.unguarded:
-			got = "unguarded"
 		default:
 			got = "ok"
 		}

@@ -29,7 +29,6 @@ const (
 	eventDiverts         = "diverts"      // every mail of the company goes to its divert address
 	eventFenced          = "fenced"       // the company's database is a copy, or was restored: nothing is sent
 	eventUnfenced        = "unfenced"     // it was adopted, or the right one is back
-	eventUnguarded       = "unguarded"    // its tables are too old to tell a copy
 	eventWitness         = "witness"      // what is known outside of the database could not be read or written
 	eventControlDown     = "control_down" // the control database cannot be asked for the limits
 	eventControlUp       = "control_up"
