@@ -7,13 +7,14 @@ import (
 	"unicode/utf8"
 )
 
-// callError is a function's error that has more to tell than a line.
-type callError struct {
-	message, hint string
-	cause         error
+// queryError is the error of whoever ran a query.
+type queryError struct {
+	name string
+	err  error
 }
 
-func (e *callError) Error() string { return e.message }
+func (e *queryError) Error() string { return e.err.Error() }
+func (e *queryError) Unwrap() error { return e.err }
 
 // missing names what is missing at a place, and the two remedies.
 func (s site) missing(m missing) (message, hint string) {

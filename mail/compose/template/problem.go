@@ -48,17 +48,10 @@ func printable(s string) string {
 	return s
 }
 
-// Error is why a row could not be rendered. Trying again without changing row, template or data never helps, unless it
-// wraps another error: that of a query, or of the context.
-type Error struct {
-	Problem
-	cause error
-}
+// Error is why a row could not be rendered. Trying again without changing row, template or data never helps.
+type Error struct{ Problem }
 
 func (e *Error) Error() string { return e.String() }
-
-// Unwrap returns the error of the query or of the context that ended the rendering, or nil.
-func (e *Error) Unwrap() error { return e.cause }
 
 // SkipError says that a query found nothing and that the mail is not to be sent then. The row ends as skipped.
 type SkipError struct{ Query string }

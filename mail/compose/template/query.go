@@ -58,7 +58,7 @@ func (s *state) result(name string) (*Result, error) {
 	}
 	found, err := s.ask(s.ctx, statement, s.params)
 	if err != nil {
-		return nil, &callError{fmt.Sprintf("the query %q: %v", name, err), "", err}
+		return nil, &queryError{name, err}
 	}
 	r := newResult(found)
 	if s.results == nil {

@@ -78,7 +78,7 @@ func (v *variant) instance() (*instance, error) {
 	return in, nil
 }
 
-// Render makes a mail of a template. The error is an *Error or a *SkipError.
+// Render makes a mail of a template. The error is an *Error or a *SkipError, or wraps that of Query, or the context's where it was cancelled.
 func (t *Template) Render(ctx context.Context, r Request) (rendered Rendered, err error) {
 	lang, err := canonical(r.Language)
 	if err != nil {
@@ -218,7 +218,10 @@ func (v *variant) explain(err error) error {
 	if errors.As(err, &skip) {
 		return skip
 	}
-	e := &Error{Problem: Problem{Message: err.Error()}, cause: errors.Unwrap(err)}
+	if errors.Is(err, context.Canceled) {
+		return fmt.Errorf("render: %w", err) // the row can do nothing for it
+	}
+	e := &Error{Problem: Problem{Message: err.Error()}}
 	var s site
 	place := ""
 	if m := execError.FindStringSubmatch(err.Error()); m != nil {
@@ -230,13 +233,14 @@ func (v *variant) explain(err error) error {
 		e.Column = v.column(m[1], e.Line, octets)
 	}
 	var gone missing
-	var failed *callError
+	var failed *queryError
 	switch {
 	case errors.As(err, &gone):
 		e.Message, e.Hint = s.missing(gone)
-	case errors.As(err, &failed):
-		e.Message, e.Hint, e.cause = failed.message, failed.hint, failed.cause
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case errors.As(err, &failed): // whose fault it is, who ran the query knows
+		e.Message = fmt.Sprintf("the query %q", failed.name)
+		return fmt.Errorf("%s: %w", e.Problem, failed.err)
+	case errors.Is(err, context.DeadlineExceeded):
 		e.Message = "rendering took too long"
 	case errors.Is(err, errOutput):
 		e.Message = errOutput.Error()

@@ -128,24 +128,32 @@ func (s *state) grid(list any, specs []string) (*grid, error) {
 		g.right[i] = result != nil && result.numeric[c.name] || c.numeric() || len(rows) > 0
 	}
 	for n, row := range rows {
-		cells := make([]string, len(specs))
-		for i, c := range g.columns {
-			v, ok := row[c.name]
-			if !ok && !c.optional {
-				return nil, fmt.Errorf(`row %d of the list has no %s; write "%s?" if it need not have one`, n+1, c.name, c.name)
-			}
-			if !ok {
-				continue
-			}
-			if cells[i], err = s.cell(c, v, row); err != nil {
-				return nil, fmt.Errorf("row %d, column %s: %w", n+1, c.name, err)
-			}
-			_, number := v.(Number)
-			g.right[i] = g.right[i] && (number || c.numeric())
+		if err := s.row(g, n+1, row); err != nil {
+			return nil, err
 		}
-		g.rows = append(g.rows, cells)
 	}
 	return g, nil
+}
+
+// row writes out the n-th row.
+func (s *state) row(g *grid, n int, row map[string]any) (err error) {
+	cells := make([]string, len(g.columns))
+	for i, c := range g.columns {
+		v, ok := row[c.name]
+		if !ok && !c.optional {
+			return fmt.Errorf(`row %d of the list has no %s; write "%s?" if it need not have one`, n, c.name, c.name)
+		}
+		if !ok {
+			continue
+		}
+		if cells[i], err = s.cell(c, v, row); err != nil {
+			return fmt.Errorf("row %d, column %s: %w", n, c.name, err)
+		}
+		_, number := v.(Number)
+		g.right[i] = g.right[i] && (number || c.numeric())
+	}
+	g.rows = append(g.rows, cells)
+	return nil
 }
 
 // objects takes a list of objects or a query's result.

@@ -172,8 +172,14 @@ func TestContext(t *testing.T) {
 	set := load(t, files("x/subject.txt", "S", "x/body.txt", `{{range 1000000000}}{{end}}`), "")
 	x, _ := set.Template("x")
 	_, err := x.Render(ctx, template.Request{})
-	if !errors.Is(err, context.Canceled) {
+	var e *template.Error
+	if !errors.Is(err, context.Canceled) || errors.As(err, &e) {
 		t.Errorf("a cancelled rendering ends with %v", err)
+	}
+	late, stop := context.WithTimeout(context.Background(), 0)
+	defer stop()
+	if _, err = x.Render(late, template.Request{}); !errors.As(err, &e) || !strings.HasSuffix(err.Error(), "rendering took too long") {
+		t.Errorf("a rendering that took too long ends with %v", err)
 	}
 }
 
@@ -205,11 +211,8 @@ func TestBounds(t *testing.T) {
 			r.Query = func(context.Context, string, map[string]any) (*table.Result, error) { return nil, refused }
 		})
 		var e *template.Error
-		if !errors.As(err, &e) || !strings.Contains(err.Error(), c.want) {
+		if query := strings.Contains(c.want, "refused"); errors.As(err, &e) == query || errors.Is(err, refused) != query || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", c.html, err)
-		}
-		if strings.Contains(c.want, "refused") && !errors.Is(err, refused) {
-			t.Errorf("the query's error is lost: %v", err)
 		}
 	}
 }
