@@ -96,19 +96,29 @@ func chooseEncoding(s, boundary string, eight bool) string {
 // survey returns the length of the longest line, and how many control characters and how many 8-bit octets 7bit text should not hold.
 func survey(s string) (longest, controls, high int) {
 	start := 0
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		switch c := s[i]; {
+		case isOrdinary[c]:
 		case c == '\n':
 			longest = max(longest, i-1-start) // the CR before it
 			start = i + 1
 		case c > 0x7f:
 			high++
-		case c == 0x7f, c < ' ' && c != '\t' && c != '\f' && c != '\r':
+		default:
 			controls++
 		}
 	}
 	return longest, controls, high
 }
+
+// isOrdinary says which octets 7bit text may hold anywhere.
+var isOrdinary = func() (set [256]bool) {
+	for c := ' '; c < 0x7f; c++ {
+		set[c] = true
+	}
+	set['\t'], set['\f'], set['\r'] = true, true, true
+	return set
+}()
 
 // boundary derives a multipart boundary from the Message-ID, so that a row built again gives the same octets.
 func boundary(messageID string) string {
@@ -147,10 +157,7 @@ func appendQuotedPrintable(dst []byte, s string) []byte {
 	const room = 75 // and the = of a soft line break
 	col := 0
 	for i := 0; i < len(s); {
-		n := 0
-		for most := min(room-col, len(s)-i); n < most && isLiteral[s[i+n]]; {
-			n++
-		}
+		n := literals(s[i:min(len(s), i+room-col)])
 		if n > 0 && atLineEnd(s, i+n) && (s[i+n-1] == ' ' || s[i+n-1] == '\t') {
 			n-- // a blank at the end of a line would be lost
 		}
@@ -176,6 +183,16 @@ func appendQuotedPrintable(dst []byte, s string) []byte {
 		}
 	}
 	return dst
+}
+
+// literals counts the octets that stand for themselves which s begins with.
+func literals(s string) int {
+	for i := range len(s) {
+		if !isLiteral[s[i]] {
+			return i
+		}
+	}
+	return len(s)
 }
 
 func atLineEnd(s string, i int) bool { return i == len(s) || s[i] == '\r' }

@@ -55,6 +55,7 @@ func (w *textWriter) write(s string) {
 	for s != "" {
 		if n := plainRun(s); n > 0 {
 			w.settle()
+			n += proseRun(s[n:])
 			w.buf = append(w.buf, s[:n]...)
 			s = s[n:]
 			continue
@@ -79,6 +80,15 @@ func plainRun(s string) int {
 		i++
 	}
 	return i
+}
+
+// proseRun counts the words, each with one blank before it, that s begins with: behind a word they go out as they are.
+func proseRun(s string) int {
+	n := 0
+	for n+1 < len(s) && s[n] == ' ' && ' ' < s[n+1] && s[n+1] < 0x7f {
+		n += 1 + plainRun(s[n+1:])
+	}
+	return n
 }
 
 // writePre appends preformatted text.

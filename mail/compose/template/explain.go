@@ -47,7 +47,7 @@ func (v *variant) column(file string, line, octets int) int {
 }
 
 // What text/template says about types is about Go's; a template's author knows JSON's.
-var plainWords = strings.NewReplacer("template.Number", "a number", "map[string]interface {}", "an object", "[]interface {}", "a list",
+var plainWords = strings.NewReplacer("json.Number", "a number", "map[string]interface {}", "an object", "[]interface {}", "a list",
 	"interface {}", "a value", "*template.Result", "a query's result", "type string", "a text", "in type ", "in ")
 
 func plainMessage(s, place string) string {

@@ -22,9 +22,13 @@ func (s *state) money(amount, code any) (string, error) {
 	if !ok {
 		return "", notNumber(amount)
 	}
-	u, ok := s.locale.unit(fmt.Sprint(code))
+	name, text := code.(string)
+	if !text {
+		name = fmt.Sprint(code)
+	}
+	u, ok := s.locale.unit(name)
 	if !ok {
-		return "", notCurrency(fmt.Sprint(code))
+		return "", notCurrency(name)
 	}
 	return s.locale.amount(d.round(u.decimals), u.symbol), nil
 }

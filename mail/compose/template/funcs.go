@@ -206,6 +206,11 @@ func printf(format string, values ...any) (string, error) {
 	if err := firstMissing(values); err != nil {
 		return "", missing{err.(missing).arg + 1}
 	}
+	for i, v := range values {
+		if n, ok := v.(Number); ok {
+			values[i] = verbatim(n)
+		}
+	}
 	text := fmt.Sprintf(format, values...)
 	if strings.Contains(text, "%!") && !strings.Contains(format+fmt.Sprint(values...), "%!") {
 		return "", errors.New("the format does not fit the values: " + text)

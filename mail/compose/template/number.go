@@ -2,7 +2,6 @@ package template
 
 import (
 	"bytes"
-	"database/sql/driver"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,18 +12,13 @@ import (
 
 // Number is a number of params or of a query's result, exactly as it was given: 9007199254740993 and 0.10 print as they
 // are. It is a text, so that no step on the way can make a float of it.
-type Number string
+type Number = json.Number
 
-// Value lets a Number be bound to a query: a whole number as such, others as the decimal text they are.
-func (n Number) Value() (driver.Value, error) {
-	if i, err := strconv.ParseInt(string(n), 10, 64); err == nil {
-		return i, nil
-	}
-	return string(n), nil
-}
+// verbatim makes printf exact: %d is a whole number, %.2f is rounded as commerce does, %v and %s are the number as given.
+type verbatim Number
 
-// Format makes printf exact: %d is a whole number, %.2f is rounded as commerce does, %v and %s are the number as given.
-func (n Number) Format(f fmt.State, verb rune) {
+// Format is called by package fmt.
+func (n verbatim) Format(f fmt.State, verb rune) {
 	text := string(n)
 	d, ok := parseDecimal(text)
 	switch {
@@ -38,7 +32,7 @@ func (n Number) Format(f fmt.State, verb rune) {
 		}
 		text = d.round(min(places, maxDigits)).String()
 	default:
-		text = fmt.Sprintf("%%!%c(number=%s)", verb, n) // as package fmt says it; printf refuses it
+		text = fmt.Sprintf("%%!%c(number=%s)", verb, text) // as package fmt says it; printf refuses it
 	}
 	if verb == 'q' {
 		text = strconv.Quote(text)
@@ -86,7 +80,8 @@ func parseParams(text string) (map[string]any, error) {
 	if err != nil {
 		return nil, explainJSON(text, err)
 	}
-	return exact(params).(map[string]any), nil
+	dropNulls(params)
+	return params, nil
 }
 
 // explainJSON says where the JSON is broken, in lines and columns.
@@ -107,25 +102,22 @@ func explainJSON(text string, err error) error {
 	return &Error{Problem: problem}
 }
 
-// exact makes the numbers ours and drops what is null.
-func exact(v any) any {
+// dropNulls removes the fields that are null: they are missing.
+func dropNulls(v any) {
 	switch v := v.(type) {
-	case json.Number:
-		return Number(v)
 	case map[string]any:
 		for key, value := range v {
 			if value == nil {
 				delete(v, key)
-				continue
+			} else {
+				dropNulls(value)
 			}
-			v[key] = exact(value)
 		}
 	case []any:
-		for i := range v {
-			v[i] = exact(v[i])
+		for _, value := range v {
+			dropNulls(value)
 		}
 	}
-	return v
 }
 
 // parseQueries reads the queries of a row of outbox_template: a JSON object from names to SQL.

@@ -1,7 +1,6 @@
 package template
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -95,8 +94,6 @@ func own(v any, kind table.Kind) any {
 		return Number(strconv.FormatUint(v, 10))
 	case float64:
 		return Number(strconv.FormatFloat(v, 'f', -1, 64))
-	case json.Number:
-		return Number(v)
 	case []byte:
 		return string(v)
 	case gotime.Time:
