@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -44,7 +45,7 @@ const (
 	maxParams      = 16 << 20 // octets
 	maxAttachments = 250
 	maxTemplates   = 1000 // rows of one look
-	pieceSize      = 4 << 20
+	pieceSize      = 2 << 20
 )
 
 // Content looks at what belongs to a row: params, attachments, and how large they are. What is wrong in itself is a
@@ -131,32 +132,45 @@ func (s *Store) AttachmentContent(ctx context.Context, a Attachment) ([]byte, er
 	return content, wrap(err, fmt.Sprintf("read attachment %d of %s", a.ID, s.database))
 }
 
-// pieces reads a long value a few megabytes at a time, so that neither the driver nor the server has it in memory more than
+// pieces reads a long value two megabytes at a time, so that neither the driver nor the server has it in memory more than
 // once, and max_allowed_packet does not bound it. No value is sql.ErrNoRows, also when it goes meanwhile.
 func (s *Store) pieces(ctx context.Context, name string, key any) ([]byte, error) {
 	var all []byte
 	for {
-		var next struct {
-			Size  int    `db:"size"`
-			Piece []byte `db:"piece"`
-		}
-		err := retry(ctx, func() error {
-			return s.pool.db.GetContext(ctx, &next, s.sql.text(name), len(all)+1, pieceSize, key)
+		before, size := len(all), 0
+		err := retry(ctx, func() (err error) {
+			all, size, err = s.piece(ctx, name, key, all[:before])
+			return err
 		})
-		if err != nil {
-			return nil, err
-		}
-		if all == nil {
-			all = make([]byte, 0, next.Size)
-		}
-		all = append(all, next.Piece...)
 		switch {
-		case len(all) >= next.Size:
+		case err != nil:
+			return nil, err
+		case len(all) >= size:
 			return all, nil
-		case len(next.Piece) == 0:
+		case len(all) == before:
 			return nil, sql.ErrNoRows
 		}
 	}
+}
+
+// piece reads on behind what is known, and returns the size of the whole. The driver's octets are copied once.
+func (s *Store) piece(ctx context.Context, name string, key any, known []byte) (all []byte, size int, err error) {
+	rows, err := s.pool.db.QueryContext(ctx, s.sql.text(name), len(known)+1, pieceSize, key)
+	if err != nil {
+		return known, 0, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	if !rows.Next() {
+		return known, 0, cmp.Or(rows.Err(), sql.ErrNoRows)
+	}
+	var next sql.RawBytes
+	if err := rows.Scan(&size, &next); err != nil {
+		return known, 0, err
+	}
+	if known == nil {
+		known = make([]byte, 0, size)
+	}
+	return append(known, next...), size, rows.Err()
 }
 
 // TemplateRow is one language of a template that stands in outbox_template.
@@ -167,6 +181,15 @@ type TemplateRow struct {
 	Text     string `db:"text"`
 	HTML     string `db:"html"`
 	Queries  string `db:"queries"` // JSON object: name and SQL
+}
+
+// AllTemplates reads the first rows of outbox_template, at most so many.
+func (s *Store) AllTemplates(ctx context.Context, limit int) ([]TemplateRow, error) {
+	rows, err := selectAll[TemplateRow](ctx, s.pool.db, s.sql.text("all-templates"), limit)
+	if err != nil && !NoTable(err) {
+		return nil, fmt.Errorf("read templates of %s: %w", s.database, err)
+	}
+	return rows, nil
 }
 
 // Templates reads a template in all its languages, and the parts for others, whose names begin with _. None is no error.

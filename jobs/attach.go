@@ -26,7 +26,7 @@ func (k *packer) attach(ctx context.Context, l *letter, all []db.Attachment) err
 		}
 		l.octets += max(size, 0)
 	}
-	if err := k.weigh(l); err != nil {
+	if err := k.weigh(ctx, l); err != nil {
 		return err
 	}
 	for i, a := range all {
@@ -52,7 +52,7 @@ func (k *packer) fetch(ctx context.Context, l *letter, a db.Attachment, info os.
 			return file, fmt.Errorf("attachment %q: %w", a.Name, err)
 		}
 		l.octets += int64(len(file.Content))
-		err = k.weigh(l)
+		err = k.weigh(ctx, l)
 	case a.File != "":
 		file.Content, err = readBelow(k.place.Company.Attachments, a.File, info)
 	default:

@@ -42,6 +42,7 @@ type Engine struct {
 	control  *outage       // of the control database
 	patience time.Duration // how long a database is out of reach before a person is told
 	doubt    time.Duration // how long a database may seem a copy until it counts as one
+	packTime time.Duration // how long the making of a message may keep a sender
 	witness  *witness.Folder
 	weigher  *weigher
 
@@ -69,7 +70,7 @@ func New(file *jobfile.File, o Options) (*Engine, error) {
 	}
 	memory := OpenState(o.State, o.Name)
 	e := &Engine{log: o.Log, host: o.Host, instance: db.Instance{ID: memory.Instance(), Host: o.Host},
-		pulses: newPulses(), watches: newWatches(), alerts: newAlerter(o.Log, o.Host), patience: downAlertAfter, doubt: doubtTime, witness: memory, weigher: newWeigher(heavyRoom)}
+		pulses: newPulses(), watches: newWatches(), alerts: newAlerter(o.Log, o.Host), patience: downAlertAfter, doubt: doubtTime, witness: memory, weigher: newWeigher(heavyRoom), packTime: packTime}
 	e.control = e.newOutage(e.log, "control", "the control database", "What is sent by limited accounts of several companies waits.", time.Local)
 	e.control.down, e.control.up = eventControlDown, eventControlUp
 	world, err := Open(file)

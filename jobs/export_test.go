@@ -30,3 +30,9 @@ const HeldByAdopt = heldByAdopt
 
 // SkipRuns is what an adoption does to the runs of a company's jobs.
 var SkipRuns = skipRuns
+
+// SetRoom sets how much memory heavy messages may take, in octets.
+func (e *Engine) SetRoom(octets int64) { e.weigher.room = octets }
+
+// SetPackTime sets how long the making of a message may keep a sender.
+func (e *Engine) SetPackTime(d time.Duration) { e.packTime = d }

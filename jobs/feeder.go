@@ -23,6 +23,7 @@ type feeder struct {
 	hold   time.Duration // how long after its take a slot is good
 	asking chan struct{} // of a limited job: holds the mail that asks for its slot
 	open   chan struct{} // rows taken and not yet settled: a slow database must not make them pile up
+	late   chan struct{} // of these, the ones without a sender whose messages take long to make
 
 	mu     sync.Mutex
 	routes []uint32
@@ -48,7 +49,8 @@ const (
 
 func newFeeder(r *runner, a *account) *feeder {
 	f := &feeder{r: r, a: a, who: newAsker(r.c.place.Company, r.job), packer: newPacker(r.c.place, a.conf, r.job), log: r.log.With(zap.String("account", a.conf.Name)), hold: a.bucket.Hold(),
-		probed: map[uint32]int{}, asking: make(chan struct{}, 1), open: make(chan struct{}, (openPerSender+1)*a.conf.Connections)}
+		probed: map[uint32]int{}, asking: make(chan struct{}, 1), open: make(chan struct{}, (openPerSender+1)*a.conf.Connections),
+		late: make(chan struct{}, latePerSender*a.conf.Connections)}
 	if r.limited() {
 		f.hold = min(f.hold, r.bucket.Hold())
 	}
@@ -116,7 +118,7 @@ func (f *feeder) turn(stop context.Context) (more bool, err error) {
 	if err := f.r.c.fence.pass(stop); err != nil { // before anybody else waits for this one
 		return false, err
 	}
-	p, err := f.permit(stop)
+	p, err := f.permit(stop, f.a.conf.Connections)
 	if err != nil {
 		return false, nil
 	}
@@ -151,10 +153,11 @@ func (f *feeder) returnRows(rows []db.Row) {
 	}
 }
 
-// permit waits until the account and the job are both due, and keeps neither from others while it waits for the other.
-func (f *feeder) permit(stop context.Context) (*permit, error) {
+// permit waits until the account and the job are both due, and keeps neither from others while it waits for the other. It has at
+// most so many senders.
+func (f *feeder) permit(stop context.Context, most int) (*permit, error) {
 	if !f.r.limited() {
-		return f.a.acquire(stop, f.who, f.a.conf.Connections)
+		return f.a.acquire(stop, f.who, most)
 	}
 	select {
 	case f.asking <- struct{}{}:

@@ -43,6 +43,7 @@ func (k *packer) compose(ctx context.Context, l *letter, p *parcel, attached []d
 		}
 	}
 	p.utf8 = p.utf8 || l.NeedsUTF8()
+	l.room.collect()
 	var err error
 	p.message, err = compose.Build(l.Message)
 	return err
@@ -73,16 +74,16 @@ func (k *packer) address(l *letter) error {
 	return err
 }
 
-// packing is how much memory the making of a message takes at most, in octets for each of its content: what was read, the
-// message, and the signed message.
-const packing = 4
+// packing is how much memory the making of a message takes, in octets for each of its content: what was read, the message, and
+// what the driver has left behind.
+const packing = 3
 
 // weigh refuses a letter that is too large already, and asks for the memory that it takes.
-func (k *packer) weigh(l *letter) error {
+func (k *packer) weigh(ctx context.Context, l *letter) error {
 	if l.octets > k.maxSize {
 		return k.tooLarge(fmt.Sprintf("the mail's content is %d octets", l.octets))
 	}
-	return l.room.want(packing * l.octets)
+	return l.room.want(ctx, packing*l.octets)
 }
 
 // tooLarge says what the limit is, and where it comes from.

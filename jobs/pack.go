@@ -46,7 +46,7 @@ func (k *packer) pack(ctx context.Context, row db.Row, room *share) (*parcel, er
 	if row.Raw {
 		how = k.forward
 	}
-	if err := k.weigh(l); err != nil {
+	if err := k.weigh(ctx, l); err != nil {
 		return nil, err
 	}
 	attached, err := k.load(ctx, l)

@@ -24,7 +24,7 @@ func (k *packer) forward(ctx context.Context, l *letter, p *parcel, attached []d
 			return &rowError{fmt.Sprintf("raw: the row has %s too, and a finished message is sent as it is: leave one of the two out", other.name)}
 		}
 	}
-	if err := k.weigh(l); err != nil {
+	if err := k.weigh(ctx, l); err != nil {
 		return err
 	}
 	text, err := k.place.Store.Raw(ctx, row.ID)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 
+	"outboxd/db"
 	"outboxd/mail/compose/table"
 	"outboxd/mail/compose/template"
 )
@@ -47,9 +48,13 @@ func (k *packer) template(ctx context.Context, name string) (*template.Template,
 	if err != nil {
 		return nil, err
 	}
+	return all.set.Compile(name, templateRows(found))
+}
+
+func templateRows(found []db.TemplateRow) []template.Row {
 	rows := make([]template.Row, len(found))
 	for i, r := range found {
 		rows[i] = template.Row{Name: r.Name, Language: r.Language, Subject: r.Subject, Text: r.Text, HTML: r.HTML, Queries: r.Queries}
 	}
-	return all.set.Compile(name, rows)
+	return rows
 }

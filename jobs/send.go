@@ -64,13 +64,9 @@ func (s *shipment) mark(ctx context.Context, recipients []db.Recipient) error {
 // deliver sends one taken row and settles it, whatever happens. The sender goes on to the next row while the outcome is
 // written. decided is called as soon as the slot is: the next mail may ask for its own then.
 func (f *feeder) deliver(work context.Context, row db.Row, s *sender, p *permit, decided func()) {
-	endTurn := func() {
-		p.endTurn()
-		decided()
-	}
-	settlement := f.try(work, &row, s, endTurn)
-	endTurn()
-	f.a.free(s)
+	e := &errand{f: f, sender: s, permit: p, decided: decided, room: f.r.c.e.weigher.share(f.r.c.name, f.a.conf.Name)}
+	settlement := f.try(work, &row, e)
+	e.end()
 	f.r.c.settle(settlement)
 	f.logOutcome(settlement, row)
 }
@@ -124,7 +120,7 @@ func (f *feeder) name(work context.Context, row *db.Row, p *parcel) error {
 }
 
 // try does everything up to the settlement.
-func (f *feeder) try(work context.Context, row *db.Row, s *sender, endTurn func()) db.Settlement {
+func (f *feeder) try(work context.Context, row *db.Row, e *errand) db.Settlement {
 	back := func(reason string, wait time.Duration) db.Settlement { return givenBack(*row, reason, wait) }
 	if f.r.stop.Err() != nil {
 		return back("", 0) // the stop came while it was being taken
@@ -141,11 +137,9 @@ func (f *feeder) try(work context.Context, row *db.Row, s *sender, endTurn func(
 		f.r.c.learnRoute(*row, conf.Name)
 		return back("", time.Second)
 	}
-	room := f.r.c.e.weigher.share(f.a.conf.Name)
-	defer room.end()
 	var parcel *parcel
 	if err == nil {
-		parcel, err = f.packer.pack(f.r.stop, *row, room)
+		parcel, err = e.pack(*row)
 	}
 	if err == nil {
 		err = f.name(work, row, parcel)
@@ -156,18 +150,18 @@ func (f *feeder) try(work context.Context, row *db.Row, s *sender, endTurn func(
 	if wait, reason := f.a.refused.left(parcel.from); wait > 0 {
 		return back(reason, wait)
 	}
-	if err := f.a.ready(work, s); err != nil {
+	if err := f.a.ready(work, e.sender); err != nil {
 		return back("", notReady)
 	}
 	slot, err := f.takeSlot(work, len(parcel.envelope.To))
-	endTurn()
+	e.endTurn()
 	if err != nil {
 		if !errors.Is(err, errLost) {
 			return back("", limitsPause)
 		}
 		return back("", 0)
 	}
-	ship := &shipment{parcel: parcel, f: f, sender: s, slot: slot}
+	ship := &shipment{parcel: parcel, f: f, sender: e.sender, slot: slot}
 	result, err := ship.send(work)
 	if !slot.used {
 		slot.refund(context.WithoutCancel(work))

@@ -37,6 +37,8 @@ type site struct {
 	daemons  []*daemon
 	state    string        // the state directory of the next engine; "" for none
 	patience time.Duration // of the next engine with a database that is away
+	room     int64         // of the next engine for large messages; 0 for its own
+	packTime time.Duration // of the next engine; 0 for its own
 }
 
 // daemon is one engine at work.
@@ -140,6 +142,12 @@ func (s *site) start(text, name string) *daemon {
 		s.t.Fatal(err)
 	}
 	e.SetDoubt(200 * time.Millisecond)
+	if s.packTime != 0 {
+		e.SetPackTime(s.packTime)
+	}
+	if s.room != 0 {
+		e.SetRoom(s.room)
+	}
 	if s.patience != 0 {
 		e.SetPatience(s.patience)
 	}

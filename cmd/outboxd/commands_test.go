@@ -195,6 +195,36 @@ func TestCheckCommand(t *testing.T) {
 	s.must(exitDone, "check", "warning:", "0 errors, 1 warning")
 }
 
+// TestCheckOfTemplates: mistakes in files are found without a network, together with those of jobs.yaml; those of rows with one.
+func TestCheckOfTemplates(t *testing.T) {
+	s := newSite(t)
+	templates := filepath.Join(filepath.Dir(s.config), "templates")
+	body := filepath.Join(templates, "invoice", "body.txt")
+	if err := os.MkdirAll(filepath.Dir(body), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	for path, text := range map[string]string{filepath.Join(templates, "invoice", "subject.txt"): "Invoice", body: "Dear\n{{.name"} {
+		if err := os.WriteFile(path, []byte(text), 0o640); err != nil {
+			t.Fatal(err)
+		}
+	}
+	with := func(more string) string {
+		return strings.Replace(s.file(more), "    jobs:", "    templates: templates\n    reader: {username: root}\n    jobs:", 1)
+	}
+	s.write(with(""))
+	s.must(exitWrong, "check", body+":2:1: ", "1 error")
+	s.write(with("  beta: {server: nowhere}"))
+	s.must(exitWrong, "check", "companies.beta.server", body+":2:1: ", "3 errors")
+	if err := os.WriteFile(body, []byte("Dear {{.name}}"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	s.write(with(""))
+	s.db.Exec(t, `INSERT INTO {db}.outbox_template (name, subject, text) VALUES ('good', 'x', 'x'), ('bad', 'x', '{{nowhere .x}}')`)
+	s.must(exitFailed, "check --online", "fail  company acme", "outbox_template/bad", "nowhere")
+	s.db.Exec(t, `DELETE FROM {db}.outbox_template WHERE name = 'bad'`)
+	s.must(exitDone, "check --online", "1 template in outbox_template", "reader root")
+}
+
 func TestMigrateCommand(t *testing.T) {
 	s := newSite(t)
 	for _, table := range []string{"outbox", "outbox_audit", "outbox_bucket", "outbox_usage", "outbox_meta", "outbox_lane", "outbox_attempt", "outbox_recipient"} {

@@ -48,6 +48,9 @@ func checkOnline(i *invocation, file *jobfile.File) error {
 			looks = append(looks, func() []finding { return lookAtDatabase(i.ctx, s, i.now) })
 		}
 		looks = append(looks, lookAtFences(i, world)...)
+		for _, p := range world.Companies {
+			looks = append(looks, func() []finding { return lookAtContent(i.ctx, world, p) })
+		}
 	}
 	for _, key := range file.DKIM {
 		looks = append(looks, func() []finding { return lookAtKey(i, key) })

@@ -28,3 +28,8 @@ SELECT LENGTH(content) AS size, SUBSTRING(content, ?, ?) AS piece FROM {db}.outb
 -- A template in all its languages, and the parts for others. Values: name, limit.
 SELECT name, language, COALESCE(subject, '') AS subject, COALESCE(text, '') AS text, COALESCE(html, '') AS html, COALESCE(queries, '') AS queries
 FROM {db}.outbox_template WHERE name = ? OR name >= '_' AND name < '`' ORDER BY name, language LIMIT ?
+
+-- name: all-templates
+-- Values: limit.
+SELECT name, language, COALESCE(subject, '') AS subject, COALESCE(text, '') AS text, COALESCE(html, '') AS html, COALESCE(queries, '') AS queries
+FROM {db}.outbox_template ORDER BY name, language LIMIT ?

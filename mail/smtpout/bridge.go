@@ -75,6 +75,7 @@ func (b *bridge) take(p []byte) error {
 // content writes the message in place of the stand-in, with the dots that keep a line from ending it (RFC 5321 4.5.2).
 func (b *bridge) content() error {
 	b.out.Reset(contentWriter{b.tx})
+	defer b.out.Reset(nil) // a session that rests keeps no message
 	w := textproto.NewWriter(b.out).DotWriter()
 	if _, err := w.Write(b.tx.d.Message); err != nil {
 		return err
