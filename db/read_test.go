@@ -119,7 +119,7 @@ func TestBoundValuesArriveExactly(t *testing.T) {
 func TestReadOnlyRefusesWhatDoesNotRead(t *testing.T) {
 	d := dbtest.New(t)
 	d.Exec(t, "CREATE TABLE {db}.t (a INT, `into` INT)")
-	d.Exec(t, "CREATE FUNCTION {db}.w() RETURNS INT BEGIN INSERT INTO {db}.t (a) VALUES (1); RETURN 1; END")
+	d.Exec(t, "CREATE FUNCTION {db}.w() RETURNS INT DETERMINISTIC MODIFIES SQL DATA BEGIN INSERT INTO {db}.t (a) VALUES (1); RETURN 1; END")
 	for statement, want := range map[string]string{
 		"":                   "there is no statement",
 		" -- nothing\n ; ":   "it begins with ;",
