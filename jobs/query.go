@@ -3,8 +3,6 @@ package jobs
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -12,6 +10,7 @@ import (
 
 	"outboxd/db"
 	"outboxd/mail/compose/table"
+	"outboxd/mail/compose/template"
 )
 
 // query runs a statement of the row or of its template as the company's reader.
@@ -45,23 +44,9 @@ func (l *letter) values() (map[string]any, error) {
 	row := l.row
 	all := map[string]any{"id": row.ID, "reference": row.Reference, "recipients": row.Recipients, "cc": row.Cc, "bcc": row.Bcc, "from_address": row.From,
 		"reply_to": row.ReplyTo, "subject": row.Subject, "template": row.Template, "language": row.Language, "account": row.Account, "priority": int64(row.Priority)}
-	if strings.TrimSpace(l.params) == "" {
-		return all, nil
-	}
-	var params map[string]any
-	d := json.NewDecoder(strings.NewReader(l.params))
-	d.UseNumber()
-	err := d.Decode(&params)
-	if err == nil {
-		if _, err = d.Token(); err == nil {
-			err = errors.New("something follows it")
-		}
-	}
-	if !errors.Is(err, io.EOF) {
-		return nil, &rowError{fmt.Sprintf("params: is no JSON object: %v", err)}
-	}
+	params, err := template.ParseParams(l.params)
 	maps.Copy(all, params)
-	return all, nil
+	return all, err
 }
 
 // queried is an attachment that a query makes.

@@ -21,7 +21,7 @@ func (k *packer) render(ctx context.Context, l *letter) error {
 		return fmt.Errorf("template: %w", err)
 	}
 	made, err := t.Render(ctx, template.Request{Language: row.Language, Params: l.params,
-		Query: func(ctx context.Context, statement string, _ map[string]any) (*table.Result, error) {
+		Query: func(ctx context.Context, statement string) (*table.Result, error) {
 			return k.query(ctx, l, statement)
 		}})
 	if err != nil {

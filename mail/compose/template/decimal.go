@@ -165,7 +165,7 @@ func (d decimal) compare(e decimal) int {
 	return min(1, max(-1, c))
 }
 
-// toDecimal takes whatever is a number or a text that is one. exact says that the value's type was that of a number.
+// toDecimal takes whatever is a number or a text that is one. number says that the value's type is that of one.
 func toDecimal(v any) (d decimal, number, ok bool) {
 	switch v := v.(type) {
 	case Number:
@@ -174,9 +174,6 @@ func toDecimal(v any) (d decimal, number, ok bool) {
 	case int:
 		d, ok = parseDecimal(strconv.Itoa(v))
 		return d, true, ok
-	case []byte:
-		d, ok = parseDecimal(string(v))
-		return d, false, ok
 	}
 	switch r := reflect.ValueOf(v); r.Kind() {
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:

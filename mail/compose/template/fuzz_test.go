@@ -37,7 +37,7 @@ func FuzzParams(f *testing.F) {
 	}
 	known := []string{"Date", "From", "To", "Subject", "Message-Id", "Auto-Submitted", "Mime-Version", "Content-Type"}
 	f.Fuzz(func(t *testing.T, params, language, cell string) {
-		request := template.Request{Language: language, Params: params, Query: func(context.Context, string, map[string]any) (*table.Result, error) {
+		request := template.Request{Language: language, Params: params, Query: func(context.Context, string) (*table.Result, error) {
 			return &table.Result{Columns: []table.Column{{Name: "c", Kind: table.Text}, {Name: cell, Kind: table.Number}}, Rows: [][]any{{cell, nil}, {nil, table.Decimal(cell)}}}, nil
 		}}
 		r, err := x.Render(context.Background(), request)

@@ -175,6 +175,7 @@ func TestCompile(t *testing.T) {
 		{template.Row{Name: "y", Subject: "S", HTML: "a\n{{.b"}, `outbox_template/y.html:2:1: unclosed action`},
 		{template.Row{Name: "y", Subject: "S", Language: "sk", Text: "{{query `z` `send`}}"}, `outbox_template/y.sk.text:1:9: there is no query "z"`},
 		{template.Row{Name: "y", Subject: "S", Text: "T", Queries: "[]"}, `outbox_template/y.queries: not a JSON object`},
+		{template.Row{Name: "y", Subject: "S", Text: "T", Queries: `{"q": "SELECT 1"} {`}, `outbox_template/y.queries: not a JSON object`},
 		{template.Row{Name: "y", Text: "T"}, `outbox_template/y: has no subject`},
 		{template.Row{Name: "y", Subject: "S"}, `outbox_template/y: has no body`},
 		{template.Row{Name: "y", Language: "!"}, `outbox_template/y: "!" is no language`},

@@ -1,7 +1,6 @@
 package template
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -60,8 +59,9 @@ func pad(f fmt.State, text string) {
 	_, _ = io.WriteString(f, text)
 }
 
-// parseParams reads a row's params: a JSON object, or nothing at all. Numbers stay exact; what is null counts as missing.
-func parseParams(text string) (map[string]any, error) {
+// ParseParams reads a row's params: a JSON object, or nothing at all. Numbers are as they were written, null is nil. The error is
+// an *Error.
+func ParseParams(text string) (map[string]any, error) {
 	if strings.TrimSpace(text) == "" {
 		return map[string]any{}, nil
 	}
@@ -80,7 +80,6 @@ func parseParams(text string) (map[string]any, error) {
 	if err != nil {
 		return nil, explainJSON(text, err)
 	}
-	dropNulls(params)
 	return params, nil
 }
 
@@ -102,7 +101,7 @@ func explainJSON(text string, err error) error {
 	return &Error{Problem: problem}
 }
 
-// dropNulls removes the fields that are null: they are missing.
+// dropNulls removes the fields that are null: to a template they are missing.
 func dropNulls(v any) {
 	switch v := v.(type) {
 	case map[string]any:
@@ -126,7 +125,7 @@ func parseQueries(text string) (map[string]string, error) {
 		return nil, nil
 	}
 	var queries map[string]string
-	if err := json.NewDecoder(bytes.NewBufferString(text)).Decode(&queries); err != nil {
+	if err := json.Unmarshal([]byte(text), &queries); err != nil {
 		return nil, fmt.Errorf(`not a JSON object of names and SQL: %s`, strings.TrimPrefix(err.Error(), "json: "))
 	}
 	return queries, nil

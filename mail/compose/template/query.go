@@ -17,13 +17,6 @@ type Result struct {
 	numeric map[string]bool // columns of numbers
 }
 
-// What an empty result means.
-const (
-	ifEmptySend = "send"
-	ifEmptySkip = "skip"
-	ifEmptyFail = "fail"
-)
-
 // query runs a query of the template with the mail's parameters; once a mail, however often it is named.
 func (s *state) query(name, ifEmpty string) (*Result, error) {
 	if message := wrongIfEmpty(ifEmpty); message != "" {
@@ -34,10 +27,10 @@ func (s *state) query(name, ifEmpty string) (*Result, error) {
 		return nil, err
 	}
 	if len(r.Rows) == 0 {
-		switch ifEmpty {
-		case ifEmptySkip:
+		switch table.IfEmpty(ifEmpty) {
+		case table.Skip:
 			return nil, &SkipError{name}
-		case ifEmptyFail:
+		case table.Fail:
 			return nil, fmt.Errorf("the query %q found nothing", name)
 		}
 	}
@@ -55,7 +48,7 @@ func (s *state) result(name string) (*Result, error) {
 	case s.ask == nil:
 		return nil, errors.New("queries cannot be run here")
 	}
-	found, err := s.ask(s.ctx, statement, s.params)
+	found, err := s.ask(s.ctx, statement)
 	if err != nil {
 		return nil, &queryError{name, err}
 	}
@@ -105,8 +98,8 @@ func own(v any, kind table.Kind) any {
 }
 
 func wrongIfEmpty(s string) string {
-	switch s {
-	case ifEmptySend, ifEmptySkip, ifEmptyFail:
+	switch table.IfEmpty(s) {
+	case table.Send, table.Skip, table.Fail:
 		return ""
 	}
 	return fmt.Sprintf("%q does not say what an empty result means: send, skip or fail", s)

@@ -23,8 +23,8 @@ const maxOutput = 32 << 20
 type Request struct {
 	Language string // the row's, as in sk or pt-BR; "" is the company's
 	Params   string // a JSON object; "" is an empty one
-	// Query runs a query of the template. Its parameters are params; they are bound, never pasted. nil refuses queries.
-	Query func(ctx context.Context, statement string, params map[string]any) (*table.Result, error)
+	// Query runs a query of the template, whose parameters are the row's: they are bound, never pasted. nil refuses queries.
+	Query func(ctx context.Context, statement string) (*table.Result, error)
 }
 
 // Rendered is a mail's content.
@@ -43,7 +43,7 @@ type state struct {
 	zone    *gotime.Location
 	variant *variant
 	params  map[string]any
-	ask     func(ctx context.Context, statement string, params map[string]any) (*table.Result, error)
+	ask     func(ctx context.Context, statement string) (*table.Result, error)
 	results map[string]*Result // of queries, by name: each runs once a mail
 }
 
@@ -89,10 +89,11 @@ func (t *Template) Render(ctx context.Context, r Request) (rendered Rendered, er
 		return Rendered{}, &Error{Problem: Problem{Message: fmt.Sprintf("the template %q has no body in %q or %q", t.name, lang, t.set.language),
 			Hint: "it has one in " + strings.Join(slices.Sorted(maps.Keys(t.variants)), ", ")}}
 	}
-	params, err := parseParams(r.Params)
+	params, err := ParseParams(r.Params)
 	if err != nil {
 		return Rendered{}, err
 	}
+	dropNulls(params)
 	in, err := v.instance()
 	if err != nil {
 		return Rendered{}, &Error{Problem: Problem{Message: err.Error()}}
