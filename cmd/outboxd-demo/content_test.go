@@ -1,8 +1,6 @@
 package main
 
 import (
-	"errors"
-	"io"
 	"strings"
 	"testing"
 	"time"
@@ -12,29 +10,8 @@ import (
 
 // The statements about templates, attachments and finished messages are such that the embedded engine runs them too.
 func TestContentOnTheEmbeddedEngine(t *testing.T) {
-	d, err := startDatabase(io.Discard)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool, err := db.Open(db.Server{Host: d.address.IP.String(), Port: d.address.Port, Username: "root"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := errors.Join(pool.Close(), d.close()); err != nil {
-			t.Error(err)
-		}
-	})
+	pool := embedded(t)
 	ctx := t.Context()
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	must(pool.Exec(ctx, "CREATE DATABASE acme"))
-	_, err = pool.Migrate(ctx, "acme", db.CompanyPart, db.BucketPart)
-	must(err)
 	for _, statement := range []string{
 		`INSERT INTO acme.outbox (recipients, from_address, body_text) VALUES ('a@b.example', 'Éva <Eva@Acme.example>', 'x')`,
 		`INSERT INTO acme.outbox (recipients, from_address, template, params, language) VALUES ('a@b.example', 'eva@münchen.example', 'invoice', '{"n": 1}', 'sk')`,
@@ -45,33 +22,13 @@ func TestContentOnTheEmbeddedEngine(t *testing.T) {
 		`INSERT INTO acme.outbox_attachment (outbox_id, name, query, format) VALUES (2, 'c.csv', 'SELECT 1', 'csv')`,
 		`INSERT INTO acme.outbox_template (name, subject, text) VALUES ('invoice', 'Invoice', 'T'), ('_part', NULL, 'P'), ('other', NULL, 'O')`,
 	} {
-		must(pool.Exec(ctx, statement))
+		must(t, pool.Exec(ctx, statement))
 	}
 	store, err := pool.Store("acme")
-	must(err)
-	routes, err := store.Routes(ctx, 0, -1, 10)
-	must(err)
-	c := db.Claim{Instance: db.Instance{ID: "aaaaaaaa"}, Priorities: db.Priorities, Lanes: []uint32{0}, Limit: 10, Octets: 1 << 20, MaxSize: 1 << 20, Domain: "fallback.example"}
-	for _, r := range routes {
-		c.Routes = append(c.Routes, r.Hash)
-	}
-	planned, err := store.Row(ctx, 1, "fallback.example", 1<<20)
-	must(err)
-	got, err := store.Claim(ctx, c)
-	must(err)
-	if len(got.Rows) != 3 {
-		t.Fatalf("claimed %+v", got.Rows)
-	}
-	plain, rich, finished := got.Rows[0], got.Rows[1], got.Rows[2]
-	if plain.MessageID != planned.MessageID || !strings.HasSuffix(plain.MessageID, "@acme.example>") || !strings.Contains(plain.MessageID, "<"+plain.CreatedAt.Format("20060102150405.000000")+".1.") ||
-		plain.Template != "" || plain.Raw || plain.Attached || !plain.First {
-		t.Errorf("planned as %s, taken as %+v", planned.MessageID, plain)
-	}
-	if !strings.HasSuffix(rich.MessageID, "@fallback.example>") || rich.Template != "invoice" || rich.Language != "sk" || !rich.Attached {
-		t.Errorf("%+v", rich)
-	}
+	must(t, err)
+	rich, finished := claimContents(t, store)
 	content, err := store.Content(ctx, rich)
-	must(err)
+	must(t, err)
 	if content.Params != `{"n": 1}` || len(content.Attachments) != 3 || content.Attachments[0].Size != 3 || content.Attachments[1].Size != 6 || content.Attachments[2].Size != -1 {
 		t.Errorf("%+v", content)
 	}
@@ -83,39 +40,61 @@ func TestContentOnTheEmbeddedEngine(t *testing.T) {
 	if octets, err := store.Raw(ctx, finished.ID); err != nil || string(octets) != "Subject: x" || finished.MessageID != "" || !finished.Raw {
 		t.Errorf("%q, %v, %+v", octets, err, finished)
 	}
-	must(store.NameMessage(ctx, finished.Lease, "<own@acme.example>"))
+	must(t, store.NameMessage(ctx, finished.Lease, "<own@acme.example>"))
 	rows, err := store.Templates(ctx, "invoice")
-	must(err)
+	must(t, err)
 	if len(rows) != 2 || rows[0].Name != "_part" || rows[1].Subject != "Invoice" {
 		t.Errorf("%+v", rows)
 	}
 	purgeContents(t, pool, store)
 }
 
+// claimContents takes the three rows, and returns that with a template and the finished message.
+func claimContents(t *testing.T, store *db.Store) (rich, finished db.Row) {
+	t.Helper()
+	ctx := t.Context()
+	routes, err := store.Routes(ctx, 0, -1, 10)
+	must(t, err)
+	c := db.Claim{Instance: db.Instance{ID: "aaaaaaaa"}, Priorities: db.Priorities, Lanes: []uint32{0}, Limit: 10, Octets: 1 << 20, MaxSize: 1 << 20, Domain: "fallback.example"}
+	for _, r := range routes {
+		c.Routes = append(c.Routes, r.Hash)
+	}
+	planned, err := store.Row(ctx, 1, "fallback.example", 1<<20)
+	must(t, err)
+	got, err := store.Claim(ctx, c)
+	must(t, err)
+	if len(got.Rows) != 3 {
+		t.Fatalf("claimed %+v", got.Rows)
+	}
+	plain, rich, finished := got.Rows[0], got.Rows[1], got.Rows[2]
+	if plain.MessageID != planned.MessageID || !strings.HasSuffix(plain.MessageID, "@acme.example>") || !strings.Contains(plain.MessageID, "<"+plain.CreatedAt.Format("20060102150405.000000")+".1.") ||
+		plain.Template != "" || plain.Raw || plain.Attached || !plain.First {
+		t.Errorf("planned as %s, taken as %+v", planned.MessageID, plain)
+	}
+	if !strings.HasSuffix(rich.MessageID, "@fallback.example>") || rich.Template != "invoice" || rich.Language != "sk" || !rich.Attached {
+		t.Errorf("%+v", rich)
+	}
+	return rich, finished
+}
+
 // purgeContents removes all of it again.
 func purgeContents(t *testing.T, pool *db.Pool, store *db.Store) {
 	t.Helper()
 	ctx := t.Context()
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	must(pool.Exec(ctx, "UPDATE acme.outbox SET state = 'sent', lease_until = NULL, created_at = '2024-01-01', updated_at = '2024-01-01'"))
-	must(pool.Exec(ctx, "UPDATE acme.outbox_content SET created_at = '2024-01-01'"))
+	must(t, pool.Exec(ctx, "UPDATE acme.outbox SET state = 'sent', lease_until = NULL, created_at = '2024-01-01', updated_at = '2024-01-01'"))
+	must(t, pool.Exec(ctx, "UPDATE acme.outbox_content SET created_at = '2024-01-01'"))
 	run, err := store.BeginRun(ctx, "purge", time.Date(2026, 3, 29, 3, 30, 0, 0, time.UTC), db.Instance{ID: "aaaaaaaa", Host: "here"})
-	must(err)
+	must(t, err)
 	p := &db.Purge{Run: *run, Pass: db.PassBodies, Now: time.Date(2026, 3, 29, 0, 0, 0, 0, time.UTC), Age: 24 * time.Hour}
 	for end := false; !end; {
 		step, err := store.Step(ctx, p)
-		must(err)
+		must(t, err)
 		end = step.End
 	}
 	got, err := pool.ReadText(ctx, `SELECT CONCAT_WS(' ', (SELECT COUNT(*) FROM acme.outbox WHERE params IS NOT NULL OR raw IS NOT NULL), (SELECT COUNT(*) FROM acme.outbox_content),
 		(SELECT COUNT(*) FROM acme.outbox_attachment WHERE content IS NOT NULL OR hash IS NOT NULL), (SELECT COUNT(*) FROM acme.outbox_attachment WHERE purged_hash IS NOT NULL),
 		(SELECT COUNT(*) FROM acme.outbox_purged))`)
-	must(err)
+	must(t, err)
 	if got != "0 0 0 2 3" {
 		t.Errorf("left: %s", got)
 	}

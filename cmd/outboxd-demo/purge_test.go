@@ -1,8 +1,6 @@
 package main
 
 import (
-	"errors"
-	"io"
 	"testing"
 	"time"
 
@@ -11,36 +9,15 @@ import (
 
 // The statements of a purge are such that the embedded engine runs them too.
 func TestPurgeOnTheEmbeddedEngine(t *testing.T) {
-	d, err := startDatabase(io.Discard)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool, err := db.Open(db.Server{Host: d.address.IP.String(), Port: d.address.Port, Username: "root"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := errors.Join(pool.Close(), d.close()); err != nil {
-			t.Error(err)
-		}
-	})
+	pool := embedded(t)
 	ctx := t.Context()
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	must(pool.Exec(ctx, "CREATE DATABASE acme"))
-	_, err = pool.Migrate(ctx, "acme", db.CompanyPart, db.BucketPart)
-	must(err)
-	must(pool.Exec(ctx, `INSERT INTO acme.outbox (recipients, body_text, dedupe_key, state, created_at, updated_at) VALUES
+	must(t, pool.Exec(ctx, `INSERT INTO acme.outbox (recipients, body_text, dedupe_key, state, created_at, updated_at) VALUES
 		('a@b.example', 'Text', 'k1', 'sent', '2024-01-01', '2024-01-01'), ('a@b.example', 'Text', 'k2', 'queued', '2024-01-01', '2024-01-01'),
 		('a@b.example', 'Text', 'k3', 'sent', '2026-01-01', '2026-01-01')`))
 	store, err := pool.Store("acme")
-	must(err)
+	must(t, err)
 	run, err := store.BeginRun(ctx, "purge", time.Date(2026, 3, 29, 3, 30, 0, 0, time.UTC), db.Instance{ID: "aaaaaaaa", Host: "here"})
-	must(err)
+	must(t, err)
 	now := time.Date(2026, 3, 29, 0, 0, 0, 0, time.UTC)
 	for _, pass := range []struct {
 		db.Pass
@@ -50,14 +27,14 @@ func TestPurgeOnTheEmbeddedEngine(t *testing.T) {
 		p := &db.Purge{Run: *run, Pass: pass.Pass, Now: now, Age: time.Duration(pass.days) * 24 * time.Hour}
 		for end := false; !end; {
 			step, err := store.Step(ctx, p)
-			must(err)
+			must(t, err)
 			end = step.End
 		}
 		got, err := pool.ReadText(ctx, "SELECT CONCAT_WS(' ', (SELECT COUNT(*) FROM acme.outbox), (SELECT COUNT(*) FROM acme.outbox_key), (SELECT COUNT(*) FROM acme.outbox_purged))")
-		must(err)
+		must(t, err)
 		if got != pass.count {
 			t.Errorf("after %s: %s, want %s", pass.Pass, got, pass.count)
 		}
 	}
-	must(store.EndRun(ctx, *run, db.RunDone, ""))
+	must(t, store.EndRun(ctx, *run, db.RunDone, ""))
 }
