@@ -69,19 +69,21 @@ func TestP8_Rules(t *testing.T) {
 		for _, change := range c.change {
 			change(&e)
 		}
-		v := e.judge()
-		got := v.fenced
-		switch {
-		case got != "":
-		case v.moved:
-			got = "moved"
-		case v.first:
-			got = "first"
-		default:
-			got = "ok"
-		}
-		if !strings.Contains(got, c.want) || (got == "") {
+		if got := told(e.judge()); !strings.Contains(got, c.want) {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
 	}
+}
+
+// told is a verdict in words.
+func told(v verdict) string {
+	switch {
+	case v.fenced != "":
+		return v.fenced
+	case v.moved:
+		return "moved"
+	case v.first:
+		return "first"
+	}
+	return "ok"
 }

@@ -1,7 +1,6 @@
 package compose
 
 import (
-	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -36,10 +35,6 @@ func TestParseHeaders(t *testing.T) {
 }
 
 func TestParseHeadersErrors(t *testing.T) {
-	many := make([]string, maxHeaders+1)
-	for i := range many {
-		many[i] = fmt.Sprintf(`"X-%d": ""`, i)
-	}
 	cases := []struct{ text, reason string }{
 		{`null`, "must be a JSON object such as {\"X-Name\": \"value\"}, not null"},
 		{`"X-A: 1"`, "not a string"},
@@ -66,7 +61,7 @@ func TestParseHeadersErrors(t *testing.T) {
 		{`{"X-A": ["a", ["b"]]}`, "a value in the list is a list"},
 		{`{"X-A": ["a", {}]}`, "a value in the list is an object"},
 		{strings.Repeat(`{"X-A":`, 100_000), "the value is an object"},
-		{"{" + strings.Join(many, ",") + "}", "has 51 headers; at most 50"},
+		{"{" + strings.Repeat(`"X-A": "",`, maxHeaders) + `"X-A": ""}`, "has 51 headers; at most 50"},
 		{`{"": "1"}`, "a name must have 1 to 75 characters"},
 		{`{"` + strings.Repeat("X", 76) + `": "1"}`, "a name must have 1 to 75 characters"},
 		{`{"X A": "1"}`, "no blank and no colon"},

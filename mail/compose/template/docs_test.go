@@ -22,14 +22,9 @@ func block(t *testing.T, page, language string, n int) string {
 	return all[n][1]
 }
 
-// What the page for accountants shows is what comes out.
-func TestPageForAccountants(t *testing.T) {
-	text, err := os.ReadFile("../../../docs/for-accountants.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	page := string(text)
-	params := block(t, page, "json", 0)
+// pageTree is the example's _shared with the templates that the page shows, and one of all functions in the page's table.
+func pageTree(t *testing.T, page string, functions [][]string) fstest.MapFS {
+	t.Helper()
 	tree := fstest.MapFS{}
 	shared, err := fs.Glob(os.DirFS(examples), "_shared/*")
 	if err != nil {
@@ -42,21 +37,33 @@ func TestPageForAccountants(t *testing.T) {
 		}
 		tree[name] = &fstest.MapFile{Data: content}
 	}
-	write := func(name, text string) { tree[name] = &fstest.MapFile{Data: []byte(text)} }
-	write("overdue/subject.txt", block(t, page, "text", 0))
-	write("overdue/body.html", block(t, page, "html", 0))
-	write("conditions/subject.txt", "S")
-	write("conditions/body.html", block(t, page, "html", 1))
+	lines := []string{}
+	for _, row := range functions {
+		lines = append(lines, row[1])
+	}
+	for name, text := range map[string]string{
+		"overdue/subject.txt": block(t, page, "text", 0), "overdue/body.html": block(t, page, "html", 0),
+		"conditions/subject.txt": "S", "conditions/body.html": block(t, page, "html", 1),
+		"functions/subject.txt": "S", "functions/body.txt": strings.Join(lines, "\n"),
+	} {
+		tree[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	return tree
+}
+
+// What the page for accountants shows is what comes out.
+func TestPageForAccountants(t *testing.T) {
+	text, err := os.ReadFile("../../../docs/for-accountants.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(text)
+	params := block(t, page, "json", 0)
 	rows := regexp.MustCompile("(?m)^\\| `(\\{\\{.*?\\}\\})` \\| (.*?) \\| (.*?) \\|$").FindAllStringSubmatch(page, -1)
 	if len(rows) < 15 {
 		t.Fatalf("the page has %d examples of functions", len(rows))
 	}
-	lines := []string{}
-	for _, row := range rows {
-		lines = append(lines, row[1])
-	}
-	write("functions/subject.txt", "S")
-	write("functions/body.txt", strings.Join(lines, "\n"))
+	tree := pageTree(t, page, rows)
 	rendered := func(name, language, params string) (template.Rendered, error) { // for a company of that language
 		x, err := load(t, tree, language).Template(name)
 		if err != nil {

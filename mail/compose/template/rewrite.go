@@ -3,7 +3,6 @@ package template
 import (
 	"fmt"
 	"reflect"
-	"slices"
 	"sort"
 	"strings"
 	"text/template/parse"
@@ -185,22 +184,6 @@ func (w *rewriter) condition(p *parse.PipeNode) {
 	p.Cmds = append(p.Cmds, call(last.Position(), "_truth"))
 }
 
-// writes reports whether a list always writes something: the output looks at the context itself.
-func writes(l *parse.ListNode) bool {
-	return slices.ContainsFunc(l.Nodes, func(n parse.Node) bool {
-		text, ok := n.(*parse.TextNode)
-		return ok && len(text.Text) > 0
-	})
-}
-
-// tick lets a round of a loop, and every template, end when the context has ended.
-func (w *rewriter) tick(l *parse.ListNode) {
-	pos := l.Position()
-	node := &parse.IfNode{BranchNode: parse.BranchNode{NodeType: parse.NodeIf, Pos: pos,
-		Pipe: pipeOf(pos, call(pos, "_tick")), List: &parse.ListNode{NodeType: parse.NodeList, Pos: pos}}}
-	l.Nodes = append([]parse.Node{node}, l.Nodes...)
-}
-
 // pipe rewrites a pipeline; given says that its value must be there.
 func (w *rewriter) pipe(p *parse.PipeNode, given bool) {
 	text := p.String()
@@ -338,18 +321,4 @@ func (w *rewriter) call(c *parse.CommandNode, name string, args []parse.Node, n 
 			}
 		}
 	}
-}
-
-// Nodes that are not in the file.
-
-func call(pos parse.Pos, name string) *parse.CommandNode {
-	return command(pos, parse.NewIdentifier(name).SetPos(pos))
-}
-
-func command(pos parse.Pos, args ...parse.Node) *parse.CommandNode {
-	return &parse.CommandNode{NodeType: parse.NodeCommand, Pos: pos, Args: args}
-}
-
-func pipeOf(pos parse.Pos, cmds ...*parse.CommandNode) *parse.PipeNode {
-	return &parse.PipeNode{NodeType: parse.NodePipe, Pos: pos, Cmds: cmds}
 }
