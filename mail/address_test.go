@@ -24,6 +24,7 @@ func TestParseAddress(t *testing.T) {
 		{"=?iso-8859-1?q?Andr=E9?= <a@b.example>", "André", "a", "b.example"},
 		{"=?windows-1252?q?=80_Ltd?= <a@b.example>", "€ Ltd", "a", "b.example"},
 		{"=?iso-8859-2?q?=A9imon?= <a@b.example>", "Šimon", "a", "b.example"},
+		{"=?koi8-r?b?4c7OwQ==?= <a@b.example>", "Анна", "a", "b.example"},
 		{"=?x-unknown?q?Ann?= <a@b.example>", "=?x-unknown?q?Ann?=", "a", "b.example"},
 		{"a@Bücher.example", "", "a", "xn--bcher-kva.example"},
 		{"a@xn--bcher-kva.example", "", "a", "xn--bcher-kva.example"},

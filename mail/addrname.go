@@ -1,13 +1,13 @@
 package mail
 
 import (
-	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"strings"
 	"unicode/utf8"
 
-	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/encoding/htmlindex"
 )
 
 // maxName is the longest display name in characters. Longer ones are data in the wrong column.
@@ -116,8 +116,8 @@ func unquote(s string) string {
 	return b.String()
 }
 
-// decodeWords decodes encoded words. A name in a character set that is not known stays as it is written: readers of
-// mail know more of them, and a name never stops a mail.
+// decodeWords decodes encoded words. A name in a character set that is not known stays as it is written: a name
+// never stops a mail.
 func decodeWords(name string) string {
 	decoder := mime.WordDecoder{CharsetReader: CharsetReader}
 	decoded, err := decoder.DecodeHeader(name)
@@ -127,22 +127,11 @@ func decodeWords(name string) string {
 	return decoded
 }
 
-var errCharset = errors.New("unknown character set")
-
-// CharsetReader is for a mime.WordDecoder: it knows the sets that old office programs still write; mime knows UTF-8, US-ASCII and
-// ISO-8859-1 itself.
+// CharsetReader reads a character set by the name that mails give it, for texts and for a mime.WordDecoder.
 func CharsetReader(charset string, input io.Reader) (io.Reader, error) {
-	switch strings.ToLower(charset) {
-	case "windows-1250":
-		return charmap.Windows1250.NewDecoder().Reader(input), nil
-	case "windows-1251":
-		return charmap.Windows1251.NewDecoder().Reader(input), nil
-	case "windows-1252":
-		return charmap.Windows1252.NewDecoder().Reader(input), nil
-	case "iso-8859-2":
-		return charmap.ISO8859_2.NewDecoder().Reader(input), nil
-	case "iso-8859-15":
-		return charmap.ISO8859_15.NewDecoder().Reader(input), nil
+	set, err := htmlindex.Get(charset)
+	if err != nil {
+		return nil, fmt.Errorf("%q: %w", charset, err)
 	}
-	return nil, errCharset
+	return set.NewDecoder().Reader(input), nil
 }

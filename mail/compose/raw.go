@@ -65,9 +65,6 @@ func ParseRaw(raw []byte) (*Raw, error) {
 // NeedsUTF8 says that the header holds raw UTF-8, so that the message can only travel by SMTPUTF8 (RFC 6531).
 func (r *Raw) NeedsUTF8() bool { return r.utf8 }
 
-// EightBit says that the body is not plain ASCII, so that the server must offer 8BITMIME (RFC 6152).
-func (r *Raw) EightBit() bool { return r.eightBit > 0 }
-
 // Build returns the message for the wire. messageID and date are used where the message has none of its own. The error is a
 // *FieldError for the column message_id or created_at. Behind the message is room for a signature, as in [Build].
 func (r *Raw) Build(messageID string, date time.Time) ([]byte, error) {

@@ -101,7 +101,7 @@ func checkRawAgain(t *testing.T, r *Raw, built []byte) {
 	}
 	sameTo := slices.Equal(again.To, r.To) && slices.Equal(again.Cc, r.Cc) || r.field("resent-bcc") != nil // alone, it said that this is sent on
 	if again.From != r.From || again.Sender != r.Sender || again.Subject != r.Subject || !sameTo ||
-		again.Bcc != nil || again.NeedsUTF8() != r.NeedsUTF8() || again.EightBit() != r.EightBit() {
+		again.Bcc != nil || again.NeedsUTF8() != r.NeedsUTF8() {
 		t.Errorf("read\n%+v\nfirst, and then\n%+v", r, again)
 	}
 }
@@ -125,9 +125,9 @@ func TestRawKeepsWhatItHas(t *testing.T) {
 }
 
 func TestRawSaysWhatTheServerMustOffer(t *testing.T) {
-	for name, want := range map[string][2]bool{"whole": {}, "8bit": {false, true}, "utf8-header": {true, false}} {
-		if r, _ := buildRaw(t, rawMessages[name].text); r.NeedsUTF8() != want[0] || r.EightBit() != want[1] {
-			t.Errorf("%s: UTF-8 %v, 8-bit %v", name, r.NeedsUTF8(), r.EightBit())
+	for name, want := range map[string]bool{"whole": false, "8bit": false, "utf8-header": true} {
+		if r, _ := buildRaw(t, rawMessages[name].text); r.NeedsUTF8() != want {
+			t.Errorf("%s: UTF-8 %v", name, r.NeedsUTF8())
 		}
 	}
 	if r, _ := buildRaw(t, "From: a@acme.example\nBcc: jürgen@kunde.example\n\n"); r.NeedsUTF8() {

@@ -10,7 +10,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/emersion/go-message"
-	"golang.org/x/text/encoding/htmlindex"
+
+	"outboxd/mail"
 )
 
 // What a page has room for.
@@ -51,7 +52,7 @@ func (r *reader) fault(format string, args ...any) {
 }
 
 func (r *reader) readHeader(h message.Header) {
-	words := mime.WordDecoder{CharsetReader: decodeFrom}
+	words := mime.WordDecoder{CharsetReader: mail.CharsetReader}
 	for fields := h.Fields(); fields.Next(); {
 		value, err := words.DecodeHeader(fields.Value())
 		if err != nil { // of an unknown character set: as it is written
@@ -111,7 +112,7 @@ func (r *reader) text(body io.Reader, charset, what string) string {
 	switch strings.ToLower(charset) {
 	case "", "utf-8", "us-ascii":
 	default:
-		decoder, err := decodeFrom(charset, bytes.NewReader(content))
+		decoder, err := mail.CharsetReader(charset, bytes.NewReader(content))
 		if err == nil {
 			content, err = io.ReadAll(decoder)
 		}
@@ -152,15 +153,6 @@ func (r *reader) read(body io.Reader, most int64) ([]byte, int64, error) {
 	}
 	rest, err := io.Copy(io.Discard, body)
 	return content, int64(len(content)) + rest, err
-}
-
-// decodeFrom reads a character set by the name that mails give it.
-func decodeFrom(charset string, from io.Reader) (io.Reader, error) {
-	set, err := htmlindex.Get(charset)
-	if err != nil {
-		return nil, fmt.Errorf("%q: %w", charset, err)
-	}
-	return set.NewDecoder().Reader(from), nil
 }
 
 // shownText is foreign text in one line, without what would not be seen.
