@@ -53,7 +53,7 @@ func TestReaderReadsItsDatabaseAndNoMore(t *testing.T) {
 	if block == nil {
 		t.Fatal("the page shows no user")
 	}
-	for statement := range strings.SplitSeq(strings.NewReplacer("acme_reader", d.Name+"_ro", "acme.", d.Name+".", "PASSWORD", "secret", "10.1.%", "%").Replace(block[1]), ";\n") {
+	for statement := range strings.SplitSeq(strings.NewReplacer("acme_read", d.Name+"_ro", "acme.", d.Name+".", "PASSWORD", "secret", "10.1.%", "%").Replace(block[1]), ";\n") {
 		if strings.TrimSpace(statement) != "" {
 			d.Exec(t, statement)
 		}
