@@ -70,19 +70,19 @@ func TestFormat(t *testing.T) {
 		{"%d", "12345678901234567890", "12345678901234567890"}, {"%d", "12.00", "12"}, {"%05d", "-42", "-0042"}, {"%-5d|", "42", "42   |"}, {"%+d", "4", "+4"}, {"%s", "0.10", "0.10"},
 		{"%v", "0.10", "0.10"}, {"%.1f", "0.25", "0.3"}, {"%f", "1", "1.000000"}, {"%8.2f", "3.14159", "    3.14"}, {"%q", "1", `"1"`},
 	} {
-		if got, err := printf(c.format, Number(c.n)); err != nil || got != c.want {
+		if got, err := (&state{}).printf(c.format, Number(c.n)); err != nil || got != c.want {
 			t.Errorf("%s of %s: %q, %v", c.format, c.n, got, err)
 		}
 	}
 	for _, bad := range []string{"%d", "%x", "%t"} {
-		if got, err := printf(bad, Number("1.5")); err == nil {
+		if got, err := (&state{}).printf(bad, Number("1.5")); err == nil {
 			t.Errorf("%s of 1.5: %q", bad, got)
 		}
 	}
-	if got, err := printf("%d", "text"); err == nil {
+	if got, err := (&state{}).printf("%d", "text"); err == nil {
 		t.Errorf("%%d of a text: %q", got)
 	}
-	if _, err := printf("100%% of %s", "%!"); err != nil {
+	if _, err := (&state{}).printf("100%% of %s", "%!"); err != nil {
 		t.Errorf("a text with %%!: %v", err)
 	}
 }

@@ -133,7 +133,11 @@ func (s *state) plural(n any, pairs ...string) (string, error) {
 	if text == nil {
 		text = pick(pairs, "other")
 	}
-	return strings.ReplaceAll(*text, "%d", s.locale.number(d)), nil
+	number := s.locale.number(d)
+	if err := s.makes(len(*text) + strings.Count(*text, "%d")*len(number)); err != nil {
+		return "", err
+	}
+	return strings.ReplaceAll(*text, "%d", number), nil
 }
 
 func pick(pairs []string, key string) *string {

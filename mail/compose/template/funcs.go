@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	texttemplate "text/template"
 	"text/template/parse"
 )
 
@@ -17,7 +18,7 @@ type fn struct {
 	check   func(w *rewriter, c *parse.CommandNode, args []parse.Node) string // what is wrong with values that are written out
 }
 
-// functions are ours, beside and, or, not, len, index, slice, call, html, js and urlquery of text/template. Each is told a missing value as nil.
+// functions are ours, beside and, or, not, len, index, slice and call of text/template. Each is told a missing value as nil.
 var functions = map[string]fn{
 	"money":    {`{{money .total "EUR"}}`, func(s *state, _ bool) any { return s.money }, checkMoney},
 	"number":   {`{{number .weight 3}}`, func(s *state, _ bool) any { return s.number }, nil},
@@ -42,9 +43,14 @@ var functions = map[string]fn{
 	"le":      {`{{if le .total 100}}`, func(*state, bool) any { return ordered(func(c int) bool { return c <= 0 }) }, nil},
 	"gt":      {`{{if gt .total 100}}`, func(*state, bool) any { return ordered(func(c int) bool { return c > 0 }) }, nil},
 	"ge":      {`{{if ge .total 100}}`, func(*state, bool) any { return ordered(func(c int) bool { return c >= 0 }) }, nil},
-	"print":   {`{{print .a .b}}`, func(*state, bool) any { return printed(fmt.Sprint) }, nil},
-	"println": {`{{println .a .b}}`, func(*state, bool) any { return printed(fmt.Sprintln) }, nil},
-	"printf":  {`{{printf "%05d" .number}}`, func(*state, bool) any { return printf }, nil},
+	"print":   {`{{print .a .b}}`, func(s *state, _ bool) any { return s.printed(fmt.Sprint) }, nil},
+	"println": {`{{println .a .b}}`, func(s *state, _ bool) any { return s.printed(fmt.Sprintln) }, nil},
+	"printf":  {`{{printf "%05d" .number}}`, func(s *state, _ bool) any { return s.printf }, nil},
+
+	// Those of text/template would also write what is missing, and without a bound.
+	"html":     {`{{html .a}}`, func(s *state, _ bool) any { return s.printed(texttemplate.HTMLEscaper) }, nil},
+	"js":       {`{{js .a}}`, func(s *state, _ bool) any { return s.printed(texttemplate.JSEscaper) }, nil},
+	"urlquery": {`{{urlquery .a}}`, func(s *state, _ bool) any { return s.printed(texttemplate.URLQueryEscaper) }, nil},
 }
 
 const functionNames = "money, number, percent, date, time, plural, language, default, sum, add, table, query, print, printf, println, and, or, not, " +
@@ -53,7 +59,7 @@ const functionNames = "money, number, percent, date, time, plural, language, def
 // bind returns all functions bound to one rendering, those too that rewriter writes into templates.
 func bind(s *state, html bool) map[string]any {
 	all := map[string]any{
-		"_given": given, "_truth": truth, "_tick": s.tick,
+		"_given": given, "_shown": shown, "_truth": truth, "_tick": s.tick,
 		"_literal": func(text string) htmltemplate.HTML { return htmltemplate.HTML(text) },
 	}
 	for name, f := range functions {
@@ -192,19 +198,34 @@ func show(v any) string {
 	return fmt.Sprintf("%q", text)
 }
 
-func printed(f func(...any) string) func(...any) (string, error) {
+func (s *state) printed(f func(...any) string) func(...any) (string, error) {
 	return func(values ...any) (string, error) {
-		if err := firstMissing(values); err != nil {
+		octets, err := printableValues(values)
+		if err == nil {
+			err = s.makes(octets)
+		}
+		if err != nil {
 			return "", err
 		}
-		return f(values...), nil
+		text := f(values...)
+		return text, s.makes(max(0, len(text)-octets))
 	}
 }
 
 // printf refuses what package fmt would print as %!d(string=...).
-func printf(format string, values ...any) (string, error) {
-	if err := firstMissing(values); err != nil {
-		return "", missing{err.(missing).arg + 1}
+func (s *state) printf(format string, values ...any) (string, error) {
+	if _, err := printableValues(values); err != nil {
+		if m, ok := err.(missing); ok {
+			return "", missing{m.arg + 1}
+		}
+		return "", err
+	}
+	octets, err := formatted(format, values)
+	if err == nil {
+		err = s.makes(octets)
+	}
+	if err != nil {
+		return "", err
 	}
 	for i, v := range values {
 		if n, ok := v.(Number); ok {
@@ -212,7 +233,7 @@ func printf(format string, values ...any) (string, error) {
 		}
 	}
 	text := fmt.Sprintf(format, values...)
-	if strings.Contains(text, "%!") && !strings.Contains(format+fmt.Sprint(values...), "%!") {
+	if strings.Count(text, "%!") > strings.Count(format+fmt.Sprint(values...), "%!") {
 		return "", errors.New("the format does not fit the values: " + text)
 	}
 	return text, nil

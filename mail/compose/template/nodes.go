@@ -1,7 +1,6 @@
 package template
 
 import (
-	"slices"
 	"text/template/parse"
 )
 
@@ -19,12 +18,13 @@ func pipeOf(pos parse.Pos, cmds ...*parse.CommandNode) *parse.PipeNode {
 	return &parse.PipeNode{NodeType: parse.NodePipe, Pos: pos, Cmds: cmds}
 }
 
-// writes reports whether a list always writes something: the output looks at the context itself.
+// writes reports whether each round of a loop begins by writing something: the output looks at the context itself.
 func writes(l *parse.ListNode) bool {
-	return slices.ContainsFunc(l.Nodes, func(n parse.Node) bool {
-		text, ok := n.(*parse.TextNode)
-		return ok && len(text.Text) > 0
-	})
+	if len(l.Nodes) == 0 {
+		return false
+	}
+	text, ok := l.Nodes[0].(*parse.TextNode)
+	return ok && len(text.Text) > 0
 }
 
 // tick lets a round of a loop, and every template, end when the context has ended.

@@ -2,6 +2,7 @@ package template
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,9 +16,6 @@ import (
 	"outboxd/mail/compose"
 	"outboxd/mail/compose/table"
 )
-
-// maxOutput bounds what one part of a mail may become.
-const maxOutput = 32 << 20
 
 // Request is one mail to be rendered.
 type Request struct {
@@ -43,12 +41,15 @@ type state struct {
 	zone    *gotime.Location
 	variant *variant
 	params  map[string]any
-	ask     func(ctx context.Context, statement string) (*table.Result, error)
+	ask     askFunc
 	results map[string]*Result // of queries, by name: each runs once a mail
+	made    int                // octets that functions have made
 }
 
+type askFunc = func(ctx context.Context, statement string) (*table.Result, error)
+
 // tick ends a rendering whose context has ended, also where nothing is written.
-func (s *state) tick() (bool, error) { return false, s.ctx.Err() }
+func (s *state) tick() (bool, error) { return false, context.Cause(s.ctx) }
 
 // instance is a variant's programs bound to one state.
 type instance struct {
@@ -103,7 +104,9 @@ func (t *Template) Render(ctx context.Context, r Request) (rendered Rendered, er
 			rendered, err = Rendered{}, &Error{Problem: Problem{Message: fmt.Sprintf("the template %q cannot be rendered: %v", t.name, p)}}
 		}
 	}()
-	in.state = state{ctx: ctx, locale: t.set.locales.get(tag), zone: t.set.zone, variant: v, params: params, ask: r.Query}
+	limited, watch := newWatch(ctx)
+	defer watch.stop()
+	in.state = state{ctx: limited, locale: t.set.locales.get(tag), zone: t.set.zone, variant: v, params: params, ask: watch.pausing(ctx, r.Query)}
 	rendered, err = in.render(v)
 	rendered.Language = tag.String()
 	in.release(v)
@@ -152,11 +155,9 @@ type limited struct {
 	ctx context.Context
 }
 
-var errOutput = fmt.Errorf("the mail becomes larger than %d MB", maxOutput>>20)
-
 func (l *limited) Write(p []byte) (int, error) {
-	if err := l.ctx.Err(); err != nil {
-		return 0, err
+	if l.ctx.Err() != nil {
+		return 0, context.Cause(l.ctx)
 	}
 	if l.buf.Len()+len(p) > maxOutput {
 		return 0, errOutput
@@ -235,16 +236,19 @@ func (v *variant) explain(err error) error {
 	}
 	var gone missing
 	var failed *queryError
+	var container containerError
 	switch {
 	case errors.As(err, &gone):
 		e.Message, e.Hint = s.missing(gone)
 	case errors.As(err, &failed): // whose fault it is, who ran the query knows
 		e.Message = fmt.Sprintf("the query %q", failed.name)
 		return fmt.Errorf("%s: %w", e.Problem, failed.err)
-	case errors.Is(err, context.DeadlineExceeded):
-		e.Message = "rendering took too long"
+	case errors.As(err, &container):
+		e.Message, e.Hint = fmt.Sprintf("%s: %v", cmp.Or(s.text, place), container), containerHint
+	case errors.Is(err, errTime), errors.Is(err, context.DeadlineExceeded):
+		e.Message, e.Hint = errTime.Error(), "is there a loop in it that has no end?"
 	case errors.Is(err, errOutput):
-		e.Message = errOutput.Error()
+		e.Message, e.Hint = errOutput.Error(), "give the template less, or let it write less"
 	default:
 		e.Message = plainMessage(e.Message, place)
 	}

@@ -44,7 +44,7 @@ type site struct {
 var lenient = map[string]bool{"and": true, "or": true, "not": true, "default": true, "eq": true, "ne": true}
 
 // strictBuiltin are functions of text/template that would make a gap, or a strange error, of what is missing.
-var strictBuiltin = map[string]bool{"len": true, "index": true, "slice": true, "html": true, "js": true, "urlquery": true, "call": true}
+var strictBuiltin = map[string]bool{"len": true, "index": true, "slice": true, "call": true}
 
 // maxProblems of a file are reported; more help nobody.
 const maxProblems = 50
@@ -144,7 +144,11 @@ func (w *rewriter) node(n parse.Node) {
 	}
 	switch n := n.(type) {
 	case *parse.ActionNode:
-		w.pipe(n.Pipe, len(n.Pipe.Decl) == 0)
+		end := "_shown"
+		if len(n.Pipe.Decl) > 0 {
+			end = ""
+		}
+		w.pipe(n.Pipe, end)
 	case *parse.IfNode:
 		w.condition(n.Pipe)
 		w.list(n.List)
@@ -156,7 +160,7 @@ func (w *rewriter) node(n parse.Node) {
 		w.list(n.ElseList)
 	case *parse.RangeNode:
 		text := "{{range " + n.Pipe.String() + "}}"
-		w.pipe(n.Pipe, true)
+		w.pipe(n.Pipe, "_given")
 		w.inside(text, n.List)
 		if !writes(n.List) {
 			w.tick(n.List)
@@ -167,7 +171,7 @@ func (w *rewriter) node(n parse.Node) {
 		if n.Pipe == nil { // a partial without data gets what is here
 			n.Pipe = pipeOf(n.Position(), command(n.Position(), &parse.VariableNode{NodeType: parse.NodeVariable, Pos: n.Position(), Ident: []string{"$"}}))
 		}
-		w.pipe(n.Pipe, false)
+		w.pipe(n.Pipe, "")
 	}
 }
 
@@ -179,13 +183,13 @@ func (w *rewriter) inside(text string, l *parse.ListNode) {
 
 // condition: what is missing is false, and so is the number 0, which is a text here.
 func (w *rewriter) condition(p *parse.PipeNode) {
-	w.pipe(p, false)
+	w.pipe(p, "")
 	last := p.Cmds[len(p.Cmds)-1]
 	p.Cmds = append(p.Cmds, call(last.Position(), "_truth"))
 }
 
-// pipe rewrites a pipeline; given says that its value must be there.
-func (w *rewriter) pipe(p *parse.PipeNode, given bool) {
+// pipe rewrites a pipeline. end is the function that its value has to pass: _given, _shown, or "" for none.
+func (w *rewriter) pipe(p *parse.PipeNode, end string) {
 	text := p.String()
 	var cmds []*parse.CommandNode
 	piped := ""
@@ -196,24 +200,36 @@ func (w *rewriter) pipe(p *parse.PipeNode, given bool) {
 		}
 		w.command(c, piped, i > 0)
 		cmds = append(cmds, c)
-		last := i == len(p.Cmds)-1
-		if gap(c) && (last && given || !last && strictBuiltin[function(p.Cmds[i+1])]) {
+		pass := end
+		if i < len(p.Cmds)-1 {
+			pass = strict(function(p.Cmds[i+1]))
+		}
+		if pass != "" && gap(c, pass) {
 			w.note(c, text, nil)
-			cmds = append(cmds, call(c.Position(), "_given"))
+			cmds = append(cmds, call(c.Position(), pass))
 		}
 		piped = own
 	}
 	p.Cmds = cmds
 }
 
-// gap reports whether a command may give nothing. Functions that write never do.
-func gap(c *parse.CommandNode) bool {
-	name := function(c)
-	switch name {
+// gap reports whether a command may give what cannot pass: nothing, or no text. Functions that write never do.
+func gap(c *parse.CommandNode, pass string) bool {
+	switch function(c) {
 	case "", "default", "and", "or", "index", "slice", "call":
 		return true
+	case "query":
+		return pass == "_shown"
 	}
 	return false
+}
+
+// strict is what the values of a function have to pass.
+func strict(name string) string {
+	if strictBuiltin[name] {
+		return "_given"
+	}
+	return ""
 }
 
 // function returns the name of the function that a command calls, or "".
@@ -275,7 +291,7 @@ func (w *rewriter) argument(a parse.Node, name string) parse.Node {
 	logic := name == "and" || name == "or" || name == "not"
 	switch n := a.(type) {
 	case *parse.PipeNode:
-		w.pipe(n, strictBuiltin[name])
+		w.pipe(n, strict(name))
 		if logic {
 			n.Cmds = append(n.Cmds, call(n.Position(), "_truth"))
 		}

@@ -34,6 +34,9 @@ const (
 	cellStyle  = `padding:8px 10px;border-bottom:1px solid #e6e9ed;vertical-align:top;text-align:`
 )
 
+// cellOctets is about what a cell takes beside its text.
+const cellOctets = 100
+
 // tableHTML writes a list of objects or a query's result as an HTML table. All of it is escaped.
 func (s *state) tableHTML(list any, columns ...string) (htmltemplate.HTML, error) {
 	g, err := s.grid(list, columns)
@@ -73,6 +76,13 @@ func (s *state) tableText(list any, columns ...string) (string, error) {
 		for i, cell := range row {
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
 		}
+	}
+	wide := 0
+	for _, width := range widths {
+		wide += width
+	}
+	if wide > maxOutput/len(all) {
+		return "", errOutput
 	}
 	var lines []string
 	for _, row := range all {
@@ -148,6 +158,9 @@ func (s *state) row(g *grid, n int, row map[string]any) (err error) {
 		}
 		if cells[i], err = s.cell(c, v, row); err != nil {
 			return fmt.Errorf("row %d, column %s: %w", n, c.name, err)
+		}
+		if err := s.makes(len(cells[i]) + cellOctets); err != nil {
+			return err
 		}
 		_, number := v.(Number)
 		g.right[i] = g.right[i] && (number || c.numeric())
