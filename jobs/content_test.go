@@ -1,20 +1,15 @@
 package jobs_test
 
 import (
-	"bytes"
-	"encoding/base64"
 	"fmt"
-	"io"
-	"mime"
-	"mime/multipart"
-	"mime/quotedprintable"
-	netmail "net/mail"
-	"net/textproto"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"outboxd/mail/page"
 )
 
 // folder writes files below a new folder and returns it.
@@ -45,58 +40,14 @@ func (s *site) with(accounts, job string, keys ...string) string {
 // reader lets the company's queries run.
 const reader = "reader: {username: root, time: 1s, rows: 1000}"
 
-// part is a leaf of a message.
-type part struct {
-	header textproto.MIMEHeader
-	text   string
-}
-
-// partsOf are the leaves of a message, by file name, else by media type.
-func partsOf(t *testing.T, message []byte) (netmail.Header, map[string]part) {
+// fileOf is the content of a file that a message carries.
+func fileOf(t *testing.T, m *page.Message, name string) string {
 	t.Helper()
-	m, err := netmail.ReadMessage(bytes.NewReader(message))
-	if err != nil {
-		t.Fatal(err)
+	i := slices.IndexFunc(m.Files, func(f page.File) bool { return f.Name == name })
+	if i < 0 {
+		t.Fatalf("no file %s among the %d", name, len(m.Files))
 	}
-	all := map[string]part{}
-	addParts(t, textproto.MIMEHeader(m.Header), m.Body, all)
-	return m.Header, all
-}
-
-func addParts(t *testing.T, header textproto.MIMEHeader, body io.Reader, all map[string]part) {
-	t.Helper()
-	mediaType, params, err := mime.ParseMediaType(header.Get("Content-Type"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if strings.HasPrefix(mediaType, "multipart/") {
-		parts := multipart.NewReader(body, params["boundary"])
-		for {
-			p, err := parts.NextRawPart()
-			if err == io.EOF {
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			addParts(t, p.Header, p, all)
-		}
-	}
-	switch header.Get("Content-Transfer-Encoding") {
-	case "base64":
-		body = base64.NewDecoder(base64.StdEncoding, body)
-	case "quoted-printable":
-		body = quotedprintable.NewReader(body)
-	}
-	text, err := io.ReadAll(body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	name := mediaType
-	if _, shown, err := mime.ParseMediaType(header.Get("Content-Disposition")); err == nil && shown["filename"] != "" {
-		name = shown["filename"]
-	}
-	all[name] = part{header, string(text)}
+	return string(m.Files[i].Content)
 }
 
 // lastError is the reason that stands in a row.
@@ -128,27 +79,26 @@ func TestAMailOfATemplateWithAllKindsOfAttachments(t *testing.T) {
 		(1, 'items.xlsx', NULL, NULL, NULL, NULL, 'SELECT name, price FROM item', 'xlsx', NULL)`)
 	s.start(s.with("  main: "+s.account(unlimited), "", "templates: "+templates, "attachments: "+files, reader, "language: en", "timezone: Europe/Bratislava"), "one")
 	s.awaitRows("1 sent 1")
-	header, parts := partsOf(t, s.smtp.Messages()[0].Data)
-	subject, err := new(mime.WordDecoder).DecodeHeader(header.Get("Subject"))
-	if err != nil || subject != "Faktúra 2026/17" {
-		t.Errorf("subject %q %v", subject, err)
+	m := page.Read(s.smtp.Messages()[0].Data)
+	if m.Get("Subject") != "Faktúra 2026/17" || len(m.Faults) != 0 {
+		t.Errorf("subject %q, %q", m.Get("Subject"), m.Faults)
 	}
-	if want := s.db.Read(t, `SELECT message_id FROM {db}.outbox`); header.Get("Message-Id") != want || !strings.HasSuffix(want, "@acme.example>") {
-		t.Errorf("Message-ID %s, the row has %s", header.Get("Message-Id"), want)
+	if want := s.db.Read(t, `SELECT message_id FROM {db}.outbox`); m.Get("Message-ID") != want || !strings.HasSuffix(want, "@acme.example>") {
+		t.Errorf("Message-ID %s, the row has %s", m.Get("Message-ID"), want)
 	}
 	for name, want := range map[string]string{"faktúra.pdf": "%PDF-1.7 invoice", "shared.txt": "shared text", "terms.pdf": "%PDF-1.7 terms",
 		"items.csv": "name;price;reference\r\nČokoláda;0,10;invoice:17\r\nKáva;12,30;invoice:17\r\n", "logo.png": "\x89PNG\r\n\x1a\nlogo"} {
-		if got := strings.TrimPrefix(parts[name].text, "\ufeff"); got != want {
+		if got := fileOf(t, m, name); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}
 	}
-	if html := parts["text/html"].text; !strings.Contains(html, "12,40") || !strings.Contains(html, "Káva") {
-		t.Errorf("HTML %s", html)
+	if !strings.Contains(m.HTML, "12,40") || !strings.Contains(m.HTML, "Káva") {
+		t.Errorf("HTML %s", m.HTML)
 	}
-	if text := parts["text/plain"].text; !strings.Contains(text, "Spolu") {
-		t.Errorf("text %s", text)
+	if !strings.Contains(m.Text, "Spolu") {
+		t.Errorf("text %s", m.Text)
 	}
-	if !strings.HasPrefix(parts["items.xlsx"].text, "PK") {
+	if !strings.HasPrefix(fileOf(t, m, "items.xlsx"), "PK") {
 		t.Error("items.xlsx is no XLSX")
 	}
 }
@@ -261,9 +211,9 @@ func TestARowOfOutboxTemplate(t *testing.T) {
 	s.db.Exec(t, `INSERT INTO {db}.outbox (recipients, subject, template, params) VALUES ('a@kunde.example', 'My own', 'hello', '{"name": "Ida"}')`)
 	s.start(s.file("  main: "+s.account(unlimited+", connections: 1"), ""), "one")
 	s.awaitRows("1 sent 1", "2 sent 1")
-	for i, want := range []string{"Hello Eva: Dear Eva\r\n", "My own: Dear Ida\r\n"} {
-		header, parts := partsOf(t, s.smtp.Messages()[i].Data)
-		if got := header.Get("Subject") + ": " + parts["text/plain"].text; got != want {
+	for i, want := range []string{"Hello Eva: Dear Eva\n", "My own: Dear Ida\n"} {
+		m := page.Read(s.smtp.Messages()[i].Data)
+		if got := m.Get("Subject") + ": " + m.Text; got != want {
 			t.Errorf("mail %d is %q, want %q", i+1, got, want)
 		}
 	}
@@ -291,8 +241,7 @@ func TestFinishedMessages(t *testing.T) {
 		if id := s.db.Read(t, `SELECT message_id FROM {db}.outbox WHERE id = ?`, i+1); id != messages[i].MessageID {
 			t.Errorf("the row has %s, the message %s", id, messages[i].MessageID)
 		}
-		header, parts := partsOf(t, append([]byte("Content-Type: text/plain\r\n"), messages[i].Data...))
-		if header.Get("Bcc") != "" || header.Get("Date") == "" || parts["text/plain"].text != "It is done.\r\n" {
+		if m := page.Read(messages[i].Data); m.Get("Bcc") != "" || m.Get("Date") == "" || m.Text != "It is done.\n" {
 			t.Errorf("message %s", messages[i].Data)
 		}
 	}
@@ -310,15 +259,12 @@ func TestDivertedFinishedMessage(t *testing.T) {
 	s.start(s.diverting(""), "one")
 	s.awaitRows("1 sent 1")
 	m := s.smtp.Messages()[0]
-	header, err := netmail.ReadMessage(bytes.NewReader(m.Data))
-	if err != nil {
-		t.Fatal(err)
-	}
+	shown := page.Read(m.Data)
 	if got := strings.Join(m.To, " "); got != "test@acme.example" {
 		t.Errorf("sent to %s", got)
 	}
 	for name, want := range map[string]string{"To": "a@kunde.example", "X-Outboxd-To": "a@kunde.example", "X-Outboxd-Cc": "b@kunde.example", "X-Outboxd-Bcc": "boss@acme.example"} {
-		if got := strings.Trim(header.Header.Get(name), "<>"); got != want {
+		if got := strings.Trim(shown.Get(name), "<>"); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}
 	}
