@@ -75,8 +75,8 @@ func SenderUser(database string) string { return database + "_sender" }
 
 // Grants returns the statements that give a database's two users no more rights than they need, for a DBA to run after
 // Schema: the daemon's user, and for a company the inserter (SenderUser), who sets the sender's columns and reads
-// outbox_status. purges says that a job removes what is old, which wants further rights. Users that do not exist are made and locked; the ALTER USER lines that let them in are comments, as they
-// want passwords of the DBA's own.
+// outbox_status. purges says that a job removes what is old, which wants further rights. Users that do not exist are made
+// and locked; the ALTER USER lines that let them in are comments, as they want passwords of the DBA's own.
 func Grants(database, daemonUser string, purges bool, parts ...Part) (string, error) {
 	quoted, err := quote(database)
 	if err != nil {

@@ -42,8 +42,9 @@ const (
 // failure is a *ReadError; that of ReadUnreachable makes the row wait.
 //
 // Each query has a connection of its own, which ends with it: whatever the statement or a function that it calls leaves behind
-// (locks, variables, temporary tables, the default database) ends too, and the pool's other connections never see it. The session is read-only.
-// The server ends the statement at its time limit where it can; where it does not, or when ctx ends, the statement is killed.
+// (locks, variables, temporary tables, the default database) ends too, and the pool's other connections never see it. The
+// session is read-only. The server ends the statement at its time limit where it can; where it does not, or when ctx ends, the
+// statement is killed.
 // A company has at most two such connections at a time, a pool eight; who comes later waits for a place until ctx ends.
 func (p *Pool) ReadOnly(ctx context.Context, database, statement string, args []any, l ReadLimits) (*ReadResult, error) {
 	text, err := checkRead(statement)

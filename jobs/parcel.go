@@ -87,3 +87,8 @@ func (p *parcel) marked(accepted []bool) []db.Recipient {
 	}
 	return out
 }
+
+// needsUTF8 tells whether an address can only travel by SMTPUTF8 (RFC 6531).
+func needsUTF8(address string) bool {
+	return slices.ContainsFunc([]byte(address), func(b byte) bool { return b >= 0x80 })
+}

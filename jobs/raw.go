@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"slices"
 
 	"outboxd/db"
 	"outboxd/mail"
@@ -95,9 +94,4 @@ func (k *packer) addressRaw(r *compose.Raw, row db.Row, p *parcel) error {
 func (p *Place) messageID(row db.Row, domain string) string {
 	mark := sha256.Sum256([]byte(p.Company.Database))
 	return fmt.Sprintf("<%s.%d.%x@%s>", row.CreatedAt.UTC().Format("20060102150405.000000"), row.ID, mark[:4], domain)
-}
-
-// needsUTF8 tells whether an address can only travel by SMTPUTF8 (RFC 6531).
-func needsUTF8(address string) bool {
-	return slices.ContainsFunc([]byte(address), func(b byte) bool { return b >= 0x80 })
 }

@@ -37,8 +37,8 @@ type Place struct {
 	templates func() (*templates, error) // read once, when they are first wanted
 }
 
-// Open reads the secrets of databases and the keys that sign. A company whose own secret cannot be read is left out and stops nobody else; without
-// the control database's there is nothing to do.
+// Open reads the secrets of databases and the keys that sign. A company whose own secret cannot be read is left out and stops
+// nobody else; without the control database's there is nothing to do.
 func Open(file *jobfile.File) (*World, error) { return open(file, nil) }
 
 // next opens another file, on the connections of this one where they lead to the same place. Here any secret that cannot

@@ -1,9 +1,10 @@
-// Package compose turns one outbox row into an RFC 5322 message.
+// Package compose turns one outbox row into an RFC 5322 message, or makes the finished one that a row brings (Raw) ready.
 //
 // Its promise: what Build returns is ready for the wire. Lines end in CRLF and hold at most 998 octets, there is no
 // bare CR or LF and no NUL, header fields are folded at 76 columns where a blank allows it, and everything is 7-bit
-// but in messages with an address that needs SMTPUTF8 (RFC 6532), whose servers take 8-bit text too. The header holds the fields the caller asked for and
-// no other: no column can add one. The same Message gives the same octets, today and after a restart.
+// but in messages with an address that needs SMTPUTF8 (RFC 6532), whose servers take 8-bit text too. The header holds the
+// fields the caller asked for and no other: no column can add one. The same Message gives the same octets, today and after a
+// restart.
 //
 // Its failure rule: a row that cannot become a correct message is refused as a whole with a *FieldError that names
 // the outbox column and says what to change. Nothing is cut, dropped or guessed. Build needs no network, no clock and

@@ -8,8 +8,8 @@ import (
 )
 
 // tagReader hands a document to a walker, tag by tag. What nearly all mail consists of (tags in small letters, attributes in
-// quotes) it reads itself, several times as fast as the tokenizer. Anything else it leaves to the tokenizer, one token at a time; and after maxAsked of
-// those, all the rest.
+// quotes) it reads itself, several times as fast as the tokenizer. Anything else it leaves to the tokenizer, one token at a
+// time; and after maxAsked of those, all the rest.
 type tagReader struct {
 	s     string // what is left
 	asked int    // how often the tokenizer was needed

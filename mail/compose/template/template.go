@@ -8,7 +8,8 @@
 //
 // Its failure rules: Load tells all problems at once, each with file, line and column, and keeps the templates that have none. A row that
 // cannot be rendered gets an *Error that says where and what to change; a query that found nothing may end it with a *SkipError;
-// an error of the query itself is passed on, with its place, since only who asked knows whose fault it is. Rendering ends with its context, and its output is bounded.
+// an error of the query itself is passed on, with its place, since only who asked knows whose fault it is. Rendering ends with its
+// context, and its output is bounded.
 //
 // A template is a folder:
 //
