@@ -173,3 +173,9 @@ func (s *Store) NameMessage(ctx context.Context, l Lease, messageID string) erro
 }
 
 const maxMessageID = 255
+
+// Overdue tells whether a row's expires_at is over by now.
+func (s *Store) Overdue(ctx context.Context, id uint64) (over bool, err error) {
+	err = retry(ctx, func() error { return s.pool.db.GetContext(ctx, &over, s.sql.text("overdue"), id) })
+	return over, wrap(err, fmt.Sprintf("read expires_at of row %d of %s", id, s.database))
+}

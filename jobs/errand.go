@@ -26,8 +26,10 @@ type errand struct {
 const (
 	// packTime is how long the making of a message may keep a sender, unless a test says otherwise.
 	packTime = time.Second
-	// backTime is how long a message that is made may wait for a sender.
+	// backTime is the least time that a message that is made may wait for a sender.
 	backTime = time.Minute
+	// backTurns is for how many turns of a limited account or job it may wait: others may be before it.
+	backTurns = 10
 	// latePerSender bounds the rows without a sender whose messages are being made.
 	latePerSender = 2
 )
@@ -73,7 +75,7 @@ func (e *errand) pack(row db.Row) (*parcel, error) {
 	case err != nil && late:
 		return nil, cause
 	case err == nil && left:
-		err = e.comeBack()
+		err = e.comeBack(row)
 	}
 	return p, err
 }
@@ -99,8 +101,8 @@ func (e *errand) leave(cancel context.CancelCauseFunc) {
 }
 
 // comeBack waits for a sender and a turn as a row does that is not taken yet.
-func (e *errand) comeBack() error {
-	ctx, cancel := context.WithTimeout(e.f.r.stop, backTime)
+func (e *errand) comeBack(row db.Row) error {
+	ctx, cancel := context.WithTimeout(e.f.r.stop, patience(e.f.a.bucket.Windows, e.f.r.bucket.Windows))
 	defer cancel()
 	e.f.a.line.work(e.f.who)
 	defer e.f.a.line.rest(e.f.who)
@@ -109,5 +111,21 @@ func (e *errand) comeBack() error {
 		return &waitError{"", notReady}
 	}
 	e.permit, e.sender, e.decided = p, p.take(), sync.OnceFunc(e.f.decided)
-	return nil
+	over, err := e.f.r.c.place.Store.Overdue(e.f.r.stop, row.ID)
+	if over {
+		return &waitError{"", 0} // the next claim ends it
+	}
+	return err
+}
+
+// patience is how long a message may wait for its turn in all these windows. Were it shorter, on a slow account the same row
+// would be made again and again, and others go before it.
+func patience(limits ...[]db.Window) time.Duration {
+	most := backTime
+	for _, windows := range limits {
+		for _, w := range windows {
+			most = max(most, backTurns*w.Per/time.Duration(w.N))
+		}
+	}
+	return most
 }

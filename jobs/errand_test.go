@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"outboxd/db"
+	"outboxd/jobs"
 	"outboxd/mail/smtptest"
 )
 
@@ -63,4 +65,29 @@ func TestP4_ManySlowRowsComeAgain(t *testing.T) {
 	s.db.Exec(t, `UPDATE {db}.outbox SET available_at = UTC_TIMESTAMP(6) WHERE state = 'queued'`)
 	s.await("7", `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sent'`)
 	s.onceEach(7)
+}
+
+// TestALateMailWaitsForSeveralTurns: on a slow account too it goes before it would have to be made anew.
+func TestALateMailWaitsForSeveralTurns(t *testing.T) {
+	for _, c := range []struct {
+		windows []db.Window
+		want    time.Duration
+	}{{nil, time.Minute}, {[]db.Window{{N: 3000, Per: time.Hour}}, time.Minute}, {[]db.Window{{N: 30, Per: time.Minute}, {N: 20, Per: time.Hour}}, 30 * time.Minute}} {
+		if got := jobs.Patience(nil, c.windows); got != c.want {
+			t.Errorf("%v: %s, want %s", c.windows, got, c.want)
+		}
+	}
+}
+
+// TestAMailThatTakesLongExpires: what became too late while it was made does not go.
+func TestAMailThatTakesLongExpires(t *testing.T) {
+	s := newSite(t)
+	s.db.Exec(t, `INSERT INTO {db}.outbox (recipients, body_text, expires_at) VALUES ('slow@kunde.example', 'x', NOW(6) + INTERVAL 1500000 MICROSECOND)`)
+	s.db.Exec(t, `INSERT INTO {db}.outbox_attachment (outbox_id, name, query, format) VALUES (1, 'a.csv', 'SELECT SLEEP(2)', 'csv')`)
+	s.packTime = 200 * time.Millisecond
+	s.start(s.with("  main: "+s.account(unlimited), "", strings.Replace(reader, "1s", "10s", 1)), "one")
+	s.await("expired", `SELECT state FROM {db}.outbox`)
+	if n := s.smtp.Counts().Accepted; n != 0 {
+		t.Errorf("%d mails were accepted", n)
+	}
 }

@@ -36,3 +36,6 @@ func (e *Engine) SetRoom(octets int64) { e.weigher.room = octets }
 
 // SetPackTime sets how long the making of a message may keep a sender.
 func (e *Engine) SetPackTime(d time.Duration) { e.packTime = d }
+
+// Patience is how long a message that is made may wait for its turn.
+var Patience = patience

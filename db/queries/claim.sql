@@ -86,6 +86,10 @@ FROM {db}.outbox WHERE id = ?
 -- Values: Message-ID, id, token.
 UPDATE {db}.outbox SET message_id = COALESCE(message_id, ?) WHERE id = ? AND lease_token = ? AND state = 'sending'
 
+-- name: overdue
+-- Value: id.
+SELECT COALESCE(expires_at <= UTC_TIMESTAMP(6), 0) FROM {db}.outbox WHERE id = ?
+
 -- name: used-keys
 -- Which of the rows have a dedupe_key that a row before them has used up.
 SELECT o.id, k.outbox_id AS first, k.at
