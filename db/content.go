@@ -42,7 +42,7 @@ type ContentError struct {
 func (e *ContentError) Error() string { return e.Place + ": " + e.Problem + ": " + e.Hint }
 
 const (
-	maxParams      = 16 << 20 // octets
+	maxParams      = 4 << 20 // octets
 	maxAttachments = 250
 	maxTemplates   = 1000 // rows of one look
 	pieceSize      = 2 << 20

@@ -86,7 +86,7 @@ func TestHostileContentFailsItsRowAlone(t *testing.T) {
 	d.Exec(t, "SET GLOBAL max_allowed_packet = 67108864")
 	t.Cleanup(func() { d.Exec(t, "SET GLOBAL max_allowed_packet = "+packet) })
 	large := session(t, d)
-	_, err := large.ExecContext(ctx, "INSERT INTO "+d.Name+".outbox (id, recipients, template, params) VALUES (1, 'a@b.example', 'x', CONCAT('\"', REPEAT('x', 16 << 20), '\"'))")
+	_, err := large.ExecContext(ctx, "INSERT INTO "+d.Name+".outbox (id, recipients, template, params) VALUES (1, 'a@b.example', 'x', CONCAT('\"', REPEAT('x', 4 << 20), '\"'))")
 	must(t, err)
 	exec := func(statement string) { d.Exec(t, statement) }
 	exec("ALTER TABLE {db}.outbox_attachment DROP CONSTRAINT outbox_attachment_one") // as in a session that has switched the rules off
@@ -99,7 +99,7 @@ func TestHostileContentFailsItsRowAlone(t *testing.T) {
 	exec(`INSERT INTO {db}.outbox_attachment (outbox_id, name, hash) VALUES (7, 'strange', '''; DROP TABLE outbox')`)
 	exec(`UPDATE {db}.outbox SET params = '{wrong' WHERE id = 8`) // it is JSON's reader who says so
 	want := map[uint64]string{
-		1: "params: 16777218 octets, at most 16777216 are read: give the template less",
+		1: "params: 4194306 octets, at most 4194304 are read: give the template less",
 		2: `attachment "two": 2 of content, hash, file and query are given: give exactly one of them`,
 		3: `attachment "none": 0 of content, hash, file and query are given: give exactly one of them`,
 		4: "attachments: the row has more than 250: send fewer in one mail",

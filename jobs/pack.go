@@ -66,6 +66,11 @@ func (k *packer) pack(ctx context.Context, row db.Row, room *share) (*parcel, er
 	return p, nil
 }
 
+const (
+	paramsRoom  = 40        // octets in memory for each octet of params, for a list of small numbers
+	largeParams = 512 << 10 // octets; smaller ones are not weighed
+)
+
 // load reads what else belongs to the row, and how large it is. A plain row costs nothing.
 func (k *packer) load(ctx context.Context, l *letter) ([]db.Attachment, error) {
 	if l.row.Template == "" && !l.row.Raw && !l.row.Attached {
@@ -73,6 +78,9 @@ func (k *packer) load(ctx context.Context, l *letter) ([]db.Attachment, error) {
 	}
 	content, err := k.content(ctx, l.row)
 	l.params = content.Params
+	if err == nil && len(l.params) > largeParams {
+		err = l.room.want(ctx, paramsRoom*int64(len(l.params)))
+	}
 	l.octets += content.RawSize
 	return content.Attachments, err
 }

@@ -3,8 +3,11 @@ package jobs
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
+
+	"outboxd/db"
 )
 
 const mega = 1 << 20
@@ -115,4 +118,18 @@ func TestAShareWithoutAWeigher(t *testing.T) {
 	s.collect()
 	s.keep(1)
 	s.end()
+}
+
+// TestLargeParamsAreWeighed: as values they take many times their octets.
+func TestLargeParamsAreWeighed(t *testing.T) {
+	for size, want := range map[int]int64{1000: 0, largeParams: 0, 2 * mega: 80 * mega} {
+		w := newWeigher(100 * mega)
+		k := &packer{content: func(context.Context, db.Row) (db.Content, error) {
+			return db.Content{Params: strings.Repeat(" ", size)}, nil
+		}}
+		l := &letter{row: db.Row{Template: "x"}, room: w.share("acme", "main")}
+		if _, err := k.load(t.Context(), l); err != nil || w.used != want {
+			t.Errorf("params of %d: room for %d, %v, want %d", size, w.used, err, want)
+		}
+	}
 }
