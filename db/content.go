@@ -98,6 +98,9 @@ func (s *Store) attachments(ctx context.Context, id uint64) ([]Attachment, error
 		switch {
 		case a.Purged:
 			return nil, a.wrong(id, "its content was purged", "insert the mail again with its attachments")
+		case a.Sources == 1 && !a.Stored && a.Hash+a.File+a.Query == "":
+			a.Sources = 0
+			fallthrough
 		case a.Sources != 1:
 			return nil, a.wrong(id, fmt.Sprintf("%d of content, hash, file and query are given", a.Sources), "give exactly one of them")
 		}

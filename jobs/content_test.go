@@ -120,6 +120,8 @@ const (
 
 var badRows = []bad{
 	{name: "unknown template", row: `template|'nowhere'`, want: []string{`there is no template "nowhere"`}},
+	{name: "template without a name", row: `template, params|'', '{}'`, want: []string{`there is no template " "`}},
+	{name: "file without a name", row: `body_text|'x'`, attach: []string{`name, file|'a.pdf', ''`}, want: []string{`attachment "a.pdf": 0 of content, hash, file and query are given`}},
 	{name: "missing parameter", row: `template, params|'letter', '{"other": 1}'`, want: []string{"letter/body.txt:1:9", "name"}},
 	{name: "wrong JSON", row: `template, params|'letter', '{"name": '`, want: []string{"params"}},
 	{name: "wrong JSON for a query", row: `body_text, params|'x', '[1]'`, attach: []string{`name, query, format|'a.csv', 'SELECT 1', 'csv'`}, want: []string{"params"}},
@@ -152,6 +154,8 @@ var badRows = []bad{
 	{name: "raw and a body", row: `raw, body_text|'From: a@acme.example\r\n\r\nx', 'x'`, want: []string{"raw: the row has body_text too"}},
 	{name: "raw that is none", row: `raw|'not a message'`, want: []string{"raw: "}},
 	{name: "raw of a foreign sender", row: `raw|'From: a@other.example\r\n\r\nx'`, want: []string{"raw: its From is a@other.example"}},
+	{name: "raw of a second sender who is foreign", row: `raw|'From: a@acme.example, b@other.example\r\nSender: a@acme.example\r\n\r\nx'`, want: []string{"raw: its From is b@other.example"}},
+	{name: "raw sent by a foreigner", row: `raw|'From: a@acme.example\r\nSender: b@other.example\r\n\r\nx'`, want: []string{"raw: its Sender is b@other.example"}},
 	{name: "raw with what is forbidden", row: `raw|'From: a@acme.example\r\nContent-Type: image/png; name=a.png\r\n\r\nx'`, want: []string{"image/*"}},
 }
 

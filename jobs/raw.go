@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 
 	"outboxd/db"
 	"outboxd/mail"
@@ -50,9 +51,15 @@ func (k *packer) forward(ctx context.Context, l *letter, p *parcel, attached []d
 
 // checkRaw refuses a finished message that the account may not send, or that is another one than before.
 func (k *packer) checkRaw(r *compose.Raw, row db.Row) error {
-	if !maySend(k.account, r.From.Host) {
-		return &rowError{fmt.Sprintf("raw: its From is %s, and account %s may not send as @%s: set account or from_address to what may, or add the domain to the account's sender_domains",
-			r.From.Addr(), k.account.Name, r.From.Host)}
+	for i, a := range append(slices.Clone(r.Authors), r.Sender) {
+		if !maySend(k.account, a.Host) {
+			field := "From"
+			if i == len(r.Authors) {
+				field = "Sender"
+			}
+			return &rowError{fmt.Sprintf("raw: its %s is %s, and account %s may not send as @%s: set account or from_address to what may, or add the domain to the account's sender_domains",
+				field, a.Addr(), k.account.Name, a.Host)}
+		}
 	}
 	if r.MessageID != "" && row.MessageID != "" && r.MessageID != row.MessageID {
 		return &rowError{fmt.Sprintf("raw: its Message-ID is %s, and this row was tried as %s: insert a new row for another message", r.MessageID, row.MessageID)}

@@ -62,11 +62,12 @@ WHERE id = ? AND state = 'queued'
 SELECT id FROM {db}.outbox WHERE qlane = 0 AND route = ? AND (priority < 1 OR priority > 5) LIMIT 100
 
 -- name: part-row
--- A row as it is sent, but for the Message-ID. What is too large stays unread. Values: largest size three times.
+-- A row as it is sent, but for the Message-ID. What is too large stays unread. A template without a name is one that there is
+-- not: such a row must not go as one without a template. Values: largest size three times.
 SELECT id, recipients, cc, bcc, from_address, reply_to, subject,
        IF(size <= ?, body_text, NULL) AS body_text, IF(size <= ?, body_html, NULL) AS body_html, IF(size <= ?, headers, NULL) AS headers,
        priority, account, reference, claims, attempts, lane, rdom, created_at, send_after, size,
-{3}    COALESCE(template, '') AS template, COALESCE(language, '') AS language, raw IS NOT NULL AS raw,
+{3}    COALESCE(IF(template = '', ' ', template), '') AS template, COALESCE(language, '') AS language, raw IS NOT NULL AS raw,
 {3}    EXISTS (SELECT 1 FROM {db}.outbox_attachment a WHERE a.outbox_id = outbox.id) AS attached,
        expires_at <= UTC_TIMESTAMP(6) AS expired, dedupe_key IS NOT NULL AS keyed,
 

@@ -21,8 +21,9 @@ import (
 // line of more than 998 octets, a line of the header that is no field, a field twice that may stand once, no From or several
 // mailboxes in it without a Sender, addresses that cannot be read, octets that no character set explains.
 type Raw struct {
-	From   mail.Address // the first of From
-	Sender mail.Address // of the field Sender; zero without one
+	From    mail.Address   // the first of From
+	Authors []mail.Address // all of From
+	Sender  mail.Address   // of the field Sender; zero without one
 
 	// The recipients, also those within groups. All are nil when the message is sent on (RFC 5322 3.6.6: it has Resent-To, Resent-Cc or
 	// Resent-Bcc): then they are those of the first sending, and the envelope is for the row to name.

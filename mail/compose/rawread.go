@@ -157,7 +157,7 @@ func (r *Raw) readAddresses() error {
 	case len(senders) > 1 && r.Sender == (mail.Address{}):
 		return rawError(from.line, "From has %d addresses and there is no Sender field; leave one address, or add Sender with the one that sends", len(senders))
 	}
-	r.From = senders[0]
+	r.From, r.Authors = senders[0], senders
 	return r.readRecipients()
 }
 
