@@ -19,7 +19,8 @@ func (k *packer) attach(ctx context.Context, l *letter, all []db.Attachment) err
 		size := a.Size
 		if a.File != "" {
 			var err error
-			if files[i], err = statBelow(k.place.Company.Attachments, a.File); err != nil {
+			files[i], err = statBelow(k.place.Company.Attachments, a.File)
+			if k.sources.noteFile(err); err != nil {
 				return err
 			}
 			size = files[i].Size()
@@ -55,6 +56,7 @@ func (k *packer) fetch(ctx context.Context, l *letter, a db.Attachment, info os.
 		err = k.weigh(ctx, l)
 	case a.File != "":
 		file.Content, err = readBelow(k.place.Company.Attachments, a.File, info)
+		k.sources.noteFile(err)
 	default:
 		file.Content, err = k.place.Store.AttachmentContent(ctx, a)
 	}

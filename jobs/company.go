@@ -38,6 +38,7 @@ type company struct {
 	quiet   map[string]bool     // domains that wait: what is still in flight to them is no news
 	stirred time.Time           // when rows were last seen waiting or under way
 	outage  *outage             // of its database
+	sources *sources            // what its mails are made from beside it
 	looked  uint64              // up to where rows were looked through for such without a state; housekeeping's alone
 	shape   shape               // of its tables
 }
@@ -156,11 +157,14 @@ func (c *company) report(err error) {
 	}
 }
 
-// storeRemedy says what a person can do about a database error.
+// storeRemedy says what a person can do about an error of a database or a folder.
 func storeRemedy(err error) string {
 	var schema *db.SchemaError
 	var altered *db.ShapeError
+	var gone *awayError
 	switch {
+	case errors.As(err, &gone):
+		return "mount the folder, or correct attachments in jobs.yaml"
 	case errors.As(err, &schema):
 		return schema.Remedy()
 	case errors.As(err, &altered):

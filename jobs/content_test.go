@@ -288,6 +288,7 @@ func TestAFolderThatIsAwayMakesRowsWait(t *testing.T) {
 			s.mail("b@kunde.example")
 			s.start(s.with("  main: "+s.account(unlimited), "", "attachments: "+dir), "one")
 			s.awaitRows("1 queued 0", "2 sent 1")
+			s.awaitEvent("files_down", 1)
 			s.await("1", `SELECT last_error LIKE '%mounted%' AND available_at > UTC_TIMESTAMP(6) + INTERVAL 30 SECOND FROM {db}.outbox WHERE id = 1`)
 			if err := os.MkdirAll(dir, 0o750); err != nil {
 				t.Fatal(err)
@@ -297,6 +298,7 @@ func TestAFolderThatIsAwayMakesRowsWait(t *testing.T) {
 			}
 			s.db.Exec(t, `UPDATE {db}.outbox SET available_at = UTC_TIMESTAMP(6)`)
 			s.awaitRows("1 sent 1", "2 sent 1")
+			s.awaitEvent("files_up", 1)
 		})
 	}
 }

@@ -256,6 +256,7 @@ func (e *Engine) newCompany(p *Place) *company {
 		lanes: &lanes{paused: map[uint32]uint32{}}, quiet: map[string]bool{}}
 	c.outage = e.newOutage(c.log, "company "+c.name, "company "+c.name+": its database", "Its mail waits, other companies are not affected.", p.Company.Timezone)
 	c.outage.down, c.outage.up, c.outage.doubtful = eventCompanyDown, eventCompanyUp, true
+	c.sources = newSources(c)
 	c.fence = newFence(c, e.world, e.witness)
 	c.stop, c.cancel = context.WithCancel(context.Background())
 	for _, name := range p.Company.Accounts {

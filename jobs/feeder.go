@@ -51,6 +51,7 @@ func newFeeder(r *runner, a *account) *feeder {
 	f := &feeder{r: r, a: a, who: newAsker(r.c.place.Company, r.job), packer: newPacker(r.c.place, a.conf, r.job), log: r.log.With(zap.String("account", a.conf.Name)), hold: a.bucket.Hold(),
 		probed: map[uint32]int{}, asking: make(chan struct{}, 1), open: make(chan struct{}, (openPerSender+1)*a.conf.Connections),
 		late: make(chan struct{}, latePerSender*a.conf.Connections)}
+	f.packer.sources = r.c.sources
 	if r.limited() {
 		f.hold = min(f.hold, r.bucket.Hold())
 	}

@@ -25,7 +25,17 @@ type rootFile struct {
 	info os.FileInfo
 }
 
-// openBelow opens a file below the folder. That the folder cannot be used is nobody's row's fault and a *waitError; what is
+// awayError is the *waitError of a folder that cannot be used: every row that needs it waits.
+type awayError struct{ waitError }
+
+// Unwrap makes the row wait.
+func (e *awayError) Unwrap() error { return &e.waitError }
+
+func away(format string, args ...any) error {
+	return &awayError{waitError{fmt.Sprintf(format, args...), fileWait}}
+}
+
+// openBelow opens a file below the folder. That the folder cannot be used is nobody's row's fault and an *awayError; what is
 // wrong with the file itself is a *rowError.
 func openBelow(folder, name string) (*rootFile, error) {
 	if folder == "" {
@@ -37,7 +47,7 @@ func openBelow(folder, name string) (*rootFile, error) {
 	}
 	root, err := os.OpenRoot(folder)
 	if err != nil {
-		return nil, &waitError{fmt.Sprintf("the attachments folder cannot be used: %v. Is it mounted, and may outboxd read it?", err), fileWait}
+		return nil, away("the attachments folder cannot be used: %v. Is it mounted, and may outboxd read it?", err)
 	}
 	// Without O_NONBLOCK the open of a named pipe would wait for its writer.
 	f, err := root.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
@@ -62,7 +72,7 @@ func fileError(root *os.Root, name string, err error) error {
 	var number syscall.Errno
 	switch known := errors.As(err, &number); {
 	case errors.Is(err, fs.ErrNotExist) && empty(root):
-		return &waitError{fmt.Sprintf("file %q is not there, nor is anything else in the attachments folder: is it mounted?", name), fileWait}
+		return away("file %q is not there, nor is anything else in the attachments folder: is it mounted?", name)
 	case errors.Is(err, fs.ErrNotExist):
 		return &rowError{fmt.Sprintf("file %q is not in the company's attachments folder: put it there, then queue retry", name)}
 	case !known: // the root's own refusal
@@ -72,7 +82,7 @@ func fileError(root *os.Root, name string, err error) error {
 	case slices.ContainsFunc(faultsOfTheRow, func(fault error) bool { return errors.Is(err, fault) }):
 		return &rowError{fmt.Sprintf("file %q cannot be opened: %v", name, number)}
 	}
-	return &waitError{fmt.Sprintf("file %q cannot be opened: %v", name, err), fileWait}
+	return away("file %q cannot be opened: %v", name, err)
 }
 
 // empty tells whether the folder holds nothing at all, like one on which nothing is mounted.
@@ -111,7 +121,7 @@ func readBelow(folder, name string, was os.FileInfo) (content []byte, err error)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), statErr == nil && !same(now):
 		return nil, &waitError{fmt.Sprintf("file %q changes while it is read: write it under another name and rename it when it is whole", name), changeWait}
 	case err != nil || statErr != nil:
-		return nil, &waitError{fmt.Sprintf("file %q cannot be read: %v", name, errors.Join(err, statErr)), fileWait}
+		return nil, away("file %q cannot be read: %v", name, errors.Join(err, statErr))
 	}
 	return content, nil
 }

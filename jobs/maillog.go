@@ -24,7 +24,11 @@ const (
 	eventDomainPaused    = "domain_paused"    // a recipient domain throttles; its rows wait in a lane
 	eventCompanyDown     = "company_down"     // the company's database cannot be used
 	eventCompanyUp       = "company_up"       // the company's database works
-	eventAltered         = "tables_altered"   // somebody has altered the company's tables
+	eventReaderDown      = "reader_down"      // the user that runs the company's queries cannot be used: rows that need one wait
+	eventReaderUp        = "reader_up"
+	eventFilesDown       = "files_down" // the company's attachments folder cannot be used: rows that name a file wait
+	eventFilesUp         = "files_up"
+	eventAltered         = "tables_altered" // somebody has altered the company's tables
 	eventCompanyOut      = "company_left_out"
 	eventDiverts         = "diverts"      // every mail of the company goes to its divert address
 	eventFenced          = "fenced"       // the company's database is a copy, or was restored: nothing is sent

@@ -87,7 +87,8 @@ func (o *outage) note(err error) {
 func persons(err error) bool {
 	var schema *db.SchemaError
 	var altered *db.ShapeError
-	return db.Kind(err) == db.KindSetup || errors.As(err, &schema) || errors.As(err, &altered)
+	var gone *awayError
+	return db.Kind(err) == db.KindSetup || errors.As(err, &schema) || errors.As(err, &altered) || errors.As(err, &gone)
 }
 
 // probe asks whether writing works again, where the last write was refused by a server that could only be read.

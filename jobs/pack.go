@@ -20,6 +20,7 @@ type packer struct {
 	forbidden []string    // types of attachments that the job does not send
 	maxSize   int64       // octets of a message
 	windows   []db.Window // of the account
+	sources   *sources    // nil when nobody is told of their trouble
 
 	content func(context.Context, db.Row) (db.Content, error) // what belongs to a row beside its own columns
 }

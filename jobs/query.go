@@ -28,6 +28,7 @@ func (k *packer) query(ctx context.Context, l *letter, statement string) (*table
 		return nil, err
 	}
 	found, err := k.place.Reader.ReadOnly(ctx, c.Database, text, args, db.ReadLimits{Time: c.Reader.Time, Rows: c.Reader.Rows})
+	k.sources.noteQuery(ctx, err)
 	if err != nil {
 		return nil, err
 	}

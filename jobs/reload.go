@@ -77,6 +77,11 @@ func (e *Engine) endAlerts(before *World, leaving []*company) {
 	}
 	e.endBroken(before)
 	for _, c := range leaving {
+		for _, key := range []string{readerKey(c.name), filesKey(c.name)} {
+			if over := e.mendedIn(key); over != "" {
+				e.alerts.end(key, over)
+			}
+		}
 		if e.world.Place(c.name) == nil {
 			e.alerts.end(c.fence.alertKey(), "company "+c.name+" is not in jobs.yaml any more")
 			e.alerts.end("company "+c.name, "company "+c.name+" is not in jobs.yaml any more")

@@ -124,6 +124,11 @@ func (e *Engine) lookAtControl(ctx context.Context) error {
 func (e *Engine) mended(key string) string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	return e.mendedIn(key)
+}
+
+// mendedIn is mended for a caller that holds the lock.
+func (e *Engine) mendedIn(key string) string {
 	what, name, _ := strings.Cut(key, " ")
 	switch what {
 	case "reload":
@@ -131,6 +136,14 @@ func (e *Engine) mended(key string) string {
 	case "company", "uncertain", "altered":
 		if e.world.Place(name) == nil {
 			return "company " + name + " is not in jobs.yaml any more"
+		}
+	case "reader":
+		if p := e.world.Place(name); p == nil || p.Reader == nil {
+			return "company " + name + " has no reader any more"
+		}
+	case "files":
+		if p := e.world.Place(name); p == nil || p.Company.Attachments == "" {
+			return "company " + name + " has no attachments folder any more"
 		}
 	case "flood":
 		if name, _, _ = strings.Cut(name, " "); !e.guards(name) {
