@@ -107,6 +107,25 @@ func goldenHeaders(add func(name string, change func(m *Message)), ann mail.Addr
 	})
 }
 
+// golden compares a message with the one in testdata, and checks that it can travel.
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	file := filepath.Join("testdata", name+".eml")
+	if *update {
+		if err := os.WriteFile(file, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("differs from %s; after a wanted change run the test with -update\n%s", file, got)
+	}
+	checkWire(t, got)
+}
+
 func TestGolden(t *testing.T) {
 	for name, m := range goldenMessages() {
 		t.Run(name, func(t *testing.T) {
@@ -114,20 +133,7 @@ func TestGolden(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			file := filepath.Join("testdata", name+".eml")
-			if *update {
-				if err := os.WriteFile(file, got, 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(got, want) {
-				t.Errorf("differs from %s; after a wanted change run the test with -update\n%s", file, got)
-			}
-			checkWire(t, got)
+			golden(t, name, got)
 			checkReadBack(t, m, got)
 			again, _ := Build(m)
 			if !bytes.Equal(got, again) {

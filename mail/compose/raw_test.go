@@ -2,8 +2,6 @@ package compose
 
 import (
 	"bytes"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -67,20 +65,7 @@ func TestRawGolden(t *testing.T) {
 	for name, c := range rawMessages {
 		t.Run(name, func(t *testing.T) {
 			r, got := buildRaw(t, c.text)
-			file := filepath.Join("testdata", "raw-"+name+".eml")
-			if *update {
-				if err := os.WriteFile(file, got, 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(got, want) {
-				t.Errorf("differs from %s; after a wanted change run the test with -update\n%s", file, got)
-			}
-			checkWire(t, got)
+			golden(t, "raw-"+name, got)
 			if to := addressesOf(r.To, r.Cc, r.Bcc); !slices.Equal(to, c.to) {
 				t.Errorf("to %v, want %v", to, c.to)
 			}
