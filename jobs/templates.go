@@ -22,6 +22,7 @@ type templates struct {
 // TemplateError lists all that is wrong with a company's templates.
 type TemplateError struct{ Problems jobfile.Problems }
 
+// Error lists them, a line each.
 func (e *TemplateError) Error() string { return "its templates have errors:\n" + e.Problems.String() }
 
 // loadTemplates reads a company's templates. What is wrong with them is a *TemplateError.

@@ -15,6 +15,7 @@ type Problem struct {
 	Hint         string // what to do; may be empty
 }
 
+// String is the problem in one line: place, message and hint.
 func (p Problem) String() string {
 	var b strings.Builder
 	if p.File != "" {
@@ -51,11 +52,13 @@ func printable(s string) string {
 // Error is why a row could not be rendered. Trying again without changing row, template or data never helps.
 type Error struct{ Problem }
 
+// Error is the problem.
 func (e *Error) Error() string { return e.String() }
 
 // SkipError says that a query found nothing and that the mail is not to be sent then. The row ends as skipped.
 type SkipError struct{ Query string }
 
+// Error names the query.
 func (e *SkipError) Error() string {
 	return fmt.Sprintf("the query %q found nothing, and the template says to send no mail then", e.Query)
 }
