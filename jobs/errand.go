@@ -61,7 +61,7 @@ func (e *errand) pack(row db.Row) (*parcel, error) {
 	defer cancel(nil)
 	leave := func() { e.leave(cancel) }
 	e.room.waits = leave
-	timer := time.AfterFunc(e.f.r.c.e.packTime, leave)
+	timer := time.AfterFunc(e.keepTime(), leave)
 	p, err := e.f.packer.pack(ctx, row, e.room)
 	timer.Stop()
 	e.mu.Lock()
@@ -78,6 +78,15 @@ func (e *errand) pack(row db.Row) (*parcel, error) {
 		err = e.comeBack(row)
 	}
 	return p, err
+}
+
+// keepTime is how long the making may keep the sender: less while it could only go back, or many slow rows would each cost the
+// others that time.
+func (e *errand) keepTime() time.Duration {
+	if len(e.f.late) == cap(e.f.late) {
+		return e.f.r.c.e.packTime / 10
+	}
+	return e.f.r.c.e.packTime
 }
 
 // leave gives sender and turn back, unless there are too many that did: then the row has to come again.

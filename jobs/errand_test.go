@@ -91,3 +91,15 @@ func TestAMailThatTakesLongExpires(t *testing.T) {
 		t.Errorf("%d mails were accepted", n)
 	}
 }
+
+// TestP4_ManySlowRowsCostOthersLittle: those that have to come again do not keep the sender for long.
+func TestP4_ManySlowRowsCostOthersLittle(t *testing.T) {
+	s := newSite(t)
+	for range 24 {
+		s.mail("slow@kunde.example")
+		s.db.Exec(t, `INSERT INTO {db}.outbox_attachment (outbox_id, name, query, format) SELECT MAX(id), 'a.csv', 'SELECT SLEEP(30)', 'csv' FROM {db}.outbox`)
+	}
+	s.mail("a@kunde.example")
+	s.start(s.with("  main: "+s.account(unlimited+", connections: 1"), "", strings.Replace(reader, "1s", "60s", 1)), "one")
+	s.awaitIn(16*time.Second, "sent", `SELECT state FROM {db}.outbox WHERE id = 25`) // two of a second, the others of a tenth
+}
