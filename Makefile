@@ -76,7 +76,7 @@ install: build ## install binary, unit, sysusers, tmpfiles, example and docs bel
 	install -m 0644 systemd/outboxd.tmpfiles '$(DESTDIR)/usr/lib/tmpfiles.d/outboxd.conf'
 	install -d '$(DESTDIR)$(PREFIX)/share/doc/outboxd'
 	install -m 0644 jobs.yaml docs/*.md docs/*.png '$(DESTDIR)$(PREFIX)/share/doc/outboxd'
-	cp -R acme '$(DESTDIR)$(PREFIX)/share/doc/outboxd'
+	install -d '$(DESTDIR)$(PREFIX)/share/doc/outboxd/acme' && cp -R acme/templates acme/documents '$(DESTDIR)$(PREFIX)/share/doc/outboxd/acme'
 
 # mariadb-server-core holds mariadbd and mariadb-install-db and installs no system service.
 mariadb:
