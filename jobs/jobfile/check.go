@@ -206,10 +206,13 @@ func checkAddress(src *source, path, text string) (name, addr string, ok bool) {
 }
 
 // checkBareAddress is checkAddress where a display name has no place.
-func checkBareAddress(src *source, path, text string) {
-	if name, addr, ok := checkAddress(src, path, text); ok && (name != "" || addr == "") {
-		src.wrong(path, text, "has a display name", "an envelope has the address alone: "+addr)
+func checkBareAddress(src *source, path, text string) (addr string, ok bool) {
+	name, addr, ok := checkAddress(src, path, text)
+	if ok && name != "" {
+		src.wrong(path, text, "has a display name", "the address alone belongs here: "+addr)
+		return "", false
 	}
+	return addr, ok
 }
 
 // checkCA reports a certificate file that would never be looked at. One that cannot be used here and now is a warning: it

@@ -3,42 +3,55 @@ package jobfile
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
-var defaultPorts = map[string]int{StartTLS: 587, TLS: 465, None: 25}
-
 func (c *checker) account(path string, a *Account) {
+	c.provider(path, a)
 	if c.main.has(path + ".host") {
 		c.host(path+".host", &a.Host)
 	}
 	c.secret(c.main, path+".password", &a.Password)
+	c.oauth(path+".oauth", a)
 	c.login(path, a)
 	c.encryption(path, a)
 	c.addresses(path, a)
 	c.accountCompanies(path, a)
 	c.rates(path, a)
+	c.perDomain(path+".per_domain", a)
+	c.warmup(path+".warmup", a)
 }
 
-// login checks that username, password and auth are there together or not at all.
+// login checks that username, auth and a password or oauth are there together or not at all.
 func (c *checker) login(path string, a *Account) {
 	m := c.main
-	user, password, auth := m.written(path+".username"), m.written(path+".password"), m.written(path+".auth")
+	user, password, oauth, auth := m.written(path+".username"), m.written(path+".password"), m.written(path+".oauth"), m.written(path+".auth")
 	switch {
-	case user && !password:
+	case password && oauth:
+		m.wrong(path+".password", "", "a password beside oauth, of which only one is used", "remove one of the two")
+	case user && !password && !oauth:
 		m.wrong(path+".username", a.Username, "a username without a password", "add password: {file: PATH}, {credential: NAME} or {env: NAME}")
 	case password && !user:
 		m.wrong(path+".password", "", "a password without a username", "add username")
+	case oauth && !user:
+		m.wrong(path+".oauth", "", "without a username", "add username: the address of the mailbox")
 	}
 	switch {
 	case m.bad[path+".auth"]:
 	case auth && a.Auth == None && user:
 		m.wrong(path+".auth", a.Auth, "with a username, which would never be used", "remove auth, or remove username and password")
-	case auth && a.Auth != None && a.Auth != "auto" && !user:
+	case auth && a.Auth == XOAuth2 && !oauth:
+		m.wrong(path+".auth", a.Auth, "needs oauth", "add oauth: {client_id: ID}, or remove auth")
+	case auth && a.Auth != XOAuth2 && oauth:
+		m.wrong(path+".auth", a.Auth, "with oauth, which signs in by xoauth2", "remove auth, or remove oauth")
+	case auth && a.Auth != None && a.Auth != Auto && !user:
 		m.wrong(path+".auth", a.Auth, "needs username and password", "add them, or remove auth")
 	case !user:
 		a.Auth = None
+	case !auth && oauth:
+		a.Auth = XOAuth2
 	case !auth:
-		a.Auth = "auto"
+		a.Auth = a.Preset().Auth
 	}
 }
 
@@ -59,7 +72,7 @@ func (c *checker) encryption(path string, a *Account) {
 	port := path + ".port"
 	switch {
 	case !m.written(port):
-		a.Port = defaultPorts[a.Encryption]
+		a.Port = a.Preset().portFor(a.Encryption)
 	case a.Port == 465 && a.Encryption == StartTLS:
 		m.warn(port, "465", "port 465 speaks TLS from the first byte as a rule", "encryption: tls, or port: 587")
 	case (a.Port == 587 || a.Port == 25) && a.Encryption == TLS:
@@ -72,6 +85,7 @@ func (c *checker) addresses(path string, a *Account) {
 	_, from, fromOK := checkAddress(m, path+".from", a.From)
 	checkAddress(m, path+".reply_to", a.ReplyTo)
 	checkBareAddress(m, path+".return_path", a.ReturnPath)
+	c.senderAddresses(path, a, from, fromOK)
 	domains := path + ".sender_domains"
 	for i := range a.SenderDomains {
 		at := indexed(domains, i)
@@ -88,6 +102,25 @@ func (c *checker) addresses(path string, a *Account) {
 	}
 	if fromOK && m.has(domains) && !slices.Contains(a.SenderDomains, domainOf(from)) {
 		m.wrong(path+".from", a.From, "is outside of sender_domains", "add "+domainOf(from)+" there, or change the address")
+	}
+}
+
+// senderAddresses checks the senders of a person's own account. Its own sender is one of them.
+func (c *checker) senderAddresses(path string, a *Account, from string, fromOK bool) {
+	m, list := c.main, path+".sender_addresses"
+	for i := range a.SenderAddresses {
+		at := indexed(list, i)
+		if addr, ok := checkBareAddress(m, at, a.SenderAddresses[i]); ok {
+			a.SenderAddresses[i] = addr
+		} else {
+			m.bad[list] = true
+		}
+	}
+	if m.has(list) && m.has(path+".sender_domains") {
+		m.wrong(path+".sender_domains", "", "beside sender_addresses, which says all of it", "remove one of the two")
+	}
+	if fromOK && m.has(list) && !slices.ContainsFunc(a.SenderAddresses, func(s string) bool { return strings.EqualFold(s, from) }) {
+		m.wrong(path+".from", a.From, "is none of sender_addresses", "add "+from+" there, or change the address")
 	}
 }
 

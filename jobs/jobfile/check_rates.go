@@ -42,6 +42,19 @@ func (c *checker) rates(path string, a *Account) {
 		}
 		seen[window] = true
 	}
+	c.presetLimits(path, a)
+}
+
+// presetLimits adds the provider's limits, but for windows that have one already.
+func (c *checker) presetLimits(path string, a *Account) {
+	if c.main.bad[path+".limits"] || c.main.bad[path+".provider"] {
+		return
+	}
+	for _, limit := range a.Preset().Limits {
+		if !slices.ContainsFunc(a.Limits, func(r Rate) bool { return r.Per == limit.Per && r.Recipients == limit.Recipients }) {
+			a.Limits = append(a.Limits, limit)
+		}
+	}
 }
 
 // hourly tells whether r is a number of mails an hour, or unlimited, and reports it where not.
@@ -77,7 +90,7 @@ func (c *checker) checkTwins() {
 	first := map[string]*Account{}
 	for _, a := range c.Accounts {
 		path := join("accounts", a.Name)
-		if !c.main.has(path) || !c.main.has(path+".host") || c.main.bad[path+".username"] {
+		if !c.main.has(path) || c.main.bad[path+".host"] || c.main.bad[path+".username"] {
 			continue
 		}
 		twin := first[a.Identity()]

@@ -56,6 +56,10 @@ func (d *decoder) value(n *yaml.Node, path string, v reflect.Value, tag reflect.
 	switch t := v.Type(); {
 	case t == secretType:
 		d.secret(n, path, v)
+	case t == domainRatesType:
+		d.domainRates(n, path, v.Addr().Interface().(*[]DomainRate))
+	case t == holidaysType:
+		d.holidays(n, path, v.Addr().Interface().(*Holidays), tag)
 	case isLeaf(t):
 		d.leaf(n, path, v, tag)
 	case t.Kind() == reflect.Pointer:

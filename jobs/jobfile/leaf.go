@@ -1,6 +1,7 @@
 package jobfile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"reflect"
@@ -20,6 +21,8 @@ var (
 	durationType = reflect.TypeFor[time.Duration]()
 	zoneType     = reflect.TypeFor[*time.Location]()
 	scheduleType = reflect.TypeFor[Schedule]()
+	windowType   = reflect.TypeFor[Window]()
+	dateType     = reflect.TypeFor[time.Time]()
 
 	wholeNumber = regexp.MustCompile(`^-?(0|[1-9][0-9]*)$`)
 )
@@ -30,7 +33,7 @@ func isLeaf(t reflect.Type) bool {
 	case reflect.String, reflect.Bool, reflect.Int, reflect.Int64:
 		return true
 	}
-	return t == rateType || t == zoneType || t == scheduleType
+	return t == rateType || t == zoneType || t == scheduleType || t == windowType || t == dateType
 }
 
 // preset sets the default of an absent key.
@@ -90,6 +93,10 @@ func wanted(t reflect.Type) string {
 		return "a time zone"
 	case t == scheduleType:
 		return "a schedule"
+	case t == windowType:
+		return "a sending window"
+	case t == dateType:
+		return "a date"
 	case t.Kind() == reflect.Int:
 		return "a whole number"
 	case t.Kind() == reflect.Int64:
@@ -131,14 +138,23 @@ func parseLeaf(text string, t reflect.Type, tag reflect.StructTag) (reflect.Valu
 		var zone *time.Location
 		zone, err = parseZone(text)
 		v.Set(reflect.ValueOf(zone))
+	case t == windowType:
+		var w Window
+		w, err = parseWindow(text)
+		v.Set(reflect.ValueOf(w))
+	case t == dateType:
+		var date time.Time
+		date, err = parseDate(text)
+		v.Set(reflect.ValueOf(date))
 	case t.Kind() == reflect.String:
 		err = checkText(text, tag)
 		v.SetString(text)
 	case t.Kind() == reflect.Bool:
-		if text != "true" && text != "false" {
-			return v, errors.New("must be true or false")
+		yes := text == "yes" && tag.Get("oneof") != ""
+		if no := text == "no" && tag.Get("oneof") != ""; !yes && !no && text != "true" && text != "false" {
+			return v, errors.New("must be " + oneOf(cmp.Or(tag.Get("oneof"), "true|false")))
 		}
-		v.SetBool(text == "true")
+		v.SetBool(yes || text == "true")
 	default:
 		var n int64
 		if n, err = parseNumber(text, t); err == nil {
@@ -182,6 +198,14 @@ func parseZone(name string) (*time.Location, error) {
 		return nil, errors.New("is no known time zone")
 	}
 	return zone, nil
+}
+
+func parseDate(text string) (time.Time, error) {
+	date, err := time.Parse(time.DateOnly, text)
+	if err != nil {
+		return time.Time{}, errors.New("is no date, such as 2026-12-24")
+	}
+	return date, nil
 }
 
 func parseNumber(text string, t reflect.Type) (int64, error) {

@@ -84,7 +84,7 @@ func below(t reflect.Type) (inner []reflect.Type, many bool) {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	if t.Kind() != reflect.Struct || t == secretType || isLeaf(t) || t == zoneType.Elem() {
+	if t.Kind() != reflect.Struct || t == secretType || t == holidaysType || isLeaf(t) || t == zoneType.Elem() {
 		return nil, false
 	}
 	return []reflect.Type{t}, false

@@ -1,10 +1,7 @@
 package jobfile
 
 import (
-	"net"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -24,7 +21,14 @@ const (
 	Headers = "headers" // return: the mail's header alone
 	Full    = "full"    // return: the whole mail
 
-	generalAccount = "system" // the account that every company may use and that carries alerts when none is named
+	Auto    = "auto"    // auth: the best that the server offers
+	XOAuth2 = "xoauth2" // auth: a token of the provider in place of a password
+
+	Own    = "own"    // send_as: under the sender's own address
+	System = "system" // send_as: under the general account's address
+	Both   = "both"   // send_as: under the sender's own where the provider keeps it, else under the general account's
+
+	generalAccount = "system" // the account that always exists, that every company may use, and that carries the system's own mail
 )
 
 // File is a jobs.yaml that can be run. It is never changed after Load.
@@ -124,45 +128,6 @@ type Server struct {
 	CA         string   `key:"ca" is:"path" otherwise:"the system's" doc:"File with the certificate authorities to trust, PEM." eg:"ca: db-ca.pem"`
 }
 
-// Account is an SMTP account and what its provider allows.
-type Account struct {
-	Name          string
-	Provider      string   `key:"provider" oneof:"other" default:"other" hint:"leave provider out and state host, port and encryption" doc:"Who runs the account. other means: as stated here." eg:"provider: other"`
-	Host          string   `key:"host" required:"yes" is:"host" doc:"SMTP server: host name or IP address." eg:"host: smtp.acme.example"`
-	Port          int      `key:"port" range:"1..65535" otherwise:"587 for starttls, 465 for tls, 25 for none" is:"port" doc:"TCP port." eg:"port: 587"`
-	Encryption    string   `key:"encryption" oneof:"starttls|tls|none" default:"starttls" doc:"How the connection is secured. Nothing falls back: without the stated encryption nothing is sent. With a username, none is only for loopback." eg:"encryption: starttls"`
-	CA            string   `key:"ca" is:"path" otherwise:"the system's" doc:"File with the certificate authorities to trust, PEM." eg:"ca: relay-ca.pem"`
-	Auth          string   `key:"auth" oneof:"auto|plain|login|cram-md5|none" otherwise:"auto; none without a username" doc:"How to log in. auto takes the best that the server offers." eg:"auth: auto"`
-	Username      string   `key:"username" otherwise:"no login" doc:"User to log in as; with password." eg:"username: invoices@acme.example"`
-	Password      Secret   `key:"password" is:"secret" otherwise:"none" doc:"Its password; with username." eg:"password: {file: secrets/invoices}"`
-	From          string   `key:"from" required:"yes" is:"address" doc:"The sender where a row names none." eg:"from: Acme invoices <invoices@acme.example>"`
-	ReplyTo       string   `key:"reply_to" is:"address" otherwise:"none" doc:"Where answers go where a row says nothing." eg:"reply_to: accounts@acme.example"`
-	ReturnPath    string   `key:"return_path" is:"bare address" otherwise:"the sender" doc:"The envelope sender, to which bounces go, where the provider allows another than the sender." eg:"return_path: bounces@acme.example"`
-	Companies     []string `key:"companies" is:"list of company names" otherwise:"all" doc:"The companies that may use this account." eg:"companies: [acme]"`
-	SenderDomains []string `key:"sender_domains" is:"list of domains" otherwise:"any" doc:"The domains that a sender's address may have. A subdomain is a domain of its own." eg:"sender_domains: [acme.example]"`
-	Rate          Rate     `key:"rate" required:"yes" is:"mails an hour" doc:"Mails in any hour, evenly paced: 100/hour to 3000/hour. Anything else, or unlimited, needs own_relay." eg:"rate: 1200/hour"`
-	Limits        []Rate   `key:"limits" is:"list of limits" otherwise:"none" doc:"Further windows: mails or recipients in any minute or day, recipients in any hour. Each window once." eg:"limits: [30/minute, 10000 recipients/day]"`
-	OwnRelay      bool     `key:"own_relay" default:"false" doc:"The host is your own mail server, and its reputation your own matter: any rate is taken." eg:"own_relay: true"`
-	Connections   int      `key:"connections" default:"2" range:"1..100" doc:"Connections open at once." eg:"connections: 2"`
-	MaxSize       int64    `key:"max_size" range:"64KB..1GB" otherwise:"what the server announces" is:"size" doc:"Largest mail to send, as it travels." eg:"max_size: 25MB"` // octets; 0: not stated
-	Active        bool     `key:"active" default:"true" doc:"false: nothing is sent by this account." eg:"active: true"`
-}
-
-// Identity names the account as its provider knows it: user and host, or host and port where nobody logs in. Two entries
-// with one identity share one allowance.
-func (a *Account) Identity() string {
-	host := strings.ToLower(a.Host)
-	if a.Username == "" {
-		return net.JoinHostPort(host, strconv.Itoa(a.Port))
-	}
-	return strings.ToLower(a.Username) + "@" + host
-}
-
-// serves tells whether the company may use the account, active or not.
-func (a *Account) serves(company string) bool {
-	return len(a.Companies) == 0 || slices.Contains(a.Companies, company)
-}
-
 // Company is one company and its own database.
 type Company struct {
 	Name        string
@@ -176,6 +141,8 @@ type Company struct {
 	Templates   string         `key:"templates" is:"path" otherwise:"none but the rows of outbox_template" doc:"The folder with its templates, a folder each: NAME/subject.txt, body.html, body.txt, and what they share in _shared." eg:"templates: templates/acme"`
 	Attachments string         `key:"attachments" is:"path" otherwise:"no row may name a file" doc:"The folder below which the files lie that outbox_attachment.file names. Nothing outside of it is ever read, whatever a path or a link says." eg:"attachments: /srv/acme/documents"`
 	Reader      *Reader        `key:"reader" otherwise:"login, or the server's user; none where that user works in other databases too" doc:"As which database user the queries of attachments and templates run, in read-only transactions. Best is one that may read what they need and nothing else. Without a reader of its own a company whose user works for others too has no queries." eg:"reader: {username: acme_read, password: {file: secrets/acme-read}}"`
+	SendAs      string         `key:"send_as" oneof:"own|system|both" default:"own" doc:"As whom mails go that the account system sends for a person, an address that is not the account's own. own: as the person. system: as the account, with the person's name, and answers go to the person. both: as the person where the provider keeps another sender, else as system." eg:"send_as: system"`
+	Holidays    Holidays       `key:"holidays" is:"path of an .ics file, or list of dates" otherwise:"none" doc:"Days on which an account with a window sends nothing: a calendar in iCalendar form, with feasts that come every year, or dates." eg:"holidays: [2026-12-24, 2026-12-25]"`
 	Weight      int            `key:"weight" default:"1" range:"1..100" doc:"Its share of an account that several companies use at the same time: with 3 it gets three mails for each one of a company with 1. What a company does not use the others get." eg:"weight: 3"`
 	Jobs        Jobs           `key:"jobs" otherwise:"none: nothing is sent" doc:"Its jobs, by name. A job's name is its identity." eg:"jobs: {send: {kind: deliver}}"`
 }
