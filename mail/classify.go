@@ -47,9 +47,9 @@ func uncertain(step Step, r Reply) Outcome {
 	}
 }
 
-// outcomeOf puts the verdict to a cause. RetryLater is a quota however it is worded, so it counts as throttled.
+// outcomeOf puts the verdict and the closest remedy to a cause. RetryLater is a quota however it is worded, so it counts as throttled.
 func outcomeOf(f facts, c cause, r Reply) Outcome {
-	o := Outcome{Scope: c.scope, Retry: c.hard, Class: c.class, Step: f.step, Reply: r, Remedy: c.remedy}
+	o := Outcome{Scope: c.scope, Retry: c.hard, Class: c.class, Step: f.step, Reply: r, Remedy: adviceFor(&f, c.remedy)}
 	if f.digit == 4 {
 		o.Retry = c.soft
 	}

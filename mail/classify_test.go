@@ -75,6 +75,7 @@ var replyCases = []replyCase{
 	{"account blocked", StepMail, 451, "your account is blocked for a while", Throttled, toAccount, RetryLater, ClassAccountBlocked, ""},
 	{"address denied by the provider", StepDot, 550, "5.7.606 access denied, mail from this IP is refused", Permanent, toAccount, RetryStop, ClassBlockedReputation, ""},
 	{"rate by address", StepDot, 451, "deferred for unexpected volume from 192.0.2.9", Throttled, toServer, RetryBackoff, ClassThrottled, ""},
+	{"rate by address", StepConnect, 451, "4.7.500 server busy, come again later from [192.0.2.9]", Throttled, toServer, RetryBackoff, ClassThrottled, ""},
 	{"sending quota", StepRcpt, 452, "outgoing limit hit", Throttled, toAccount, RetryLater, ClassThrottled, "rate"},
 	{"rate", StepDot, 454, "sending rate too high", Throttled, toAccount, RetryBackoff, ClassThrottled, ""},
 	{"rate", StepDot, 550, "you have exceeded what we allow", Throttled, toAccount, RetryLater, ClassThrottled, ""},

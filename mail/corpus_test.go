@@ -58,10 +58,54 @@ func TestClassifyCorpus(t *testing.T) {
 	if share < 95 {
 		t.Errorf("scope and retry agree in %.1f %%, at least 95 %% is required", share)
 	}
+	if classes < total {
+		t.Errorf("class agrees in %d of %d rows only", classes, total)
+	}
 }
 
-// readCorpus reads the SMTP rows of the table as maps from column to field.
+// corpusSteps are the concrete things that the table's remedies name: where one stands there, ours has to name it too.
+var corpusSteps = []string{"admin.microsoft.com", "Authenticated SMTP", "Set-CASMailbox", "Exchange admin centre > Settings > Mail flow", "Conditional Access", "Entra",
+	"OAuth 2.0", "December 2026", "587", "465", "STARTTLS", "Send as", "Delegation", "up to an hour", "Sent Items", "retention policy", "licence", "500", "2,000", "10,000",
+	"Restricted entities", "Microsoft support", "smtp.office365.com", "connector", "sender.office.com", "TLS 1.2", "app password", "16 letters", "myaccount.google.com",
+	"browser", "SMTP relay service", "25 MB", "encrypted archive", "Postmaster Tools", "0.1 %", "SPF", "DKIM", "DMARC", "reverse DNS", "senders.yahooinc.com", "Spamhaus",
+	"AWS", "sandbox", "group", "links", "rate"}
+
+// TestRemediesOfTheCorpus wants every remedy to be as concrete as the table's.
+func TestRemediesOfTheCorpus(t *testing.T) {
+	path := os.Getenv("OUTBOXD_REPLIES")
+	if path == "" {
+		t.Skip("set OUTBOXD_REPLIES to the path of smtp_replies.tsv to compare with a table of real replies")
+	}
+	for _, row := range readCorpus(t, path) {
+		for _, step := range corpusPhases[row["phase"]] {
+			got := strings.ToLower(Classify(step, corpusReply(t, row["reply"])).Remedy)
+			for _, concrete := range corpusSteps {
+				if concrete = strings.ToLower(concrete); strings.Contains(strings.ToLower(row["remedy"]), concrete) && !strings.Contains(got, concrete) {
+					t.Errorf("%s at %s: the table's remedy names %q, ours does not: %s", row["id"], step, concrete, got)
+				}
+			}
+		}
+	}
+}
+
+// readCorpus reads the SMTP rows of the table.
 func readCorpus(t *testing.T, path string) []map[string]string {
+	t.Helper()
+	var rows []map[string]string
+	for _, row := range readTable(t, path) {
+		if row["phase"] == "imap" {
+			continue
+		}
+		if corpusPhases[row["phase"]] == nil {
+			t.Fatalf("%s: unknown phase %q", row["id"], row["phase"])
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// readTable reads the table's rows as maps from column to field.
+func readTable(t *testing.T, path string) []map[string]string {
 	t.Helper()
 	file, err := os.Open(path)
 	if err != nil {
@@ -81,12 +125,7 @@ func readCorpus(t *testing.T, path string) []map[string]string {
 		for i, column := range records[0] {
 			row[column] = record[i]
 		}
-		if row["phase"] != "imap" {
-			if corpusPhases[row["phase"]] == nil {
-				t.Fatalf("%s: unknown phase %q", row["id"], row["phase"])
-			}
-			rows = append(rows, row)
-		}
+		rows = append(rows, row)
 	}
 	return rows
 }

@@ -19,8 +19,8 @@ var blockRules = []phraseRule{
 	},
 	{
 		name: "rate by address", at: anywhere, digit: 4,
-		has: []string{"rate limit", "throttl", "deferred", "slow down", "too many messages", "too much mail"},
-		with: []string{"ip address", "ip reputation", "your ip", "this ip", "mail server", "this host", "your host", "your server", "unexpected volume",
+		has: []string{"rate limit", "throttl", "deferred", "slow down", "too many messages", "too much mail", "server busy"},
+		with: []string{"later from", "ip address", "ip reputation", "your ip", "this ip", "mail server", "this host", "your host", "your server", "unexpected volume",
 			"complaints", "slow down"},
 		without: []string{"permanently", "recipient", "blocked using", "blacklist"},
 		cause:   serverRate,

@@ -20,9 +20,9 @@ const (
 	remedySendAs        = "This account may not send under this From address. Use the account's own address, or have the mail administrator grant it the right to send as the other one, or verify that address with the provider."
 	remedySenderMailbox = "The mailbox that sends is full. Empty its Sent Items and Deleted Items, then wait."
 	remedySenderBlocked = "The provider has blocked this account from sending, usually because of spam or a stolen password. Change the password, find out what was sent, then ask the provider to release the account."
-	remedySenderAddress = "The sender address was refused: it, or its domain, does not exist for the mail server. Correct the From address or the account's return path."
+	remedySenderAddress = "The sender address was refused: it, or its domain, does not exist for the mail server. Correct the From address, its domain's DNS, or the account's return path."
 	remedyHello         = "The mail server does not like the name this computer introduces itself with. Give the computer a full host name with a domain."
-	remedyRelay         = "The mail server does not forward mail for this account. Check host, port and login; where it knows senders by their IP address, have this computer's address allowed."
+	remedyRelay         = "The mail server does not forward mail for this account. Check host, port and login; where it knows senders by their IP address, have this computer's address allowed. If it is the recipient's server that says so, it no longer handles that domain."
 	remedyDomainAuth    = "The mail failed the checks that guard the sender's domain (SPF, DKIM, DMARC). Whoever manages the domain has to list this mail server in SPF and switch on DKIM signing."
 	remedyPTR           = "The mail server's IP address has no matching name in reverse DNS. Whoever owns that address has to set it, or send through the provider's own server."
 
