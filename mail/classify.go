@@ -120,3 +120,12 @@ func permanentAt(step Step, subject int) cause {
 		return cause{class, ScopeMessage, RetryNo, RetryBackoff, remedyRejectedMessage}
 	}
 }
+
+// ByToken is what a refused login means where it was made with an OAuth token: the remedies for passwords do not help there.
+func ByToken(o Outcome) Outcome {
+	switch o.Remedy {
+	case remedyLogin, remedyAppPassword, remedyOAuth:
+		o.Remedy = remedyToken
+	}
+	return o
+}

@@ -10,6 +10,7 @@ const (
 	remedyAppPassword   = "The provider does not accept the normal password from programs. Create an app password in the mailbox's security settings and put that into the account's password."
 	remedyBrowser       = "The provider finds the login suspicious. Sign in to this mailbox once in a web browser, confirm that it was you, then wait a few minutes."
 	remedyOAuth         = "The provider no longer accepts passwords from programs. Ask your mail administrator for OAuth 2.0 sign-in or for another way to send, such as the provider's relay."
+	remedyToken         = "The mail server refuses the sign-in by OAuth. Most often somebody else than the account's username has signed in: do it again as that user, with `outboxd account login` and the account's name. Else sending by SMTP (Authenticated SMTP) is off for this mailbox; the mail administrator switches it on."
 	remedySMTPAuthOff   = "Sending by SMTP is switched off for this mailbox or for the whole organisation. A mail administrator has to allow authenticated SMTP for it."
 	remedyLoginLocked   = "The login is locked, or a security rule of the organisation stops it. A mail administrator has to release the mailbox or exempt it from the rule."
 	remedyLoginTooMany  = "There were too many login attempts, so the provider makes us wait. Look for another program that uses this mailbox with a wrong password."

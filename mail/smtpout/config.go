@@ -49,10 +49,11 @@ const (
 	AuthPlain
 	AuthLogin
 	AuthCramMD5
+	AuthXOAuth2 // with a token of [Config.Token] in place of a password
 	AuthNone
 )
 
-var authNames = [...]string{"auto", "plain", "login", "cram-md5", "none"}
+var authNames = [...]string{"auto", "plain", "login", "cram-md5", "xoauth2", "none"}
 
 // String returns the name used in jobs.yaml.
 func (a Auth) String() string {
@@ -112,8 +113,11 @@ type Config struct {
 	Auth       Auth
 	Username   string // "" logs nobody in
 	Password   string // never part of an error
-	Hello      string // name given with EHLO; "": the computer's full name, else its address in brackets
-	Timeouts   Timeouts
+	// Token gives the access token for AuthXOAuth2. rejected is the one that the server has just refused, "" at first: then
+	// another one is wanted, and the same one again says that there is no better. An error that is a [TokenError] says itself what it means.
+	Token    func(ctx context.Context, rejected string) (string, error)
+	Hello    string // name given with EHLO; "": the computer's full name, else its address in brackets
+	Timeouts Timeouts
 
 	// Dialer makes the connection; nil dials TCP. It must respect its context, which also carries Timeouts.Connect.
 	Dialer func(ctx context.Context, network, address string) (net.Conn, error)

@@ -15,10 +15,43 @@ import (
 // Dial connects, secures the connection as configured, says hello and logs in. The error is always an *[Error]; it
 // unwraps to the context's error if that ended it. Nothing is left open then.
 func Dial(ctx context.Context, c Config) (*Session, error) {
-	d := dialing{config: c, timeouts: c.Timeouts.withDefaults()}
 	if c.Hello != "" && !validHello(c.Hello) {
 		return nil, configError(mail.StepHello, "the name for EHLO is not plain ASCII without blanks", "Correct the hello name.")
 	}
+	s, err := dialWithToken(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// dialWithToken asks for the token before anybody is connected to, if the login wants one. A token that the server refuses, as one
+// that was revoked, is replaced once if there is another.
+func dialWithToken(ctx context.Context, c Config) (*Session, *Error) {
+	if !c.wantsToken() {
+		return dial(ctx, c, "")
+	}
+	token, err := c.Token(ctx, "")
+	if err != nil {
+		return nil, tokenError(err)
+	}
+	s, refused := dial(ctx, c, token)
+	if refused == nil || refused.Outcome.Step != mail.StepAuth || refused.Outcome.Reply.Code != codeLoginRefused {
+		return s, refused
+	}
+	other, err := c.Token(ctx, token)
+	switch {
+	case err != nil:
+		return nil, tokenError(err)
+	case other == token:
+		return nil, refused
+	}
+	return dial(ctx, c, other)
+}
+
+// dial makes one connection and logs in on it.
+func dial(ctx context.Context, c Config, token string) (*Session, *Error) {
+	d := dialing{config: c, timeouts: c.Timeouts.withDefaults(), token: token}
 	nc, err := d.connect(ctx)
 	if err != nil {
 		return nil, ioError(mail.StepConnect, err)
@@ -47,6 +80,7 @@ func Dial(ctx context.Context, c Config) (*Session, error) {
 type dialing struct {
 	config     Config
 	timeouts   Timeouts
+	token      string // for XOAUTH2
 	wire       *wire
 	state      *tls.ConnectionState // nil in clear
 	extensions []string             // EHLO lines, keyword first, in the server's order

@@ -288,7 +288,7 @@ func TestNamesOfSettings(t *testing.T) {
 			t.Error(e, got, err)
 		}
 	}
-	for _, a := range []Auth{AuthAuto, AuthPlain, AuthLogin, AuthCramMD5, AuthNone} {
+	for _, a := range []Auth{AuthAuto, AuthPlain, AuthLogin, AuthCramMD5, AuthXOAuth2, AuthNone} {
 		if got, err := ParseAuth(a.String()); got != a || err != nil {
 			t.Error(a, got, err)
 		}

@@ -22,6 +22,12 @@ func (e *Error) Error() string { return e.Outcome.String() }
 // Unwrap returns what happened below.
 func (e *Error) Unwrap() error { return e.Err }
 
+// TokenError is why there is no access token, told as an outcome of the login.
+type TokenError interface {
+	error
+	TokenOutcome() mail.Outcome
+}
+
 // StaleError is a session that turned out to be dead or dismissed at MAIL after it had rested: the server had let it go
 // meanwhile. Nothing was sent and it says nothing about the server: take a new session at once.
 type StaleError struct {
@@ -47,4 +53,12 @@ func ioError(step mail.Step, err error) *Error {
 // replyError is a refusal.
 func replyError(step mail.Step, r rawReply) *Error {
 	return &Error{Outcome: mail.Classify(step, r.parse())}
+}
+
+// tokenError is a login for which there is no token.
+func tokenError(err error) *Error {
+	if told, ok := errors.AsType[TokenError](err); ok {
+		return &Error{Outcome: told.TokenOutcome(), Err: err}
+	}
+	return ioError(mail.StepAuth, err)
 }

@@ -27,7 +27,7 @@ func (c *conn) doAuth(arg string) error {
 		return c.write("530 5.7.0 STARTTLS first")
 	case c.user != "" || c.inMail:
 		return c.write("503 5.5.1 not now")
-	case len(c.s.opts.users) == 0 || !slices.Contains(c.s.opts.mechanisms, mechanism):
+	case !c.s.opts.logsIn() || !slices.Contains(c.s.opts.mechanisms, mechanism):
 		return c.write("504 5.5.4 no such mechanism")
 	}
 	if a, ok := c.s.script.take(c.moment(StepAuth)); ok {
@@ -81,8 +81,35 @@ func (c *conn) exchange(mechanism, initial string) (user string, ok bool, err er
 		mac := hmac.New(md5.New, []byte(password))
 		mac.Write([]byte(cramChallenge))
 		return user, known && digest == hex.EncodeToString(mac.Sum(nil)), nil
+	case "XOAUTH2":
+		return c.exchangeToken(initial)
 	}
 	return "", false, nil
+}
+
+// tokenChallenge is what Google's server says about a token that is not good.
+const tokenChallenge = `{"status":"401","schemes":"Bearer","scope":"https://mail.example/"}`
+
+// exchangeToken checks a token; without Tokens it is the user's password. One that is not good is told in a challenge first.
+func (c *conn) exchangeToken(initial string) (user string, ok bool, err error) {
+	text, err := c.response("", initial)
+	if err != nil {
+		return "", false, err
+	}
+	user, token, found := strings.Cut(strings.TrimSuffix(text, "\x01\x01"), "\x01auth=Bearer ")
+	user, named := strings.CutPrefix(user, "user=")
+	good := c.knows
+	if c.s.opts.tokens != nil {
+		good = c.s.opts.tokens
+	}
+	if found && named && good(user, token) {
+		return user, true, nil
+	}
+	if err := c.write("334 " + base64.StdEncoding.EncodeToString([]byte(tokenChallenge))); err != nil {
+		return "", false, err
+	}
+	_, err = c.readLine()
+	return user, false, err
 }
 
 func (c *conn) knows(user, password string) bool {

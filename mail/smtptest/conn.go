@@ -162,7 +162,7 @@ func (c *conn) extensions() []string {
 	if !o.noStartTLS && !c.secure {
 		e = append(e, "STARTTLS")
 	}
-	if len(o.users) > 0 && len(o.mechanisms) > 0 {
+	if o.logsIn() {
 		e = append(e, "AUTH "+strings.Join(o.mechanisms, " "))
 	}
 	return e

@@ -19,6 +19,7 @@ type options struct {
 	certificate Certificate
 	maxTLS      uint16
 	users       map[string]string
+	tokens      func(user, token string) bool
 	mechanisms  []string
 	prompts     [2]string
 	maxSize     int64
@@ -59,7 +60,13 @@ func Users(passwords map[string]string) Option {
 	return func(o *options) { o.users = maps.Clone(passwords) }
 }
 
-// Mechanisms sets the AUTH mechanisms on offer: PLAIN, LOGIN, CRAM-MD5. Others can be named but not used.
+// Tokens checks the tokens of AUTH XOAUTH2, which is offered then, in place of Users' passwords. It is called in the connections'
+// goroutines.
+func Tokens(good func(user, token string) bool) Option {
+	return func(o *options) { o.tokens, o.mechanisms = good, []string{"XOAUTH2"} }
+}
+
+// Mechanisms sets the AUTH mechanisms on offer: PLAIN, LOGIN, CRAM-MD5, XOAUTH2. Others can be named but not used.
 // With none, AUTH is not offered.
 func Mechanisms(names ...string) Option { return func(o *options) { o.mechanisms = names } }
 
@@ -101,6 +108,11 @@ func OnMessage(f func(Message)) Option { return func(o *options) { o.onMessage =
 // Decide asks f at every step at which no rule acts, in the connection's goroutine; false is the usual reply. At StepData the
 // command has been read, whatever becomes of it.
 func Decide(f func(Moment) (Action, bool)) Option { return func(o *options) { o.decide = f } }
+
+// logsIn tells whether AUTH is offered.
+func (o *options) logsIn() bool {
+	return (len(o.users) > 0 || o.tokens != nil) && len(o.mechanisms) > 0
+}
 
 // minTLS is the lowest version on offer: only MaxTLS goes below 1.2.
 func (o *options) minTLS() uint16 {
