@@ -123,7 +123,7 @@ func permanentAt(step Step, subject int) cause {
 
 // ByToken is what a refused login means where it was made with an OAuth token: the remedies for passwords do not help there.
 func ByToken(o Outcome) Outcome {
-	switch o.Remedy {
+	switch c, _ := causeOf(factsOf(o.Step, o.Reply)); c.remedy {
 	case remedyLogin, remedyAppPassword, remedyOAuth:
 		o.Remedy = remedyToken
 	}
