@@ -13,6 +13,8 @@ type Window struct {
 	N          int
 	Per        time.Duration // a minute, an hour or a day
 	Recipients bool
+
+	pace int // mails that it is paced for, where that is less than N; else 0
 }
 
 const day = 24 * time.Hour
@@ -51,7 +53,11 @@ func (w Window) span() time.Duration {
 
 // interval is the distance of two mails, or recipients, of a paced window that is used to the full.
 func (w Window) interval() time.Duration {
-	i := (w.span() + w.grain().slot) / time.Duration(w.N)
+	n := w.N
+	if w.pace > 0 {
+		n = min(n, w.pace)
+	}
+	i := (w.span() + w.grain().slot) / time.Duration(n)
 	// Buckets count in µs: rounded up, or the pace would be faster than the count.
 	return (i + time.Microsecond - 1).Truncate(time.Microsecond)
 }
@@ -74,14 +80,15 @@ func (w Window) usageName(bucket string) string {
 
 // Bucket is what limits an account or a job.
 type Bucket struct {
-	Name    string // account:user@host or job:company/job
+	Name    string // account:user@host, job:company/job, or account:user@host to recipient.domain
 	Windows []Window
+	Warmup  *Warmup // nil: none
 }
 
 // Hold is how long after Count was asked DATA may be written, apart from what Count was told. Later, the count is given
 // back: count anew.
 func (b Bucket) Hold() time.Duration {
-	hold := time.Hour
+	hold := Window{Per: time.Hour}.grain().hold
 	for _, w := range b.Windows {
 		hold = min(hold, w.grain().hold)
 	}

@@ -304,22 +304,22 @@ func TestP5_HealthIsSharedByAllDaemons(t *testing.T) {
 	ctx := deadline(t)
 	c := &clock{d: d}
 	first, second := c.daemon(t), c.daemon(t)
-	if h, err := first.Health(ctx, account); err != nil || h != (db.Health{}) {
+	if h, err := first.Health(ctx, db.Bucket{Name: account}); err != nil || h != (db.Health{}) {
 		t.Errorf("a bucket never used: %+v, %v", h, err)
 	}
-	must(t, first.Pause(ctx, account, time.Hour, "account", strings.Repeat("x", 700)))
-	must(t, second.Pause(ctx, account, time.Hour, "server", "535 login refused")) // the same trouble, seen by another
-	h, err := second.Health(ctx, account)
+	must(t, first.Pause(ctx, account, time.Hour, db.Trouble{Scope: "account", Reason: strings.Repeat("x", 700)}))
+	must(t, second.Pause(ctx, account, time.Hour, db.Trouble{Scope: "server", Reason: "535 login refused"})) // the same trouble, seen by another
+	h, err := second.Health(ctx, db.Bucket{Name: account})
 	if err != nil || h.Left < 59*time.Minute || h.Scope != "server" || h.Reason != "535 login refused" || h.Failures != 1 {
 		t.Errorf("paused: %+v, %v", h, err)
 	}
 	d.Exec(t, "UPDATE {db}.outbox_bucket SET paused_until = UTC_TIMESTAMP() - INTERVAL 1 SECOND")
-	must(t, first.Pause(ctx, account, 0, "server", "again"))
-	if h, err := second.Health(ctx, account); err != nil || h.Left != 0 || h.Failures != 2 {
+	must(t, first.Pause(ctx, account, 0, db.Trouble{Scope: "server", Class: "connection", Reason: "again"}))
+	if h, err := second.Health(ctx, db.Bucket{Name: account}); err != nil || h.Left != 0 || h.Failures != 2 {
 		t.Errorf("after a second trouble: %+v, %v", h, err)
 	}
 	must(t, second.Heal(ctx, account))
-	if h, err := first.Health(ctx, account); err != nil || h != (db.Health{}) {
+	if h, err := first.Health(ctx, db.Bucket{Name: account}); err != nil || h.Left != 0 || h.Failures != 0 || h.Reason != "" || h.Class != "" || h.Error != "again" || h.ErrorClass != "connection" || h.LastError.IsZero() {
 		t.Errorf("healed: %+v, %v", h, err)
 	}
 }

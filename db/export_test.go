@@ -55,7 +55,7 @@ func NewMemory() *Memory {
 
 // Buckets returns the buckets of one daemon.
 func (m *Memory) Buckets(mono func() time.Duration) *Buckets {
-	return &Buckets{database: "memory", mono: mono, seen: map[string]watch{},
+	return &Buckets{database: "memory", mono: mono, seen: map[string]watch{}, newest: true,
 		within: func(_ context.Context, f func(ledger) error) error { return f(m) }}
 }
 
@@ -86,7 +86,15 @@ func (m *Memory) read(name string) ([]bucketRow, error) { return m.lock([]string
 func (m *Memory) clock() (int64, error) { return 0, errors.New("no clock was injected") }
 
 func (m *Memory) write(row bucketRow) error {
+	row.pacing = m.buckets[row.Name].pacing
 	m.buckets[row.Name] = row
+	return nil
+}
+
+func (m *Memory) writePacing(name string, p pacing) error {
+	row := m.buckets[name]
+	row.pacing = p
+	m.buckets[name] = row
 	return nil
 }
 

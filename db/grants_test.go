@@ -124,7 +124,7 @@ func takeAsDaemon(t *testing.T, d *dbtest.Database) {
 	take, err := b.Take(ctx, []db.Bucket{k}, 1)
 	must(t, err)
 	must(t, b.Refund(ctx, take))
-	must(t, b.Pause(ctx, k.Name, 0, "account", "refused"))
+	must(t, b.Pause(ctx, k.Name, 0, db.Trouble{Scope: "account", Reason: "refused"}))
 	must(t, b.Heal(ctx, k.Name))
 	passed = 2 * time.Hour // it drops what is old
 	must(t, b.Tend(ctx, k))

@@ -14,6 +14,7 @@ type ledger interface {
 	read(name string) ([]bucketRow, error)    // lock without the lock
 	clock() (int64, error)                    // the server's, in µs since 1970
 	write(row bucketRow) error
+	writePacing(name string, p pacing) error
 	sum(name string, from int64) (usage, error)     // of the slots from the given one on; Slot is the newest, 0 without any
 	slots(name string, from int64) ([]usage, error) // oldest first
 	add(all []usage) error
@@ -27,6 +28,8 @@ type bucketRow struct {
 	Name string `db:"name"`
 	tats
 	ClockOffset int64 `db:"clock_offset"`
+	pacing
+	HoldLeft int64 `db:"hold_left"` // µs of a pause by hand, -1 until a person ends it
 }
 
 // usage is one row of outbox_usage.
@@ -79,6 +82,10 @@ func (t tables) clock() (µs int64, err error) {
 
 func (t tables) write(r bucketRow) error {
 	return t.exec(t.sql.text("bucket-write"), r.HourMails, r.MinuteMails, r.MinuteRecipients, r.ClockOffset, r.Name)
+}
+
+func (t tables) writePacing(name string, p pacing) error {
+	return t.exec(t.sql.text("bucket-write-pacing"), p.SlowRefused, p.SlowSince, p.WarmSince, name)
 }
 
 func (t tables) sum(name string, from int64) (u usage, err error) {

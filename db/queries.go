@@ -77,10 +77,10 @@ type statements struct {
 
 func (q queries) of(database string) statements { return statements{q, database, &atomic.Bool{}} }
 
-var newerLine = regexp.MustCompile(`(?m)^\{3\}(.*\n)`)
+var newerLine = regexp.MustCompile(`(?m)^\{[23]\}(.*\n)`)
 
-// text returns the statement called name. The name of a part stands for its text; a line that begins with {3} is left out
-// where the company's tables are older than that step.
+// text returns the statement called name. The name of a part stands for its text; a line that begins with {3}, of a bucket
+// with {2}, is left out where the tables are older than that step.
 func (s statements) text(name string) string {
 	text := s.queries[name]
 	for _, part := range []string{"part-row", "part-message-id"} {

@@ -20,8 +20,10 @@ type Buckets struct {
 	mono     func() time.Duration // a clock that no one sets
 	within   func(ctx context.Context, f func(ledger) error) error
 
-	mu   sync.Mutex
-	seen map[string]watch // by bucket
+	mu     sync.Mutex
+	seen   map[string]watch // by bucket
+	newest bool             // the tables have what this program's newest step adds
+	looked time.Duration    // when that was last looked at, by mono
 }
 
 // Buckets returns the buckets in the named database. mono is a monotonic clock; nil means the process's own.
@@ -45,6 +47,7 @@ func (p *Pool) Buckets(database string, mono func() time.Duration) (*Buckets, er
 type Take struct {
 	OK   bool
 	Wait map[string]time.Duration // by bucket: until its next take can succeed
+	Held bool                     // a person has paused one of them
 	undo []undo
 }
 
@@ -72,7 +75,8 @@ func (m moment) sameClock(later moment) bool {
 
 // locked is a bucket under lock, at a moment of its clock.
 type locked struct {
-	Bucket
+	Bucket             // with the windows that hold at that moment
+	stated      Bucket // as the caller has it
 	row, before bucketRow
 	now         int64 // µs
 	watch       watch
@@ -104,23 +108,38 @@ func (b *Buckets) take(ctx context.Context, buckets []Bucket, recipients int, co
 		return Take{}, err
 	}
 	var out Take
-	var entries []locked
-	err := b.within(ctx, func(l ledger) (err error) {
-		if entries, err = b.open(l, buckets); err == nil {
-			out, err = decide(l, entries, recipients, count)
-		}
+	err := b.locked(ctx, buckets, func(l ledger, entries []locked) (err error) {
+		out, err = decide(l, entries, recipients, count)
 		return err
 	})
 	if err != nil {
 		// Also after an unknown COMMIT: it may have been taken, so it is not taken again for the same mail.
 		return Take{}, fmt.Errorf("ask the bucket in %s: %w", b.database, err)
 	}
-	b.remember(entries)
 	return out, nil
+}
+
+// locked has something done to the buckets under lock, and keeps what the look at the clocks said.
+func (b *Buckets) locked(ctx context.Context, buckets []Bucket, do func(l ledger, entries []locked) error) error {
+	var entries []locked
+	err := b.within(ctx, func(l ledger) (err error) {
+		if entries, err = b.open(l, buckets); err == nil {
+			err = do(l, entries)
+		}
+		return err
+	})
+	b.note(err)
+	if err == nil {
+		b.remember(entries)
+	}
+	return err
 }
 
 // create makes the rows of buckets that this process has not seen yet.
 func (b *Buckets) create(ctx context.Context, buckets []Bucket) error {
+	if err := b.lookForStep(ctx); err != nil {
+		return err
+	}
 	for _, k := range buckets {
 		if _, known := b.watchOf(k.Name); known {
 			continue
@@ -154,11 +173,12 @@ func (b *Buckets) open(l ledger, buckets []Bucket) ([]locked, error) {
 	answered := b.mono()
 	entries := make([]locked, len(rows))
 	for i, row := range rows {
-		k := buckets[slices.IndexFunc(buckets, func(k Bucket) bool { return k.Name == row.Name })]
+		k := b.fitting(buckets[slices.IndexFunc(buckets, func(k Bucket) bool { return k.Name == row.Name })])
 		w, _ := b.watchOf(row.Name)
-		e := locked{Bucket: k, row: row, before: row}
+		e := locked{stated: k, row: row, before: row}
 		e.row.ClockOffset = w.look(server, row.ClockOffset, asked, answered)
 		e.now, e.watch = server-e.row.ClockOffset, w
+		e.Bucket = k.at(row.pacing, e.now)
 		e.watched = w.last - w.first
 		if e.settled = e.watched >= settleTime; e.settled {
 			e.latest(&e.row.tats, e.now)
@@ -208,6 +228,7 @@ func decide(l ledger, entries []locked, recipients int, count *counting) (Take, 
 		}
 		out.Wait[e.Name] = wait
 		out.OK = out.OK && wait == 0
+		out.Held = out.Held || count == nil && e.row.HoldLeft != 0
 	}
 	for i := range entries {
 		e := &entries[i]
@@ -221,6 +242,7 @@ func decide(l ledger, entries []locked, recipients int, count *counting) (Take, 
 				// A microsecond on the pace, so that the row is written: a lock does not reach the other nodes of a cluster,
 				// where of two that write the same row only one is let through.
 				e.row.HourMails++
+				e.warmUp()
 			} else {
 				u.by = e.advance(&e.row.tats, e.now, recipients)
 				out.Wait[e.Name] = e.wait(e.row.tats, e.now)
@@ -236,17 +258,28 @@ func decide(l ledger, entries []locked, recipients int, count *counting) (Take, 
 
 // write keeps what has changed; a corrected clock alone is worth it.
 func (e *locked) write(l ledger) error {
-	if e.row == e.before {
+	if e.row.pacing != e.before.pacing {
+		if err := l.writePacing(e.Name, e.row.pacing); err != nil {
+			return err
+		}
+	}
+	if e.row.tats == e.before.tats && e.row.ClockOffset == e.before.ClockOffset {
 		return nil
 	}
 	return l.write(e.row)
 }
 
 // waits tells how long the bucket still has to wait, 0 when the mail may begin, or may be counted.
-func (e *locked) waits(l ledger, recipients int, count bool) (wait time.Duration, err error) {
-	if !count {
-		wait = e.wait(e.row.tats, e.now)
+func (e *locked) waits(l ledger, recipients int, count bool) (time.Duration, error) {
+	full, err := e.fullFor(l, recipients, count)
+	if count {
+		return full, err
 	}
+	return max(full, e.held(), e.wait(e.row.tats, e.now)), err
+}
+
+// fullFor tells how long a window has no room for the mail, 0 when all have; those of a minute are for a count alone.
+func (e *locked) fullFor(l ledger, recipients int, count bool) (wait time.Duration, err error) {
 	for _, w := range e.Windows {
 		if !count && w.Per <= time.Minute {
 			continue
@@ -282,11 +315,7 @@ func (b *Buckets) Refund(ctx context.Context, t Take) error {
 	for i, u := range t.undo {
 		buckets[i].Name = u.bucket
 	}
-	var entries []locked
-	err := b.within(ctx, func(l ledger) (err error) {
-		if entries, err = b.open(l, buckets); err != nil {
-			return err
-		}
+	err := b.locked(ctx, buckets, func(l ledger, entries []locked) error {
 		for i := range entries {
 			if err := t.undo[i].apply(l, &entries[i]); err != nil {
 				return err
@@ -294,11 +323,7 @@ func (b *Buckets) Refund(ctx context.Context, t Take) error {
 		}
 		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("give a take back in %s: %w", b.database, err)
-	}
-	b.remember(entries)
-	return nil
+	return wrap(err, "give a take back in "+b.database)
 }
 
 // apply undoes the take in its bucket. Where the clock was set since, the count stands in another slot: it stays.
@@ -329,22 +354,13 @@ func (b *Buckets) Tend(ctx context.Context, k Bucket) error {
 	if err := b.create(ctx, []Bucket{k}); err != nil {
 		return err
 	}
-	var entries []locked
-	err := b.within(ctx, func(l ledger) (err error) {
-		if entries, err = b.open(l, []Bucket{k}); err != nil {
+	err := b.locked(ctx, []Bucket{k}, func(l ledger, entries []locked) error {
+		if err := entries[0].write(l); err != nil {
 			return err
 		}
-		e := &entries[0]
-		if err := e.write(l); err != nil {
-			return err
-		}
-		return e.purge(l)
+		return entries[0].purge(l)
 	})
-	if err != nil {
-		return fmt.Errorf("tend bucket %s in %s: %w", k.Name, b.database, err)
-	}
-	b.remember(entries)
-	return nil
+	return wrap(err, "tend bucket "+k.Name+" in "+b.database)
 }
 
 // purge drops slots that have left their window for as long as it lasts: by the bucket's clock, and only once that can
@@ -354,7 +370,7 @@ func (e *locked) purge(l ledger) error {
 		return nil
 	}
 	e.watch.purged = e.watch.last
-	for _, w := range append([]Window{{Per: day}}, e.Windows...) {
+	for _, w := range append([]Window{{Per: day}, {Per: time.Hour}}, e.stated.Windows...) {
 		if err := l.dropBefore(w.usageName(e.Name), (e.now-2*w.Per.Microseconds())/w.grain().slot.Microseconds()); err != nil {
 			return err
 		}

@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"fmt"
 	"time"
 )
 
@@ -68,54 +67,22 @@ func fold(l ledger, name string, current, last int64) error {
 	return l.dropAfter(name, last)
 }
 
-// Health is what troubles a bucket's account: shared by all daemons, so that together they do not hammer a server.
-type Health struct {
-	Left     time.Duration // of the pause; 0 when there is none or it is over
-	Scope    string        // account or server
-	Reason   string
-	Failures int // troubles in a row
-}
-
-// Health reads the account's troubles. A bucket that was never used has none.
-func (b *Buckets) Health(ctx context.Context, name string) (Health, error) {
-	rows, err := selectAll[struct {
-		Left     int64  `db:"pause_left"`
-		Scope    string `db:"pause_scope"`
-		Reason   string `db:"pause_reason"`
-		Failures int    `db:"failures"`
-	}](ctx, b.pool.db, b.sql.text("bucket-health"), name)
-	if err != nil {
-		return Health{}, fmt.Errorf("read the health of %s in %s: %w", name, b.database, err)
-	}
-	if len(rows) == 0 {
-		return Health{}, nil
-	}
-	r := rows[0]
-	return Health{time.Duration(r.Left) * time.Microsecond, r.Scope, r.Reason, r.Failures}, nil
-}
-
-// Pause keeps every daemon from using the account for so long, and counts the trouble.
-func (b *Buckets) Pause(ctx context.Context, name string, wait time.Duration, scope, reason string) error {
-	return b.exec(ctx, "pause "+name, b.sql.text("bucket-pause"), name, micros(wait), scope, cut(reason, maxReply))
-}
-
-// Heal ends the account's troubles: it works again.
-func (b *Buckets) Heal(ctx context.Context, name string) error {
-	return b.exec(ctx, "heal "+name, b.sql.text("bucket-heal"), name)
-}
-
 // Usage is what a bucket gave out.
 type Usage struct {
 	HourMails int           // in the last hour
 	DayMails  int           // in the last day
-	Next      time.Duration // until the paced windows let the next mail go
+	Next      time.Duration // until the next mail may go
+	Until     time.Duration // until a window of an hour or a day that is full has room; 0: all have
 }
 
 // Usage reads what the bucket gave out lately, in whole slots of five minutes, and changes nothing.
 func (b *Buckets) Usage(ctx context.Context, k Bucket) (Usage, error) {
+	if err := b.lookForStep(ctx); err != nil {
+		return Usage{}, err
+	}
 	var u Usage
 	err := b.within(ctx, func(l ledger) (err error) {
-		u, err = usageOf(l, k)
+		u, err = usageOf(l, b.fitting(k))
 		return err
 	})
 	return u, wrap(err, "read usage of "+k.Name+" in "+b.database)
@@ -141,15 +108,11 @@ func usageOf(l ledger, k Bucket) (u Usage, err error) {
 			u.HourMails += r.Mails
 		}
 	}
-	e := locked{Bucket: k, row: rows[0], now: now, watched: 2 * day} // not settled: it mends nothing
-	u.Next, err = e.waits(l, 1, false)
+	e := locked{Bucket: k.at(rows[0].pacing, now), row: rows[0], now: now, watched: 2 * day} // not settled: it mends nothing
+	u.Until, err = e.fullFor(l, 1, false)
+	u.Next = max(u.Until, e.wait(e.row.tats, now))
 	return u, err
 }
 
 // Key is the same for buckets in the same place.
 func (b *Buckets) Key() string { return b.pool.Key() + " " + b.database }
-
-func (b *Buckets) exec(ctx context.Context, what, statement string, args ...any) error {
-	_, err := b.pool.write(ctx, statement, args...)
-	return wrap(err, what+" in "+b.database)
-}

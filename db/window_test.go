@@ -37,10 +37,12 @@ func TestIntervalAndHold(t *testing.T) {
 			t.Errorf("%+v: at most %.2f%% can be used", c.window, 100*used)
 		}
 	}
+	if got := (Bucket{}).Hold(); got != 4*time.Second {
+		t.Errorf("without windows: hold %s", got) // a throttled account is counted all the same
+	}
 	for want, windows := range map[time.Duration][]Window{
 		4 * time.Second:        {{N: 1, Per: time.Hour}, {N: 1, Per: day}},
 		250 * time.Millisecond: {{N: 1, Per: time.Hour}, {N: 1, Per: time.Minute}},
-		time.Hour:              nil,
 	} {
 		if got := (Bucket{Windows: windows}).Hold(); got != want {
 			t.Errorf("%v: hold %s, want %s", windows, got, want)

@@ -160,7 +160,7 @@ func (a *account) ready(ctx context.Context, s *sender) error {
 		return nil
 	}
 	a.drop(s)
-	health, err := a.buckets.Health(ctx, a.bucket.Name)
+	health, err := a.buckets.Health(ctx, a.bucket)
 	if err = a.noteBucket(err); err != nil && a.limited() {
 		return err // an unlimited account has nothing to ask but for its pause
 	}
@@ -186,7 +186,7 @@ func (a *account) ready(ctx context.Context, s *sender) error {
 	}
 	s.session, s.mails, s.since = session, 0, time.Now()
 	if health.Left > 0 {
-		return a.noteBucket(a.buckets.Pause(ctx, a.bucket.Name, 0, health.Scope, health.Reason))
+		return a.noteBucket(a.buckets.Pause(ctx, a.bucket.Name, 0, db.Trouble{Scope: health.Scope, Class: health.Class, Reason: health.Reason}))
 	}
 	return nil
 }

@@ -84,7 +84,7 @@ func (t *accountTest) send(ctx context.Context, session *smtpout.Session, l *tes
 // heal ends a pause of the account: it is proven to work.
 func (t *accountTest) heal(ctx context.Context) {
 	buckets, name := t.desk.world.bucketsOf(t.account), bucketName(t.account)
-	health, err := buckets.Health(ctx, name)
+	health, err := buckets.Health(ctx, accountBucket(t.account))
 	if err == nil && health.Failures == 0 && health.Left <= 0 {
 		return
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"outboxd/db"
 	"outboxd/jobs"
 	"outboxd/mail/smtptest"
 )
@@ -67,7 +68,7 @@ func TestAccountTest(t *testing.T) {
 func TestAccountTestEndsAPause(t *testing.T) {
 	s, d := deskSite(t)
 	ctx := t.Context()
-	if err := s.buckets().Pause(ctx, s.bucketName(), time.Hour, "account", "535 wrong password"); err != nil {
+	if err := s.buckets().Pause(ctx, s.bucketName(), time.Hour, db.Trouble{Scope: "account", Reason: "535 wrong password"}); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := d.AccountTest(ctx, jobs.AccountTestRequest{Account: "main"}); err != nil || !got.OK || strings.Contains(results(got), "pause") {

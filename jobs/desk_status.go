@@ -160,7 +160,7 @@ func (d *Desk) examine(ctx context.Context, p *Place) (string, error) {
 func (d *Desk) accountStatus(ctx context.Context, a *jobfile.Account) AccountStatus {
 	s := AccountStatus{Account: a.Name, State: AccountOK, LimitHour: a.Rate.N, Limits: limitTexts(a)}
 	buckets, bucket := d.world.bucketsOf(a), accountBucket(a)
-	health, err := buckets.Health(ctx, bucket.Name)
+	health, err := buckets.Health(ctx, bucket)
 	if err == nil && len(bucket.Windows) > 0 {
 		var usage db.Usage
 		usage, err = buckets.Usage(ctx, bucket)

@@ -218,7 +218,7 @@ func TestQueueWhyOfWaiting(t *testing.T) {
 	if got := why(t, d, 14); !strings.Contains(got, "No job takes it: it has priority 5 and goes by account main, but send takes the priorities 1 2 3.") {
 		t.Error(got)
 	}
-	if err := s.buckets().Pause(ctx, bucket.Name, time.Hour, "account", "535 wrong password. Check it."); err != nil {
+	if err := s.buckets().Pause(ctx, bucket.Name, time.Hour, db.Trouble{Scope: "account", Reason: "535 wrong password. Check it."}); err != nil {
 		t.Fatal(err)
 	}
 	if got := why(t, d, 1); !strings.Contains(got, "The account main is paused: 535 wrong password. Check it. It is tried again at 20") {
@@ -282,7 +282,7 @@ func TestStatus(t *testing.T) {
 	if a := got.Accounts[1]; a.State != jobs.AccountInactive {
 		t.Errorf("%+v", a)
 	}
-	if err := s.buckets().Pause(ctx, s.bucketName(), time.Hour, "server", "refused. Wait."); err != nil {
+	if err := s.buckets().Pause(ctx, s.bucketName(), time.Hour, db.Trouble{Scope: "server", Reason: "refused. Wait."}); err != nil {
 		t.Fatal(err)
 	}
 	if got, err = d.Status(ctx, jobs.StatusRequest{}); err != nil {

@@ -55,7 +55,7 @@ func (w *why) account(ctx context.Context, a *jobfile.Account) {
 	if !a.Active {
 		w.say("The account %s is not active (active: false in %s).", a.Name, w.desk.world.File.Path)
 	}
-	health, err := w.desk.world.bucketsOf(a).Health(ctx, bucketName(a))
+	health, err := w.desk.world.bucketsOf(a).Health(ctx, accountBucket(a))
 	if err != nil {
 		w.say("The account %s cannot be judged, and nothing is sent by it until it can: %v.", a.Name, err)
 		return

@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"outboxd/db"
 	"outboxd/mail"
 )
 
@@ -68,7 +69,7 @@ func (a *account) reconsider(ctx context.Context) {
 	if early {
 		return
 	}
-	health, err := a.buckets.Health(ctx, a.bucket.Name)
+	health, err := a.buckets.Health(ctx, a.bucket)
 	if a.noteBucket(err) != nil {
 		return
 	}
@@ -122,7 +123,7 @@ func (a *account) trouble(ctx context.Context, o mail.Outcome) time.Duration {
 	a.pauseUntil(time.Now().Add(pause))
 
 	reason := explain(o)
-	if err := a.buckets.Pause(ctx, a.bucket.Name, pause, o.Scope.String(), reason); err != nil {
+	if err := a.buckets.Pause(ctx, a.bucket.Name, pause, db.Trouble{Scope: o.Scope.String(), Class: string(o.Class), Reason: reason}); err != nil {
 		a.log.Warn(eventStoreError, zap.Error(err))
 	}
 	a.log.Warn(eventAccountPaused, zap.Duration("pause", pause), zap.Stringer("scope", o.Scope), zap.String("class", string(o.Class)),

@@ -106,7 +106,7 @@ func TestStatusCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := buckets.Pause(t.Context(), fmt.Sprintf("account:127.0.0.1:%d", s.smtp.Port()), time.Hour, "account", "535 wrong password"); err != nil {
+	if err := buckets.Pause(t.Context(), fmt.Sprintf("account:127.0.0.1:%d", s.smtp.Port()), time.Hour, db.Trouble{Scope: "account", Reason: "535 wrong password"}); err != nil {
 		t.Fatal(err)
 	}
 	s.must(exitDone, "status", "main     paused", "Account main is paused until", "535 wrong password")

@@ -106,6 +106,15 @@ func (d *Database) OneStepOlder(t testing.TB) {
 	d.Exec(t, "UPDATE {db}.outbox_meta SET value = '2' WHERE name = 'company'")
 }
 
+// BucketOneStepOlder takes the tables of the buckets back to the step before the newest.
+func (d *Database) BucketOneStepOlder(t testing.TB) {
+	t.Helper()
+	d.Exec(t, "ALTER TABLE {db}.outbox_bucket DROP COLUMN slow_refused, DROP COLUMN slow_since, DROP COLUMN warm_since, DROP COLUMN pause_class, DROP COLUMN login_until, "+
+		"DROP COLUMN held_at, DROP COLUMN held_until, DROP COLUMN held_by, DROP COLUMN held_reason, "+
+		"DROP COLUMN last_success, DROP COLUMN last_error_at, DROP COLUMN last_error, DROP COLUMN last_error_class")
+	d.Exec(t, "UPDATE {db}.outbox_meta SET value = '1' WHERE name = 'bucket'")
+}
+
 // login returns the way to the shared server, started when it is first needed.
 func login(t testing.TB) db.Server {
 	t.Helper()
