@@ -27,6 +27,7 @@ type phraseRule struct {
 	name    string
 	at      steps
 	digit   int      // 4 or 5: only such codes; 0: both
+	subject int      // of the enhanced status code; 0: any
 	has     []string // one of these
 	with    []string // and one of these, if there are any
 	without []string // and none of these
@@ -34,7 +35,7 @@ type phraseRule struct {
 }
 
 func (r *phraseRule) fits(f *facts) bool {
-	return r.at.has(f.step) && (r.digit == 0 || r.digit == f.digit) &&
+	return r.at.has(f.step) && (r.digit == 0 || r.digit == f.digit) && (r.subject == 0 || r.subject == f.subject) &&
 		anyPhrase(f.words, r.has) && (len(r.with) == 0 || anyPhrase(f.words, r.with)) && !anyPhrase(f.words, r.without)
 }
 

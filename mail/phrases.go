@@ -197,6 +197,11 @@ var loginRules = []phraseRule{
 		cause:   relayDenied,
 	},
 	{
+		name: "client not known", at: anywhere, // how Postfix's usual port for sending says that it wants a login
+		has:   []string{"client host rejected access denied"},
+		cause: relayDenied,
+	},
+	{
 		name: "login missing", at: anywhere,
 		has: []string{"authentication required", "authentication is required", "authentication needed", "not authenticated", "must authenticate",
 			"must be authenticated", "authenticate first", "please authenticate", "requires authentication", "need to authenticate",

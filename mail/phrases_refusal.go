@@ -151,6 +151,11 @@ var recipientRules = []phraseRule{
 		cause:   unknownDomain,
 	},
 	{
+		name: "access of the recipient", at: atRcpt, subject: 7, // Exchange says the same of unknown users, with subject 4
+		has:   []string{"recipient address rejected access denied"},
+		cause: cause{ClassPolicy, ScopeRecipient, RetryNo, RetryBackoff, remedyAccessRcpt},
+	},
+	{
 		name: "unknown user", at: atRcptOn,
 		has: []string{"user unknown", "unknown user", "no such user", "no such recipient", "no such mailbox", "no such address", "no such person",
 			"no such account", "does not exist", "doesnt exist", "do not exist", "not exist", "doesnt have a", "does not have a", "dont have an account",

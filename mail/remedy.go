@@ -47,6 +47,7 @@ const (
 	remedyVirus        = "The mail was refused as dangerous: a virus, or an attachment that looks like one. Check the file and send it in another form."
 	remedyPolicy       = "A rule of the receiving side forbids this mail. Read its reply; change the content or the attachment, or ask the recipient's IT."
 	remedyPolicyRcpt   = "The recipient's side does not take mail from this sender. Ask the recipient to allow the address."
+	remedyAccessRcpt   = "A rule of the mail server forbids this recipient. If it says so of every recipient, it wants a login: give the account a username and a password. Else ask its provider."
 	remedyPolicySender = "A rule of the mail server forbids sending with this account or address. Read its reply and ask the provider."
 	remedyPolicyServer = "The mail server refuses connections from this computer by a rule of its own. Ask its provider to allow this computer's address."
 

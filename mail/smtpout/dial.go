@@ -170,11 +170,13 @@ func (d *dialing) upgrade() *Error {
 	return d.hello()
 }
 
+// startTLS makes the handshake. One of an old version is finished, so that it can be told from other troubles; then the
+// connection ends, before anything is said over it.
 func (d *dialing) startTLS() *Error {
 	t := tls.Client(d.wire.raw, &tls.Config{
 		ServerName: d.config.Host,
 		RootCAs:    d.config.RootCAs,
-		MinVersion: tls.VersionTLS12,
+		MinVersion: tls.VersionTLS10,
 	})
 	if err := d.wire.arm(d.timeouts.TLS); err != nil {
 		return ioError(mail.StepTLS, err)
@@ -183,6 +185,10 @@ func (d *dialing) startTLS() *Error {
 		return ioError(mail.StepTLS, d.wire.explain(fmt.Errorf("TLS handshake: %w", err), "TLS handshake", d.timeouts.TLS))
 	}
 	state := t.ConnectionState()
+	if state.Version < tls.VersionTLS12 {
+		return configError(mail.StepTLS, "the server speaks nothing newer than "+tls.VersionName(state.Version)+", and 1.2 is needed",
+			"Older versions of TLS do not protect a login. Ask the server's provider to update it, or for another host or port.")
+	}
 	d.state = &state
 	d.wire.secure(t)
 	return nil

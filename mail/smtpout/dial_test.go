@@ -77,12 +77,19 @@ func TestBadTLSIsAnErrorBeforeAnythingIsSaid(t *testing.T) {
 }
 
 func TestOldTLSIsRefused(t *testing.T) {
-	server, c := tcp(t, smtptest.MaxTLS(tls.VersionTLS11))
-	s, err := Dial(t.Context(), c)
-	if e := dialError(t, s, err); e.Outcome.Step != mail.StepTLS {
-		t.Errorf("outcome %+v", e.Outcome)
+	for _, version := range []uint16{tls.VersionTLS10, tls.VersionTLS11} {
+		server, c := tcp(t, smtptest.MaxTLS(version))
+		s, err := Dial(t.Context(), c)
+		o := dialError(t, s, err).Outcome
+		wantOutcome(t, o, mail.Permanent, mail.ScopeAccount, mail.StepTLS)
+		if o.Retry != mail.RetryStop || o.Class != mail.ClassConfig || o.Remedy == "" || !strings.Contains(o.Reply.Text, tls.VersionName(version)) {
+			t.Errorf("outcome %+v", o)
+		}
+		noSecrets(t, server)
+		if lines := server.Lines(); len(lines) != 2 || lines[1].Text != "STARTTLS" {
+			t.Errorf("said %v", lines)
+		}
 	}
-	noSecrets(t, server)
 }
 
 func TestTLSPortThatSpeaksClearText(t *testing.T) {
