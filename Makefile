@@ -7,7 +7,7 @@ DEMO          := cmd/outboxd-demo
 PREFIX        := /usr/local
 DESTDIR       :=
 
-.PHONY: help build test test-mysql test-galera torture simulate bench fuzz lint generate demo install mariadb galera verifiers
+.PHONY: help build test test-mysql test-galera test-postfix torture simulate bench fuzz lint generate demo install mariadb galera postfix verifiers
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -35,6 +35,10 @@ test-galera: galera ## three Galera nodes, one killed every five seconds for GAL
 	PATH="$(CURDIR)/bin/galera/usr/bin:$$PATH" go test -tags galera -count=1 -v -run 'TestGalera$$' ./db
 	PATH="$(CURDIR)/bin/galera/usr/bin:$$PATH" OUTBOXD_GALERA_TIME=$(GALERA_TIME) go test -tags galera -count=1 -v -timeout 60m -run 'TestGaleraNodesAreKilled$$' ./cmd/outboxd
 
+test-postfix: mariadb postfix ## a real Postfix with Dovecot's logins, of the tests' own: each login, refusal and limit, and whole outboxes; as root
+	@test "$$(id -u)" = 0 || { echo "Postfix gives its parts other users, so these tests need root: sudo make test-postfix"; exit 1; }
+	go test -tags postfix -count=1 -run Postfix ./mail/smtpout ./cmd/outboxd
+
 simulate: mariadb ## let 30 days pass for accounts with all kinds of limits, in minutes: make simulate SEED=7
 	OUTBOXD_SIMULATE=$(SEED) go test -count=1 -v -timeout 30m -run TestP3_SimulatedDays ./db
 
@@ -56,6 +60,7 @@ lint: ## gofmt, go vet, staticcheck, and whether generated files are fresh
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt would change: $$unformatted"; exit 1; }
 	go vet ./...
 	go vet -tags galera ./db/... ./cmd/outboxd
+	go vet -tags postfix ./mail/... ./cmd/outboxd
 	go vet -C $(DEMO) ./...
 	go run $(STATICCHECK) ./...
 	go run -C $(DEMO) $(STATICCHECK) ./...
@@ -102,6 +107,9 @@ verifiers:
 	  echo "The verifiers are missing and cannot be installed from here. Install them for /usr/bin/python3, then try again:"; \
 	  echo "  Debian, Ubuntu: sudo apt-get install $$needs"; exit 1; \
 	fi
+
+postfix:
+	@mail/postfixtest/install.sh
 
 # Of the package mariadb-server only the scripts are wanted that carry a node's data to another: installed, it starts a service.
 galera: mariadb

@@ -25,33 +25,62 @@ const (
 	CertUnknownCA                    // signed by a CA that is not in CA
 )
 
-type pki struct {
-	ca     *x509.Certificate
-	server tls.Certificate
+// CA returns a pool with the certificate authority that was made for this server.
+func (s *Server) CA() *x509.CertPool { return s.authority.Pool() }
+
+// CAPEM returns that certificate authority as PEM, for a client's configuration file.
+func (s *Server) CAPEM() []byte { return s.authority.PEM() }
+
+// Authority is a certificate authority of the tests.
+type Authority struct {
+	certificate *x509.Certificate
+	key         crypto.Signer
 }
 
-// CA returns a pool with the certificate authority that was made for this server.
-func (s *Server) CA() *x509.CertPool {
+// NewAuthority makes one.
+func NewAuthority() (*Authority, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	template := &x509.Certificate{
+		SerialNumber:          big.NewInt(1),
+		Subject:               pkix.Name{CommonName: "smtptest CA"},
+		NotBefore:             now.Add(-72 * time.Hour),
+		NotAfter:              now.Add(60 * 24 * time.Hour),
+		KeyUsage:              x509.KeyUsageCertSign,
+		BasicConstraintsValid: true,
+		IsCA:                  true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return nil, err
+	}
+	certificate, err := x509.ParseCertificate(der)
+	return &Authority{certificate, key}, err
+}
+
+// Pool is a pool with the authority alone.
+func (a *Authority) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()
-	pool.AddCert(s.pki.ca)
+	pool.AddCert(a.certificate)
 	return pool
 }
 
-// CAPEM returns that certificate authority as PEM, for a client's configuration file.
-func (s *Server) CAPEM() []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.pki.ca.Raw})
+// PEM is the authority as PEM.
+func (a *Authority) PEM() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.certificate.Raw})
 }
 
-func newPKI(kind Certificate) (pki, error) {
-	ca, caKey, err := newCA("smtptest CA")
-	if err != nil {
-		return pki{}, err
-	}
-	signer, signerKey := ca, caKey
+// Issue makes a server's certificate. One of CertUnknownCA is another authority's.
+func (a *Authority) Issue(kind Certificate) (tls.Certificate, error) {
 	if kind == CertUnknownCA {
-		if signer, signerKey, err = newCA("smtptest other CA"); err != nil {
-			return pki{}, err
+		other, err := NewAuthority()
+		if err != nil {
+			return tls.Certificate{}, err
 		}
+		a = other
 	}
 	now := time.Now()
 	leaf := &x509.Certificate{
@@ -72,34 +101,11 @@ func newPKI(kind Certificate) (pki, error) {
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return pki{}, err
+		return tls.Certificate{}, err
 	}
-	der, err := x509.CreateCertificate(rand.Reader, leaf, signer, key.Public(), signerKey)
+	der, err := x509.CreateCertificate(rand.Reader, leaf, a.certificate, key.Public(), a.key)
 	if err != nil {
-		return pki{}, err
+		return tls.Certificate{}, err
 	}
-	return pki{ca: ca, server: tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}}, nil
-}
-
-func newCA(name string) (*x509.Certificate, crypto.Signer, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, nil, err
-	}
-	now := time.Now()
-	template := &x509.Certificate{
-		SerialNumber:          big.NewInt(1),
-		Subject:               pkix.Name{CommonName: name},
-		NotBefore:             now.Add(-72 * time.Hour),
-		NotAfter:              now.Add(60 * 24 * time.Hour),
-		KeyUsage:              x509.KeyUsageCertSign,
-		BasicConstraintsValid: true,
-		IsCA:                  true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		return nil, nil, err
-	}
-	cert, err := x509.ParseCertificate(der)
-	return cert, key, err
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
 }

@@ -23,14 +23,14 @@ import (
 
 // Server is one SMTP server. Its methods may be called from any goroutine.
 type Server struct {
-	opts    options
-	pki     pki
-	tls     *tls.Config
-	address string        // where it listens; kept over Down and Up
-	done    chan struct{} // closed by Close: wakes every stalled connection
-	wg      sync.WaitGroup
-	records records
-	script  script
+	opts      options
+	authority *Authority
+	tls       *tls.Config
+	address   string        // where it listens; kept over Down and Up
+	done      chan struct{} // closed by Close: wakes every stalled connection
+	wg        sync.WaitGroup
+	records   records
+	script    script
 
 	mu       sync.Mutex
 	listener net.Listener
@@ -70,11 +70,16 @@ func NewServer(address string, opts ...Option) (*Server, error) {
 	}
 	s.records.init(&s.opts)
 	s.script.decide = s.opts.decide
-	var err error
-	if s.pki, err = newPKI(s.opts.certificate); err != nil {
+	authority, err := NewAuthority()
+	if err != nil {
 		return nil, fmt.Errorf("smtptest: certificate: %w", err)
 	}
-	s.tls = &tls.Config{Certificates: []tls.Certificate{s.pki.server}, MinVersion: s.opts.minTLS(), MaxVersion: s.opts.maxTLS}
+	s.authority = authority
+	certificate, err := authority.Issue(s.opts.certificate)
+	if err != nil {
+		return nil, fmt.Errorf("smtptest: certificate: %w", err)
+	}
+	s.tls = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: s.opts.minTLS(), MaxVersion: s.opts.maxTLS}
 	if s.opts.inMemory {
 		return s, nil
 	}
