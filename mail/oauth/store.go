@@ -1,0 +1,49 @@
+package oauth
+
+import (
+	"context"
+	"sync"
+)
+
+// Store has the sign-ins of all accounts of one process.
+type Store struct {
+	files  Files
+	report func(account string, err error)
+	ended  context.Context
+	end    context.CancelFunc
+	work   sync.WaitGroup // renewals and sign-ins under way
+
+	mu      sync.Mutex
+	sources map[string]*Source // by account
+	logins  map[string]*Login  // by account; one at a time
+}
+
+// NewStore returns a store over files. Nothing is read yet. report is told of what went wrong without an end to anybody's
+// request: a sign-in that was renewed and could not be kept.
+func NewStore(files Files, report func(account string, err error)) *Store {
+	s := &Store{files: files, report: report, sources: map[string]*Source{}, logins: map[string]*Login{}}
+	s.ended, s.end = context.WithCancel(context.Background())
+	return s
+}
+
+// Source returns the sign-in of an account: the same one for as long as username and application stay the same.
+func (s *Store) Source(c Config) (*Source, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if have := s.sources[c.Account]; have != nil && have.key == c.key() {
+		have.use(c)
+		return have, nil
+	}
+	have := &Source{store: s, key: c.key(), conf: c, turn: make(chan struct{}, 1)}
+	s.sources[c.Account] = have
+	return have, nil
+}
+
+// Close ends sign-ins under way and waits for renewals to be kept.
+func (s *Store) Close() {
+	s.end()
+	s.work.Wait()
+}
