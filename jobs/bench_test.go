@@ -94,7 +94,7 @@ func benchFile(b *testing.B, companies []*dbtest.Database, accounts int, sink *s
 				d.Name, i, sink.Port(), benchSessions/len(companies)/accounts, d.Name)
 		}
 	}
-	text.WriteString("companies:\n")
+	text.WriteString(general + "companies:\n")
 	for _, d := range companies {
 		fmt.Fprintf(&text, "  %[1]s: {server: main, database: %[1]s, jobs: {send: {kind: deliver, %[2]s}}}\n", d.Name, job)
 	}

@@ -12,7 +12,7 @@ import (
 func TestAccountList(t *testing.T) {
 	_, d := deskSite(t)
 	got, err := d.AccountList(t.Context(), jobs.AccountListRequest{})
-	if err != nil || len(got.Accounts) != 2 || got.Accounts[0].Host != "127.0.0.1" || got.Accounts[1].State != jobs.AccountInactive {
+	if err != nil || len(got.Accounts) != 3 || got.Accounts[0].Host != "127.0.0.1" || got.Accounts[1].State != jobs.AccountInactive {
 		t.Errorf("%+v, %v", got, err)
 	}
 }

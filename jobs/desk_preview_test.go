@@ -68,7 +68,7 @@ func TestPreviewIsWhatIsSent(t *testing.T) {
 // TestPreviewSaysWhatLastErrorWill: in the same words, and before anything was tried.
 func TestPreviewSaysWhatLastErrorWill(t *testing.T) {
 	s := newSite(t)
-	text := s.file("  main: "+s.account(unlimited+", max_size: 64KB, sender_domains: [acme.example]"), "")
+	text := s.with("  main: "+s.account(unlimited+", max_size: 64KB, sender_domains: [acme.example]"), "", "accounts: [main]")
 	s.db.Exec(t, `INSERT INTO {db}.outbox (recipients, subject, body_text, account, from_address, headers) VALUES
 		('eva at kunde', 'x', 'x', NULL, NULL, NULL), ('a@kunde.example', 'a\nb', 'x', NULL, NULL, NULL), ('a@kunde.example', 'x', REPEAT('x', 70000), NULL, NULL, NULL),
 		('a@kunde.example', 'x', 'x', 'nobody', NULL, NULL), ('a@kunde.example', 'x', 'x', NULL, 'a@other.example', NULL), ('a@kunde.example', 'x', 'x', NULL, NULL, '{"To": "x"}')`)

@@ -104,7 +104,7 @@ func TestP6_MissingSecretStopsOnlyItsOwn(t *testing.T) {
 		t.Errorf("left out %+v", status.LeftOut)
 	}
 	for _, a := range status.Accounts {
-		if want := map[string]string{"main": jobs.AccountOK, "bad": jobs.AccountUnusable}[a.Account]; a.State != want {
+		if want := map[string]string{"main": jobs.AccountOK, "system": jobs.AccountOK, "bad": jobs.AccountUnusable}[a.Account]; a.State != want {
 			t.Errorf("account %s is %s: %s", a.Account, a.State, a.Reason)
 		}
 	}

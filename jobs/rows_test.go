@@ -65,7 +65,7 @@ func TestP4_PoisonousRows(t *testing.T) {
 	}
 	s.db.Exec(t, `INSERT INTO {db}.outbox (recipients, body_text, body_html) VALUES ('a@kunde.example', REPEAT('x', 15000000), REPEAT('<p>y</p>', 1800000))`)
 	s.mails(5)
-	s.start(s.file("  main: "+s.account(unlimited+", sender_domains: [acme.example], max_size: 20MB"), ""), "one")
+	s.start(s.with("  main: "+s.account(unlimited+", sender_domains: [acme.example], max_size: 20MB"), "", "accounts: [main]"), "one")
 	s.await("5", `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sent'`)
 	s.await("0", `SELECT COUNT(*) FROM {db}.outbox WHERE state IN ('queued', 'sending')`)
 	for i, b := range bad {

@@ -122,9 +122,20 @@ companies:
 `, s.db.Name, accounts, other)
 }
 
+// general is the account that each jobs.yaml must have, where a test is about others: nobody listens there.
+const general = "  system: {host: 127.0.0.1, port: 1, encryption: none, from: noreply@acme.example, rate: 100/hour}\n"
+
+// withGeneral adds the general account, as the last one, to a jobs.yaml that has none.
+func withGeneral(text string) string {
+	if strings.Contains(text, "\n  system:") {
+		return text
+	}
+	return strings.Replace(text, "\ncompanies:\n", "\n"+general+"companies:\n", 1)
+}
+
 func (s *site) write(text string) *jobfile.File {
 	s.t.Helper()
-	if err := os.WriteFile(s.path, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(s.path, []byte(withGeneral(text)), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
 	file, problems := jobfile.Load(s.path)

@@ -169,8 +169,8 @@ accounts:
   main: {host: 127.0.0.1, port: %d, encryption: none, from: a@acme.example, rate: unlimited, own_relay: true, connections: %d}
   slow: {host: localhost, port: %d, encryption: none, from: a@acme.example, rate: 100/hour}
   down: {host: localhost, port: %d, encryption: none, from: a@acme.example, rate: 3000/hour}
-companies:
-`, login.Host, login.Port, login.Username, companies[0].Name, sink.Port(), connections, sink.Port(), down.Port())
+%scompanies:
+`, login.Host, login.Port, login.Username, companies[0].Name, sink.Port(), connections, sink.Port(), down.Port(), general)
 	for i, d := range companies {
 		fmt.Fprintf(&text, "  c%d: {server: main, database: %s, jobs: {send: {kind: deliver, poll: %s}}}\n", i, d.Name, waitingPoll)
 	}

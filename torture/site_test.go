@@ -119,10 +119,12 @@ accounts:
   relay2: {host: 127.0.0.1, port: %[4]d, encryption: none, username: u2, password: {file: password}, from: Acme <b@acme.example>, rate: unlimited, own_relay: true, connections: 8}
   relay3: {host: 127.0.0.1, port: %[4]d, encryption: none, username: u3, password: {file: password}, from: Acme <c@acme.example>, rate: unlimited, own_relay: true, connections: 4}
   paced: {host: 127.0.0.1, port: %[4]d, encryption: none, username: u4, password: {file: password}, from: Acme <%[5]s>, rate: %[6]d/hour, limits: [%[7]d/minute], own_relay: true, connections: 4}
+  system: {host: 127.0.0.1, port: 1, encryption: none, from: noreply@acme.example, rate: 100/hour}
 companies:
   acme:
     server: main
     database: %[1]s
+    accounts: [relay, relay2, relay3, paced]
     jobs: {send: {kind: deliver, poll: 100ms, retry: {attempts: 40, first: 1s, max: 3s, give_up_after: 1d}}}
 `, s.db.Name, s.link.port(), dbUser, s.smtp.Port(), pacedSender, 60*s.plan.paced, s.plan.paced),
 		filepath.Join(s.dir, "password"): secret} {

@@ -36,7 +36,7 @@ func BenchmarkMemory(b *testing.B) {
 			config := filepath.Join(b.TempDir(), "jobs.yaml")
 			text := fmt.Sprintf(`version: 1
 servers: {main: {host: %s, port: %d, username: root}}
-accounts: {main: {host: 127.0.0.1, port: %d, encryption: none, from: a@acme.example, rate: %s}}
+accounts: {system: {host: 127.0.0.1, port: %d, encryption: none, from: a@acme.example, rate: %s}}
 companies: {acme: {server: main, database: %s, jobs: {send: {kind: deliver}}}}
 `, d.Server.Host, d.Server.Port, sink.Port(), rate, d.Name)
 			if err := os.WriteFile(config, []byte(text), 0o600); err != nil {

@@ -181,7 +181,7 @@ func TestCheckCommand(t *testing.T) {
 	s.must(exitDone, "check", "jobs.yaml: 0 errors, 0 warnings")
 	s.must(exitDone, "check --online", "the tables fit this program", "has all rights", "server version", "ok    account main")
 	s.write(s.file("  beta: {server: nowhere}"))
-	s.must(exitWrong, "check", "2 errors", s.config+":14:18: companies.beta.server")
+	s.must(exitWrong, "check", "2 errors", s.config+":15:18: companies.beta.server")
 	s.must(exitWrong, "check --online", "2 errors")
 	more := filepath.Join(filepath.Dir(s.config), "more.yaml")
 	if err := os.WriteFile(more, []byte("companies: {beta: {server: nowhere, database: b}}\n"), 0o600); err != nil {

@@ -65,9 +65,9 @@ func manyCompanies(n int, server *dbtest.Server, sink *smtptest.Server) string {
 	for i := range n {
 		fmt.Fprintf(&text, "  a%[1]d: {host: 127.0.0.1, port: %[2]d, encryption: none, username: u%[1]d, password: {env: %[3]s}, from: a@c%[1]d.example, rate: 300/hour, companies: [c%[1]d]}\n", i, sink.Port(), benchSecret)
 	}
-	text.WriteString("companies:\n")
+	text.WriteString("  system: {host: 127.0.0.1, port: 1, encryption: none, from: a@acme.example, rate: 100/hour}\ncompanies:\n")
 	for i := range n {
-		fmt.Fprintf(&text, "  c%[1]d: {server: main, database: bench_%04[1]d, jobs: {send: {kind: deliver}}}\n", i)
+		fmt.Fprintf(&text, "  c%[1]d: {server: main, database: bench_%04[1]d, accounts: [a%[1]d], jobs: {send: {kind: deliver}}}\n", i)
 	}
 	return text.String()
 }

@@ -92,6 +92,7 @@ servers:
 accounts:
   bulk: {host: 127.0.0.1, port: %[2]d, encryption: none, from: Acme <bulk@acme.example>, rate: unlimited, own_relay: true, connections: 8}
   paced: {host: localhost, port: %[2]d, encryption: none, from: Acme <paced@acme.example>, rate: 3600/hour, own_relay: true, limits: [%[3]d/minute]}
+  system: {host: 127.0.0.1, port: 1, encryption: none, from: noreply@acme.example, rate: 300/hour}
 companies:
   acme: {server: main, database: %[4]s, accounts: [bulk, paced], jobs: {send: {kind: deliver, poll: 200ms, retry: {first: 1s}}}}
 `, strings.Join(hosts, ", "), r.smtp.Port(), pacedMinute, r.db.Name)

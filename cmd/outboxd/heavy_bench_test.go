@@ -83,6 +83,7 @@ func heavyConfig(d *dbtest.Database, sink *smtptest.Server, accounts, connection
 	for i := range accounts {
 		fmt.Fprintf(&text, "  a%d: {host: 127.0.0.1, port: %d, encryption: none, username: u%d, password: {env: %s}, from: a@acme.example, rate: unlimited, own_relay: true, connections: %d}\n", i, sink.Port(), i, benchSecret, connections)
 	}
+	text.WriteString("  system: {host: 127.0.0.1, port: 1, encryption: none, from: a@acme.example, rate: 100/hour}\n")
 	fmt.Fprintf(&text, "companies: {acme: {server: main, database: %s, jobs: {send: {kind: deliver, poll: 100ms}}}}\n", d.Name)
 	return text.String()
 }

@@ -66,6 +66,7 @@ servers:
 accounts:
   main: {host: 127.0.0.1, port: %[5]d, encryption: none, from: Acme <noreply@acme.example>, rate: 300/hour}
   bulk: {host: localhost, port: %[5]d, encryption: none, from: Acme <bulk@acme.example>, rate: unlimited, own_relay: true}
+  system: {host: 127.0.0.1, port: %[5]d, encryption: none, from: noreply@acme.example, rate: 300/hour}
 companies:
   acme:
     server: main

@@ -236,7 +236,7 @@ func TestRunTellsSystemd(t *testing.T) {
 	heard := manager(t)
 	t.Setenv("WATCHDOG_USEC", "300000")
 	d := s.start()
-	hear(t, heard, "READY=1\nSTATUS=1 company, 2 accounts")
+	hear(t, heard, "READY=1\nSTATUS=1 company, 3 accounts")
 	hear(t, heard, "WATCHDOG=1")
 	hear(t, heard, "WATCHDOG=1")
 	d.signals <- syscall.SIGHUP

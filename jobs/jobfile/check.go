@@ -32,6 +32,7 @@ func (c *checker) all() {
 			c.server(path, s)
 		}
 	}
+	c.general()
 	for _, a := range c.Accounts {
 		if path := join("accounts", a.Name); c.main.has(path) {
 			c.account(path, a)
@@ -124,21 +125,6 @@ func (c *checker) checkAlerts() {
 	}
 	for i, to := range c.Alerts.To {
 		checkAddress(c.main, indexed("alerts.to", i), to)
-	}
-	if !c.main.has("accounts") || c.main.bad["alerts.account"] {
-		return
-	}
-	path, name, other := "alerts.account", c.Alerts.Account, "name another account"
-	a := c.accountNamed(name)
-	switch {
-	case a == nil && !c.main.written(path):
-		c.main.wrong("alerts", "", "there is no account "+generalAccount+" to send alerts with", "add it to accounts, or name another: account: NAME")
-	case a == nil:
-		c.main.wrong(path, name, "no such account", knownHint(name, c.accountNames()))
-	case !a.Active && !c.main.bad[join(join("accounts", name), "active")]:
-		c.main.wrong(path, name, "the account that sends alerts is not active", other)
-	case len(a.Companies) > 0 && name != generalAccount:
-		c.main.wrong(path, name, "the account that sends alerts serves some companies only", other)
 	}
 }
 

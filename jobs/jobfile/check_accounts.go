@@ -16,7 +16,7 @@ func (c *checker) account(path string, a *Account) {
 	c.login(path, a)
 	c.encryption(path, a)
 	c.addresses(path, a)
-	c.accountCompanies(path, a)
+	c.companyNames(path+".companies", a.Companies)
 	c.rates(path, a)
 	c.perDomain(path+".per_domain", a)
 	c.warmup(path+".warmup", a)
@@ -124,14 +124,26 @@ func (c *checker) senderAddresses(path string, a *Account, from string, fromOK b
 	}
 }
 
-// accountCompanies checks which companies may use an account.
-func (c *checker) accountCompanies(path string, a *Account) {
-	if a.Name == generalAccount && c.main.written(path+".companies") {
-		c.main.wrong(path+".companies", "", "the account "+generalAccount+" serves every company", "remove the key, or give the account another name")
-		c.main.bad[path+".companies"] = true
+// general checks that the general account is there and open to all: what outboxd itself has to say goes by it.
+func (c *checker) general() {
+	if !c.main.has("accounts") || len(c.Accounts) == 0 {
 		return
 	}
-	c.companyNames(path+".companies", a.Companies)
+	a, path := c.accountNamed(generalAccount), join("accounts", generalAccount)
+	if a == nil {
+		c.main.wrong("accounts", "", "there is no account "+generalAccount, "it always exists: every company may use it, and what outboxd itself has to say goes by it; give the most general account this name")
+		return
+	}
+	for _, key := range []string{"companies", "sender_domains", "sender_addresses"} {
+		if at := path + "." + key; c.main.written(at) {
+			c.main.wrong(at, "", "the account "+generalAccount+" cannot be restricted", "remove the key, or give the account another name")
+			c.main.bad[at] = true
+		}
+	}
+	if at := path + ".active"; c.main.has(at) && !a.Active {
+		c.main.wrong(at, "false", "the account "+generalAccount+" cannot be switched off", "remove the key, or give the account another name")
+		a.Active = true
+	}
 }
 
 // companyNames checks a list of companies. With includes a missing one is a warning only: removing a company's file must not

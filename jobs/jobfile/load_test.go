@@ -124,7 +124,7 @@ func TestGoodFiles(t *testing.T) {
 
 func TestDefaultsOfTheShortestFile(t *testing.T) {
 	f := loadGood(t, "testdata/good/shortest.yaml")
-	s, a, c := f.Server("main"), f.Account("mail"), f.Company("acme")
+	s, a, c := f.Server("main"), f.Account("system"), f.Company("acme")
 	if s.Port != 3306 || s.Encryption != TLS {
 		t.Errorf("server %+v", s)
 	}
@@ -134,7 +134,7 @@ func TestDefaultsOfTheShortestFile(t *testing.T) {
 	if *f.Control != (Control{Server: "main", Database: "acme"}) || f.Alerts != nil || c.Login != nil || c.Timezone != time.UTC {
 		t.Errorf("control %+v, alerts %+v, company %+v", f.Control, f.Alerts, c)
 	}
-	if !slices.Equal(c.Accounts, []string{"mail"}) {
+	if !slices.Equal(c.Accounts, []string{"system"}) {
 		t.Errorf("accounts %v", c.Accounts)
 	}
 	j := c.Jobs.Deliver[0]
@@ -161,7 +161,7 @@ func TestP6_AUserOfSeveralCompaniesIsNotLentToQueries(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "jobs.yaml")
 		write(t, file, "version: 1\n"+c.more+`
 servers: {main: {host: localhost, username: outboxd}, again: {host: localhost, username: outboxd}, other: {host: 127.0.0.2, username: outboxd}}
-accounts: {mail: {host: smtp.acme.example, from: mail@acme.example, rate: 300/hour}}
+accounts: {system: {host: smtp.acme.example, from: mail@acme.example, rate: 300/hour}}
 companies: {`+companies+"}\n")
 		r := loadGood(t, file).Company("acme").Reader
 		if r == nil {

@@ -80,7 +80,7 @@ type mainFile struct {
 	Alerts    *Alerts    `key:"alerts" otherwise:"nobody is told" doc:"Whom to tell by mail: once when trouble starts, once when it is over." eg:"alerts: {to: [it@acme.example], account: system}"`
 	DKIM      []*DKIM    `key:"dkim" names:"domain" is:"domains, each with keys" otherwise:"mails are not signed" doc:"The keys that sign mails (DKIM), by the domain of the sender's address. A subdomain is a domain of its own. A mail of a domain whose key cannot be used waits and is never sent unsigned." eg:"dkim: {acme.example: {selector: outboxd, key: {file: secrets/dkim-acme}}}"`
 	Servers   []*Server  `key:"servers" required:"yes" doc:"The database servers, by name." eg:"servers: {main: {host: db1, username: outboxd, password: {file: secrets/db}}}"`
-	Accounts  []*Account `key:"accounts" required:"yes" doc:"The SMTP accounts, by name. The name system is the general account: every company may use it." eg:"accounts: {system: {host: smtp.acme.example, from: noreply@acme.example, rate: 300/hour}}"`
+	Accounts  []*Account `key:"accounts" required:"yes" doc:"The SMTP accounts, by name. The account system must be there, for every company and sender: it is the general account, and what outboxd itself has to say goes by it." eg:"accounts: {system: {host: smtp.acme.example, from: noreply@acme.example, rate: 300/hour}}"`
 	Companies []*Company `key:"companies" otherwise:"those of the included files" doc:"The companies, by name; each has a database of its own. Required unless there is an include." eg:"companies: {acme: {server: main, database: acme, jobs: {send: {kind: deliver}}}}"`
 }
 
@@ -99,7 +99,7 @@ type Control struct {
 // Alerts says whom to tell about trouble.
 type Alerts struct {
 	To      []string `key:"to" required:"yes" is:"list of addresses" doc:"Who is told." eg:"to: [it@acme.example]"`
-	Account string   `key:"account" default:"system" is:"name of an account" doc:"The account that sends alerts. It must be active and serve every company." eg:"account: system"`
+	Account string   `key:"account" oneof:"system" default:"system" hint:"alerts go by the general account; remove the key" doc:"The account that sends alerts: always system." eg:"account: system"`
 }
 
 // DKIM is the key that signs the mails of one sender's domain.
