@@ -27,6 +27,8 @@ type AccountTestReply struct {
 	OK      bool       `json:"ok"`
 	Steps   []TestStep `json:"steps"`
 	Offers  []string   `json:"offers"` // what the server announced, as it wrote it
+
+	CertificateUntil *time.Time `json:"certificate_until,omitempty"` // when the server's certificate ends
 }
 
 // The results of a step.
@@ -144,8 +146,24 @@ func (t *accountTest) steps(conf smtpout.Config, session *smtpout.Session, faile
 		}
 		t.add(s)
 	}
-	if session != nil {
+	t.server(session, failed)
+}
+
+// server notes what the server showed of itself, also to a login that it refused.
+func (t *accountTest) server(session *smtpout.Session, failed *smtpout.Error) {
+	var state *tls.ConnectionState
+	switch {
+	case session != nil:
 		t.reply.Offers = append(t.reply.Offers, session.Extensions()...)
+		if s, ok := session.TLS(); ok {
+			state = &s
+		}
+	case failed != nil:
+		t.reply.Offers = append(t.reply.Offers, failed.Offers...)
+		state = failed.TLS
+	}
+	if state != nil && len(state.PeerCertificates) > 0 {
+		t.reply.CertificateUntil = &state.PeerCertificates[0].NotAfter
 	}
 }
 

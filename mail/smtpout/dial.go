@@ -70,6 +70,7 @@ func dial(ctx context.Context, c Config, token string) (*Session, *Error) {
 		s, failed = newSession(&d)
 	}
 	if failed != nil {
+		failed.TLS, failed.Offers = d.state, d.extensions
 		d.wire.abort(failed)
 		return nil, failed
 	}

@@ -211,6 +211,22 @@ func TestRefusedChallenges(t *testing.T) {
 	}
 }
 
+// Of a server that refuses the login it is known what it offers and how long its certificate lasts.
+func TestRefusedLoginTellsOfTheServer(t *testing.T) {
+	_, c := tcp(t)
+	c.Password = "wrong"
+	s, err := Dial(t.Context(), c)
+	e := dialError(t, s, err)
+	if params, ok := extension(e.Offers, "AUTH"); !ok || params == "" || e.TLS == nil || len(e.TLS.PeerCertificates) == 0 {
+		t.Errorf("%+v", e)
+	}
+	c.Port = 1
+	s, err = Dial(t.Context(), c)
+	if e := dialError(t, s, err); e.Offers != nil || e.TLS != nil {
+		t.Errorf("%+v", e)
+	}
+}
+
 func TestNoPasswordInErrors(t *testing.T) {
 	for _, reply := range []string{"535 5.7.8 bad " + password, "535 bad " + encode("\x00"+user+"\x00"+password), "334 " + password} {
 		server, c := tcp(t)

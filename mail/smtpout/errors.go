@@ -1,6 +1,7 @@
 package smtpout
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 
@@ -14,6 +15,10 @@ var ErrClosed = errors.New("session is closed")
 type Error struct {
 	Outcome mail.Outcome
 	Err     error // the context's error, a certificate's, the network's; nil when the server's reply says it all
+
+	// How far the dialogue of Dial got.
+	TLS    *tls.ConnectionState // nil: to no encryption
+	Offers []string             // the last EHLO's lines, as the server wrote them
 }
 
 // Error gives the step and the reason; never a password.
