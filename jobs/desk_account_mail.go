@@ -1,10 +1,12 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"outboxd/db"
@@ -15,22 +17,71 @@ import (
 
 // testLetter is a test mail, built before anybody is spoken to.
 type testLetter struct {
-	from, to mail.Address
-	message  []byte
-	utf8     bool
+	from, to  mail.Address
+	envelope  string // the envelope's sender
+	messageID string
+	message   []byte
+	utf8      bool
+	asked     bool // the server has taken its sender
 }
 
-func (t *accountTest) write(to string, now time.Time) (*testLetter, error) {
-	var l testLetter
-	var err error
-	if l.to, err = mail.ParseAddress(to); err != nil {
-		return nil, &AskError{Text: fmt.Sprintf("%q is no address: %v", to, err), Hint: "name one address, as in it@acme.example", Usage: true, Err: err}
+type testLetters []*testLetter
+
+// String tells for the audit what is going to be sent.
+func (all testLetters) String() string {
+	var texts []string
+	for _, l := range all {
+		texts = append(texts, fmt.Sprintf("mail from %s to %s", l.from.Addr(), l.to.Addr()))
 	}
-	if l.from, err = mail.ParseAddress(t.account.From); err != nil {
+	return strings.Join(texts, ", ")
+}
+
+// writeAll builds a letter of the account's own sender and one of the other that is asked for. Without an address to send
+// to they are for the account itself: they are then only spoken of, and never sent. The error is an *AskError.
+func (t *accountTest) writeAll(q AccountTestRequest, now time.Time) (testLetters, error) {
+	own, err := mail.ParseAddress(t.account.From)
+	if err != nil {
 		return nil, &AskError{Text: fmt.Sprintf("the account's from: %v", err), Hint: "correct it in " + t.desk.world.File.Path, Err: err}
 	}
-	m := compose.Message{From: l.from, To: []mail.Address{l.to}, Subject: "Test of the account " + t.account.Name, Date: now,
-		Text: fmt.Sprintf("outboxd sent this mail to test the account %s (%s, port %d).\nIf you can read it, the account works.\n", t.account.Name, t.account.Host, t.account.Port)}
+	to, senders := own, []mail.Address{own}
+	if q.To != "" {
+		if to, err = askedAddress(q.To); err != nil {
+			return nil, err
+		}
+	}
+	if q.SendAs != "" {
+		other, err := askedAddress(q.SendAs)
+		if err != nil {
+			return nil, err
+		}
+		if other.Addr() != own.Addr() {
+			senders = append(senders, other)
+		}
+	}
+	var all testLetters
+	for _, from := range senders {
+		l, err := t.write(from, to, now)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, l)
+	}
+	return all, nil
+}
+
+func askedAddress(text string) (mail.Address, error) {
+	a, err := mail.ParseAddress(text)
+	if err != nil {
+		return a, &AskError{Text: fmt.Sprintf("%q is no address: %v", text, err), Hint: "name one address, as in it@acme.example", Usage: true, Err: err}
+	}
+	return a, nil
+}
+
+func (t *accountTest) write(from, to mail.Address, now time.Time) (*testLetter, error) {
+	l := &testLetter{from: from, to: to, envelope: cmp.Or(t.account.ReturnPath, from.Addr())}
+	m := compose.Message{From: from, To: []mail.Address{to}, Subject: "Test of the account " + t.account.Name, Date: now,
+		Text: fmt.Sprintf("outboxd sent this mail as %s to test the account %s (%s, port %d).\nIf you can read it, the account works.\n",
+			from.Addr(), t.account.Name, t.account.Host, t.account.Port)}
 	if t.account.ReplyTo != "" {
 		reply, err := mail.ParseAddress(t.account.ReplyTo)
 		if err != nil {
@@ -38,17 +89,40 @@ func (t *accountTest) write(to string, now time.Time) (*testLetter, error) {
 		}
 		m.ReplyTo = []mail.Address{reply}
 	}
-	if m.MessageID, err = compose.NewMessageID(l.from.Host, rand.Reader); err != nil {
+	var err error
+	if m.MessageID, err = compose.NewMessageID(from.Host, rand.Reader); err != nil {
 		return nil, err
 	}
-	l.utf8 = m.NeedsUTF8()
+	l.messageID, l.utf8 = m.MessageID, m.NeedsUTF8()
 	if l.message, err = compose.Build(m); err != nil {
-		return nil, err
-	}
-	if l.message, err = t.desk.world.signers.sign(l.from.Host, l.message); err != nil {
 		return nil, &AskError{Text: err.Error(), Err: err}
 	}
-	return &l, nil
+	if l.message, err = t.desk.world.signers.sign(from.Host, l.message); err != nil {
+		return nil, &AskError{Text: err.Error(), Err: err}
+	}
+	return l, nil
+}
+
+// transact makes one transaction with the letter, which beforeData may end before DATA. The error is that there is no
+// connection for it. A session that the server had let go meanwhile is replaced once.
+func (t *accountTest) transact(ctx context.Context, l *testLetter, beforeData func(context.Context) error) (smtpout.Result, error) {
+	for again := false; ; again = true {
+		if err := t.ready(ctx); err != nil {
+			return smtpout.Result{}, err
+		}
+		r := t.session.Send(ctx, smtpout.Delivery{From: l.envelope, To: []string{l.to.Addr()}, Message: l.message, UTF8: l.utf8, BeforeData: beforeData})
+		if _, stale := errors.AsType[*smtpout.StaleError](r.Stopped); !stale || again {
+			return r, nil
+		}
+	}
+}
+
+// unreached is a step for which there was no connection any more.
+func unreached(step, as string, err error) TestStep {
+	if failed, ok := errors.AsType[*smtpout.Error](err); ok {
+		return failedAs(step, as, failed.Outcome)
+	}
+	return TestStep{Step: step, As: as, Result: StepFailed, Text: err.Error()}
 }
 
 // fullError says that the account's limit has no room for a test mail now.
@@ -59,25 +133,28 @@ func (e *fullError) Error() string {
 }
 
 // send sends the letter. It takes its place in the limits like any other mail, right before DATA.
-func (t *accountTest) send(ctx context.Context, session *smtpout.Session, l *testLetter) {
-	from := l.from.Addr()
-	if t.account.ReturnPath != "" {
-		from = t.account.ReturnPath
+func (t *accountTest) send(ctx context.Context, l *testLetter) {
+	as := l.from.Addr()
+	if !l.asked {
+		t.add(TestStep{Step: "mail", As: as, Result: StepNotTried})
+		return
 	}
-	r := session.Send(ctx, smtpout.Delivery{From: from, To: []string{l.to.Addr()}, Message: l.message, UTF8: l.utf8, BeforeData: t.take})
+	r, err := t.transact(ctx, l, t.take)
 	var full *fullError
 	switch {
+	case err != nil:
+		t.add(unreached("mail", as, err))
 	case errors.As(r.Stopped, &full):
-		t.add(TestStep{Step: "limit", Result: StepFailed, Text: full.Error(), Cause: string(mail.ClassSenderQuota),
+		t.add(TestStep{Step: "limit", As: as, Result: StepFailed, Text: full.Error(), Cause: string(mail.ClassThrottled),
 			Remedy: fmt.Sprintf("test again at %s", t.desk.now().Add(full.wait).Format("15:04:05"))})
 	case r.Stopped != nil:
-		t.add(TestStep{Step: "mail", Result: StepFailed, Text: r.Stopped.Error(), Remedy: DatabaseHint(r.Stopped)})
+		t.add(TestStep{Step: "mail", As: as, Result: StepFailed, Text: r.Stopped.Error(), Remedy: DatabaseHint(r.Stopped)})
 	case r.Message.Verdict == mail.Accepted:
-		t.add(TestStep{Step: "mail", Result: StepOK, Text: fmt.Sprintf("to %s: %s", l.to.Addr(), r.Message.Reply)})
+		t.add(TestStep{Step: "mail", As: as, Result: StepOK, Text: fmt.Sprintf("to %s: %s", l.to.Addr(), r.Message.Reply)})
+		t.reply.Mails = append(t.reply.Mails, TestMail{As: as, To: l.to.Addr(), MessageID: l.messageID})
 		t.heal(ctx)
 	default:
-		o := r.Message
-		t.add(TestStep{Step: o.Step.String(), Result: StepFailed, Text: fmt.Sprintf("%s: %s", o.Verdict, o.Reply), Cause: string(o.Class), Remedy: o.Remedy})
+		t.add(failedAs("mail", as, r.Message))
 	}
 }
 

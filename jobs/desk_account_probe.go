@@ -14,10 +14,12 @@ import (
 	"outboxd/mail/smtpout"
 )
 
-// AccountTestRequest names an account to test. With To a real mail is sent there, within the account's limits.
+// AccountTestRequest names an account to test. With SendAs it is also asked whether it may send as that address. With To a
+// real mail of each sender is sent there, within the account's limits.
 type AccountTestRequest struct {
 	By
 	Account string `json:"account"`
+	SendAs  string `json:"send_as,omitempty"`
 	To      string `json:"to,omitempty"`
 }
 
@@ -26,7 +28,8 @@ type AccountTestReply struct {
 	Account string     `json:"account"`
 	OK      bool       `json:"ok"`
 	Steps   []TestStep `json:"steps"`
-	Offers  []string   `json:"offers"` // what the server announced, as it wrote it
+	Offers  []string   `json:"offers"`          // what the server announced, as it wrote it
+	Mails   []TestMail `json:"mails,omitempty"` // those that the server took
 
 	CertificateUntil *time.Time `json:"certificate_until,omitempty"` // when the server's certificate ends
 }
@@ -42,48 +45,62 @@ const (
 // TestStep is one step of a test.
 type TestStep struct {
 	Step   string `json:"step"`
+	As     string `json:"as,omitempty"` // the sender that it is about
 	Result string `json:"result"`
+	At     string `json:"at,omitempty"`     // the point of the SMTP dialogue where it failed
 	Text   string `json:"text,omitempty"`   // what was found, or the server's words
 	Cause  string `json:"cause,omitempty"`  // in one word, as in logs
 	Remedy string `json:"remedy,omitempty"` // what to do
+}
+
+// TestMail is a mail that a test has sent.
+type TestMail struct {
+	As        string `json:"as"`
+	To        string `json:"to"`
+	MessageID string `json:"message_id"` // with its angle brackets
 }
 
 // testTimeouts are shorter than those for real mail: a person is waiting.
 var testTimeouts = smtpout.Timeouts{Connect: 15 * time.Second, TLS: 15 * time.Second, Command: 20 * time.Second,
 	Data: 30 * time.Second, Body: 30 * time.Second, Dot: time.Minute}
 
-// AccountTest connects and logs in, and with To sends one mail. A pause of the account does not stop it; a mail that was
-// accepted ends the pause, as any mail would. A test that fails is a reply, not an error.
+// AccountTest connects, logs in, asks whether the account may send as itself and as SendAs, and with To sends a mail of each.
+// A pause of the account does not stop it; a mail that was accepted ends the pause, as any mail would. A test that fails
+// is a reply, not an error.
 func (d *Desk) AccountTest(ctx context.Context, q AccountTestRequest) (AccountTestReply, error) {
 	a, err := d.account(q.Account)
 	if err != nil {
 		return AccountTestReply{}, err
 	}
-	t := &accountTest{desk: d, account: a, reply: AccountTestReply{Account: a.Name, OK: true, Steps: []TestStep{}, Offers: []string{}}}
-	var letter *testLetter
+	t := newAccountTest(d, a)
+	letters, err := t.writeAll(q, d.now())
+	if err != nil {
+		return AccountTestReply{}, err
+	}
 	if q.To != "" {
-		if letter, err = t.write(q.To, d.now()); err != nil {
-			return AccountTestReply{}, err
-		}
-		if err := d.audit(ctx, q.By, "account test", "account "+a.Name, "mail to "+letter.to.Addr()); err != nil {
+		if err := d.audit(ctx, q.By, "account test", "account "+a.Name, letters.String()); err != nil {
 			return AccountTestReply{}, err
 		}
 	}
-	if session := t.connect(ctx); session != nil {
-		if letter != nil {
-			t.send(ctx, session, letter)
+	if t.connect(ctx) {
+		for _, l := range letters {
+			t.askSender(ctx, l)
 		}
-		// The mail is through or refused by now; how the goodbye goes changes nothing.
-		_ = session.Close()
+		for _, l := range letters {
+			if q.To != "" {
+				t.send(ctx, l)
+			}
+		}
+		t.close()
 	}
 	return t.reply, nil
 }
 
 // TestLogin connects and logs in to an account as AccountTest does, without any database.
 func TestLogin(ctx context.Context, a *jobfile.Account) AccountTestReply {
-	t := &accountTest{account: a, reply: AccountTestReply{Account: a.Name, OK: true, Steps: []TestStep{}, Offers: []string{}}}
-	if session := t.connect(ctx); session != nil {
-		_ = session.Close()
+	t := newAccountTest(nil, a)
+	if t.connect(ctx) {
+		t.close()
 	}
 	return t.reply
 }
@@ -91,33 +108,63 @@ func TestLogin(ctx context.Context, a *jobfile.Account) AccountTestReply {
 type accountTest struct {
 	desk    *Desk
 	account *jobfile.Account
+	conf    smtpout.Config
+	session *smtpout.Session
 	reply   AccountTestReply
 }
 
-func (t *accountTest) add(s TestStep) {
-	t.reply.Steps = append(t.reply.Steps, s)
-	t.reply.OK = t.reply.OK && s.Result != StepFailed
+func newAccountTest(d *Desk, a *jobfile.Account) *accountTest {
+	return &accountTest{desk: d, account: a, reply: AccountTestReply{Account: a.Name, OK: true, Steps: []TestStep{}, Offers: []string{}}}
 }
 
-// connect goes through the steps up to the login; nil when one failed.
-func (t *accountTest) connect(ctx context.Context) *smtpout.Session {
-	conf, err := smtpConfig(t.account)
-	if err != nil {
+func (t *accountTest) add(s TestStep) { t.reply.Add(s) }
+
+// Add adds a step; one that failed fails the test.
+func (r *AccountTestReply) Add(s TestStep) {
+	r.Steps = append(r.Steps, s)
+	r.OK = r.OK && s.Result != StepFailed
+}
+
+// failedAs is a step that failed with an outcome: the server's words as they are, what they mean and what to do.
+func failedAs(step, as string, o mail.Outcome) TestStep {
+	return TestStep{Step: step, As: as, Result: StepFailed, At: o.Step.String(), Text: o.Reply.String(), Cause: string(o.Class), Remedy: o.Remedy}
+}
+
+// connect goes through the steps up to the login, and tells whether there is a session.
+func (t *accountTest) connect(ctx context.Context) bool {
+	var err error
+	if t.conf, err = smtpConfig(t.account); err != nil {
 		t.add(TestStep{Step: "settings", Result: StepFailed, Text: err.Error(), Cause: string(mail.ClassConfig),
 			Remedy: "the file must exist and be readable for the user that outboxd runs as, and for nobody outside its group"})
-		return nil
+		return false
 	}
-	t.add(TestStep{Step: "settings", Result: StepOK, Text: conf.String()})
-	conf.Timeouts = testTimeouts
-	session, err := smtpout.Dial(ctx, conf)
+	t.add(TestStep{Step: "settings", Result: StepOK, Text: t.conf.String()})
+	t.conf.Timeouts = testTimeouts
+	t.session, err = smtpout.Dial(ctx, t.conf)
 	var failed *smtpout.Error
 	if err != nil && !errors.As(err, &failed) {
 		t.add(TestStep{Step: mail.StepConnect.String(), Result: StepFailed, Text: err.Error()})
+		return false
+	}
+	t.steps(t.conf, t.session, failed)
+	return t.session != nil
+}
+
+// ready sees to it that there is a session for another transaction; the server may have ended the last one.
+func (t *accountTest) ready(ctx context.Context) error {
+	if t.session.Usable() {
 		return nil
 	}
-	t.steps(conf, session, failed)
-	return session
+	t.close()
+	session, err := smtpout.Dial(ctx, t.conf)
+	if err == nil {
+		t.session = session
+	}
+	return err
 }
+
+// close ends the session. The mails are through or refused by then; how the goodbye goes changes nothing.
+func (t *accountTest) close() { _ = t.session.Close() }
 
 // steps tells of each step of the dialogue how far it went, in the order that the encryption gives them.
 func (t *accountTest) steps(conf smtpout.Config, session *smtpout.Session, failed *smtpout.Error) {
@@ -134,9 +181,7 @@ func (t *accountTest) steps(conf smtpout.Config, session *smtpout.Session, faile
 		s := TestStep{Step: step.String(), Result: StepOK}
 		switch {
 		case failed != nil && failed.Outcome.Step == step:
-			o := failed.Outcome
-			s.Result, s.Text, s.Cause, s.Remedy = StepFailed, o.Reply.String(), string(o.Class), o.Remedy
-			reached = false
+			s, reached = failedAs(step.String(), "", failed.Outcome), false
 		case step == mail.StepTLS && conf.Encryption == smtpout.None, step == mail.StepAuth && (conf.Username == "" || conf.Auth == smtpout.AuthNone):
 			s.Result = StepNone
 		case !reached:

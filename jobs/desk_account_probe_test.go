@@ -27,7 +27,7 @@ func TestAccountTest(t *testing.T) {
 	s, d := deskSite(t, smtptest.MaxSize(1000000))
 	ctx := t.Context()
 	got, err := d.AccountTest(ctx, jobs.AccountTestRequest{Account: "main"})
-	if want := "settings ok, connect ok, tls none, hello ok, auth none"; err != nil || !got.OK || results(got) != want {
+	if want := "settings ok, connect ok, tls none, hello ok, auth none, send as ok"; err != nil || !got.OK || results(got) != want {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if len(got.Offers) == 0 || !strings.Contains(got.Steps[3].Text, "1000000") {
@@ -35,7 +35,7 @@ func TestAccountTest(t *testing.T) {
 	}
 	q := jobs.AccountTestRequest{By: jobs.By{Actor: "eva(1000)"}, Account: "main", To: "it@acme.example"}
 	got, err = d.AccountTest(ctx, q)
-	if want := "settings ok, connect ok, tls none, hello ok, auth none, mail ok"; err != nil || !got.OK || results(got) != want {
+	if want := "settings ok, connect ok, tls none, hello ok, auth none, send as ok, mail ok"; err != nil || !got.OK || results(got) != want {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if m := s.smtp.Messages(); len(m) != 1 || !strings.Contains(string(m[0].Data), "Subject: Test of the account main") {
@@ -97,7 +97,7 @@ func TestAccountTestTellsTheStep(t *testing.T) {
 	s.smtp.ClearScript()
 	s.smtp.On(smtptest.Rule{Step: smtptest.StepRcpt, Do: smtptest.Reply("550 5.1.1 no such user")})
 	got, err = d.AccountTest(t.Context(), jobs.AccountTestRequest{Account: "main", To: "it@acme.example"})
-	if f, _ := got.FailedStep(); err != nil || f.Step != "rcpt" || f.Cause != "unknown_user" || f.Remedy == "" {
+	if f, _ := got.FailedStep(); err != nil || f.Step != "mail" || f.At != "rcpt" || f.Cause != "unknown_user" || f.Remedy == "" {
 		t.Errorf("%+v, %v", got, err)
 	}
 	s.smtp.Down()
