@@ -169,7 +169,7 @@ func TestAccountCommands(t *testing.T) {
 	if n := len(s.smtp.Messages()); n != 1 {
 		t.Errorf("%d messages", n)
 	}
-	s.must(exitDone, "audit", "account test", "account bulk", "mail to it@acme.example", "new")
+	s.must(exitDone, "audit", "account test", "account bulk", "mail from bulk@acme.example to it@acme.example", "new")
 	s.must(exitFailed, "account test nemo", "the accounts are main, bulk")
 	s.smtp.On(smtptest.Rule{Step: smtptest.StepConnect, Do: smtptest.ReplyAndHangup("554 5.7.1 go away")})
 	s.must(exitFailed, "account test main", "connect   failed", "554 5.7.1 go away", "What to do:")
