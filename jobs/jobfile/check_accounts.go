@@ -16,6 +16,7 @@ func (c *checker) account(path string, a *Account) {
 	c.login(path, a)
 	c.encryption(path, a)
 	c.addresses(path, a)
+	c.ownSender(path, a)
 	c.companyNames(path+".companies", a.Companies)
 	c.rates(path, a)
 	c.perDomain(path+".per_domain", a)

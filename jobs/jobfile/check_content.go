@@ -17,6 +17,7 @@ func (c *checker) content(e entry) {
 	checkLanguage(e.src, e.path+".language", &e.Language)
 	c.templates(e.src, e.path+".templates", &e.Templates)
 	c.attachments(e.src, e.path+".attachments", &e.Attachments)
+	c.holidays(e.src, e.path+".holidays", &e.Holidays)
 	if e.Reader != nil {
 		c.reader(e)
 	} else if c.alone(e) {

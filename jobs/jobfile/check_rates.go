@@ -2,6 +2,7 @@ package jobfile
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -43,18 +44,6 @@ func (c *checker) rates(path string, a *Account) {
 		seen[window] = true
 	}
 	c.presetLimits(path, a)
-}
-
-// presetLimits adds the provider's limits, but for windows that have one already.
-func (c *checker) presetLimits(path string, a *Account) {
-	if c.main.bad[path+".limits"] || c.main.bad[path+".provider"] {
-		return
-	}
-	for _, limit := range a.Preset().Limits {
-		if !slices.ContainsFunc(a.Limits, func(r Rate) bool { return r.Per == limit.Per && r.Recipients == limit.Recipients }) {
-			a.Limits = append(a.Limits, limit)
-		}
-	}
 }
 
 // hourly tells whether r is a number of mails an hour, or unlimited, and reports it where not.
@@ -112,6 +101,15 @@ func (c *checker) compareTwins(path string, a *Account, twinPath string, twin *A
 	if both(".limits") && !slices.Equal(sortedRates(a.Limits), sortedRates(twin.Limits)) {
 		c.main.wrong(path+".limits", strings.Join(sortedRates(a.Limits), ", "), message, hint)
 	}
+	if both(".per_domain") && !slices.Equal(sortedDomains(a.PerDomain), sortedDomains(twin.PerDomain)) {
+		c.main.wrong(path+".per_domain", "", message, hint)
+	}
+	if both(".window") && !slices.Equal(a.Window.parts(), twin.Window.parts()) {
+		c.main.wrong(path+".window", "", message, hint)
+	}
+	if both(".warmup") && !reflect.DeepEqual(a.Warmup, twin.Warmup) {
+		c.main.wrong(path+".warmup", "", message, hint)
+	}
 	if both(".own_relay") && a.OwnRelay != twin.OwnRelay {
 		c.main.wrong(path+".own_relay", "", message, hint)
 	}
@@ -124,4 +122,8 @@ func sortedRates(rates []Rate) []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+func sortedDomains(list []DomainRate) []DomainRate {
+	return slices.SortedFunc(slices.Values(list), func(a, b DomainRate) int { return strings.Compare(a.Name, b.Name) })
 }

@@ -46,14 +46,20 @@ func FuzzDecode(f *testing.F) {
 		if loaded.Control == nil && len(loaded.Companies) > 0 || len(loaded.Accounts) == 0 || len(loaded.Servers) == 0 {
 			t.Fatalf("incomplete: %+v", loaded)
 		}
+		if general := loaded.Account(generalAccount); general == nil || !general.Active || len(general.Companies)+len(general.SenderDomains)+len(general.SenderAddresses) > 0 {
+			t.Fatalf("the general account is %+v", general)
+		}
 		for _, company := range loaded.Companies {
 			if company.Timezone == nil || len(company.Accounts) == 0 || !databaseForm.MatchString(company.Database) || loaded.Server(company.Server) == nil {
 				t.Fatalf("company %+v", company)
 			}
 		}
 		for _, a := range loaded.Accounts {
-			if a.Port == 0 || a.Host == "" || a.Rate == (Rate{}) || a.Username == "" != a.Password.IsZero() {
+			if a.Port == 0 || a.Host == "" || a.Encryption == "" || a.Auth == "" || a.Connections == 0 || a.Rate == (Rate{}) || a.Username == "" != (a.Password.IsZero() && a.OAuth == nil) {
 				t.Fatalf("account %+v", a)
+			}
+			if o := a.OAuth; o != nil && (a.Auth != XOAuth2 || o.TokenURL == "" || o.DeviceURL == "" && o.AuthorizeURL == "" || a.Provider == Office365 && o.Tenant == "") {
+				t.Fatalf("account %s: %+v", a.Name, o)
 			}
 		}
 	})

@@ -1,6 +1,8 @@
 package jobfile
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -30,4 +32,32 @@ func (h Holidays) On(date time.Time) bool {
 func newHolidays(file string, days []Day) Holidays {
 	slices.Sort(days)
 	return Holidays{File: file, Days: slices.Compact(days)}
+}
+
+// holidays reads the calendar that a company names.
+func (c *checker) holidays(s *source, path string, h *Holidays) {
+	if !s.has(path) || h.File == "" {
+		return
+	}
+	written, file := h.File, c.resolve(h.File)
+	data, err := readFile(file)
+	if err == nil && len(data) > maxCalendar {
+		err = fmt.Errorf("it is larger than %d MiB", maxCalendar>>20)
+	}
+	if err != nil {
+		s.wrong(path, written, "the calendar cannot be read: "+err.Error(), "a file in iCalendar form (.ics), or a list of dates: [2026-12-24, 2026-12-25]")
+		return
+	}
+	days, timed, err := parseCalendar(data)
+	if err == nil && len(days) == 0 {
+		err = errors.New("it has no event that lasts a day")
+	}
+	if err != nil {
+		s.wrong(path, written, "the calendar cannot be used: "+err.Error(), "mend the file, or list the dates here: [2026-12-24, 2026-12-25]")
+		return
+	}
+	if timed > 0 {
+		s.warn(path, written, fmt.Sprintf("%d of its events do not last whole days and are no holidays", timed), "all-day events, if they should be")
+	}
+	*h = newHolidays(file, days)
 }

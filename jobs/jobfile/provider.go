@@ -46,6 +46,9 @@ type Provider struct {
 	Selectors  []string // under which it publishes its DKIM keys
 	From       FromRule
 
+	needsLogin  bool   // it takes mail from nobody else
+	hostExample string // where each server has a host of its own
+
 	PasswordEnds time.Time // the day on which passwords end to work; zero: they stay
 	OAuth        OAuthEndpoints
 }
@@ -92,7 +95,7 @@ func presetOf(name string) Provider {
 	case Gmail:
 		return Provider{Name: name, Host: "smtp.gmail.com", Port: 587, Encryption: StartTLS, Auth: Auto,
 			Limits: []Rate{{N: 2000, Per: day}, {N: 3000, Per: day, Recipients: true}}, Internal: 10000, Recipients: 100, MaxSize: 25_000_000,
-			SPFInclude: "_spf.google.com", Selectors: []string{"google"}, From: FromRewritten, OAuth: google}
+			SPFInclude: "_spf.google.com", Selectors: []string{"google"}, From: FromRewritten, needsLogin: true, OAuth: google}
 	case GmailRelay:
 		return Provider{Name: name, Host: "smtp-relay.gmail.com", Port: 587, Encryption: StartTLS, Auth: Auto,
 			Limits: []Rate{{N: 10000, Per: day, Recipients: true}}, Recipients: 100, MaxSize: 25_000_000,
@@ -100,16 +103,16 @@ func presetOf(name string) Provider {
 	case Office365:
 		return Provider{Name: name, Host: "smtp.office365.com", Port: 587, Encryption: StartTLS, Auth: Auto,
 			Limits: []Rate{{N: 30, Per: time.Minute}, {N: 10000, Per: day, Recipients: true}}, Recipients: 500, MaxSize: 36_700_160, Connections: 3,
-			SPFInclude: "spf.protection.outlook.com", Selectors: []string{"selector1", "selector2"}, From: FromRefused,
+			SPFInclude: "spf.protection.outlook.com", Selectors: []string{"selector1", "selector2"}, From: FromRefused, needsLogin: true,
 			PasswordEnds: time.Date(2026, 12, 31, 0, 0, 0, 0, time.UTC)}
 	case Exchange:
 		return Provider{Name: name, Port: 587, Encryption: StartTLS, Auth: Auto, From: FromRefused}
 	case Yahoo:
 		return Provider{Name: name, Host: "smtp.mail.yahoo.com", Port: 465, Encryption: TLS, Auth: Auto,
-			Limits: []Rate{{N: 500, Per: day}}, MaxSize: 25_000_000, From: FromRefused}
+			Limits: []Rate{{N: 500, Per: day}}, MaxSize: 25_000_000, From: FromRefused, needsLogin: true}
 	case SES:
 		return Provider{Name: name, Port: 587, Encryption: StartTLS, Auth: Auto,
-			Limits: []Rate{{N: 60, Per: time.Minute}, {N: 200, Per: day}}, Raised: true, SPFInclude: "amazonses.com", From: FromRefused}
+			Limits: []Rate{{N: 60, Per: time.Minute}, {N: 200, Per: day}}, Raised: true, SPFInclude: "amazonses.com", From: FromRefused, needsLogin: true, hostExample: "email-smtp.eu-central-1.amazonaws.com"}
 	}
 	return Provider{Name: Other, Encryption: StartTLS, Auth: Auto}
 }

@@ -199,6 +199,8 @@ func syntaxMessage(le *yaml.LoadError, at rune) (message, hint string) {
 	switch {
 	case strings.Contains(le.Message, "anchor"):
 		return "an alias to nothing", "aliases are not used in this file; text that begins with * needs quotes"
+	case strings.Contains(le.Message, "expected alphabetic or numeric character"):
+		return "a * or & without a name", "text that begins with * or & needs quotes"
 	case strings.Contains(le.Message, "control characters"):
 		return "a control character", "remove it"
 	case strings.Contains(le.Message, "YAML tag"):

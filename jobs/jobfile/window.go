@@ -110,6 +110,14 @@ func parseDays(from, to string) (first, last int, err error) {
 	return first, last, nil
 }
 
+// parts returns the spans; none for a window that is always open.
+func (w *Window) parts() []span {
+	if w == nil {
+		return nil
+	}
+	return w.spans
+}
+
 // Open tells whether mails may go at t, by the clocks of t's own zone.
 func (w *Window) Open(t time.Time, holidays Holidays) bool {
 	if w == nil {
