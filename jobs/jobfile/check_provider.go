@@ -58,7 +58,7 @@ func (c *checker) providerBounds(path string, a *Account, p Provider) {
 		}
 	}
 	if at := path + ".password"; m.has(at) && a.OAuth == nil && !p.PasswordEnds.IsZero() {
-		m.warn(at, "", p.Name+" takes no passwords any more from the end of "+p.PasswordEnds.Format("January 2006")+" on", "sign in with OAuth: oauth: {client_id: ID} in place of password, then outboxd account login "+a.Name)
+		m.warn(at, "", p.Name+" switches sign-in by password off at the end of "+p.PasswordEnds.Format("January 2006")+", unless an administrator switches it on again", "sign in with OAuth: oauth: {client_id: ID} in place of password, then outboxd account login "+a.Name)
 	}
 }
 

@@ -191,12 +191,22 @@ func TestValuesOfTheExample(t *testing.T) {
 	if got, want := a.Password.File, filepath.Join("..", "..", "secrets", "invoices"); got != want {
 		t.Errorf("secret in %s, want %s", got, want)
 	}
+	if d := a.PerDomain; !slices.Equal(d, []DomainRate{{"gmail.com", Rate{N: 300, Per: time.Hour}}, {"*", Rate{N: 1000, Per: time.Hour}}}) || *a.Warmup != (Warmup{Rate{N: 100, Per: time.Hour}, 14}) ||
+		len(a.Window.spans) != 6 || !a.Overflow || a.SPFInclude != "relay.example" {
+		t.Errorf("account %+v", a)
+	}
+	if s, e := f.Account("system"), f.Account("eva"); s.Host != "smtp-relay.gmail.com" || s.Overflow || s.Window != nil || !slices.Equal(e.SenderAddresses, []string{"eva@acme.example"}) || e.OAuth.Tenant != "acme.example" || e.Auth != XOAuth2 {
+		t.Errorf("accounts %+v, %+v", s, e)
+	}
 	if got := f.Account("relay"); !got.Rate.Unlimited || got.Auth != None || got.Port != 25 {
 		t.Errorf("relay %+v", got)
 	}
 	c := f.Company("acme")
 	if c.Timezone.String() != "Europe/Bratislava" || c.Login.Password.Env != "ACME_DB_PASSWORD" || c.Jobs.Deliver[0].Poll != 500*time.Millisecond {
 		t.Errorf("company %+v", c)
+	}
+	if c.SendAs != Both || !c.Holidays.On(time.Date(2026, 12, 25, 13, 0, 0, 0, c.Timezone)) || f.Company("beta").SendAs != Own || len(f.Company("beta").Holidays.Days) != 0 {
+		t.Errorf("send as %s, holidays %+v", c.SendAs, c.Holidays)
 	}
 	if d := f.DKIM; len(d) != 1 || d[0].Name != "acme.example" || d[0].Selector != "outboxd" || filepath.Base(d[0].Key.File) != "dkim-acme" || !d[0].Serves("acme") || d[0].Serves("beta") {
 		t.Errorf("dkim %+v", d)

@@ -49,7 +49,7 @@ type Provider struct {
 	needsLogin  bool   // it takes mail from nobody else
 	hostExample string // where each server has a host of its own
 
-	PasswordEnds time.Time // the day on which passwords end to work; zero: they stay
+	PasswordEnds time.Time // the last day of sign-in by password, unless an administrator prolongs it; zero: it stays
 	OAuth        OAuthEndpoints
 }
 

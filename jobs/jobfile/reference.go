@@ -31,6 +31,8 @@ every problem of all of them at once, with its place and a hint, without secrets
 | limit | ` + "`30/minute` `500/day` `10000 recipients/day`" + ` |
 | address | ` + "`mail@acme.example` or `Acme <mail@acme.example>`" + `; a bare address has no name |
 | schedule | five fields as of cron, in quotes: minute, hour, day of month, month, day of week (0 to 6, sun to sat): ` + "`\"30 3 * * *\"` `\"0 8 1 jan,jul *\"` `\"*/10 7-18 * * mon-fri\"`" + `. Clocks are those of the company's time zone: an hour that comes twice counts once, and a time that is skipped comes at the jump |
+| sending window | spans of the week, in 24 hours, none over midnight: ` + "`Mon-Fri 07:00-20:00, Sat 08:00-12:00` `08:00-24:00`" + `. Without days a span is daily |
+| date | ` + "`2026-12-24`" + ` |
 | secret | a reference, never the secret itself: see [secrets](#secrets) |
 `
 
