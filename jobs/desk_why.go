@@ -17,6 +17,7 @@ type QueueWhyReply struct {
 	Held     bool     `json:"held"`
 	Timezone string   `json:"timezone"`
 	Reasons  []Reason `json:"reasons"` // all that holds; the row goes when none is left
+	Last     *LastTry `json:"last,omitempty"`
 	Next     string   `json:"next,omitempty"`
 }
 
@@ -24,6 +25,7 @@ type QueueWhyReply struct {
 type Reason struct {
 	Text  string     `json:"text"`
 	Until *time.Time `json:"until,omitempty"` // when it ends by itself, as far as is known
+	Cause string     `json:"cause,omitempty"` // in one word, where an account is in trouble
 }
 
 // QueueWhy tells what a row waits for and until when, or what became of it and what to do.
@@ -43,7 +45,8 @@ func (d *Desk) QueueWhy(ctx context.Context, q RowRequest) (QueueWhyReply, error
 	default:
 		w.ended()
 	}
-	return QueueWhyReply{name.String(), row.State, row.Held, p.Company.Timezone.String(), w.reasons, w.next}, nil
+	last := w.last()
+	return QueueWhyReply{name.String(), row.State, row.Held, p.Company.Timezone.String(), w.reasons, last, w.next}, nil
 }
 
 // why collects the reasons of one row.
@@ -62,7 +65,7 @@ func (w *why) say(format string, args ...any) {
 
 // sayUntil adds a reason that ends at a time, which the text gets as its last argument.
 func (w *why) sayUntil(until time.Time, format string, args ...any) {
-	w.reasons = append(w.reasons, Reason{fmt.Sprintf(format, append(args, w.at(until))...), &until})
+	w.reasons = append(w.reasons, Reason{Text: fmt.Sprintf(format, append(args, w.at(until))...), Until: &until})
 }
 
 // at is a time in the company's zone, with its distance from now by the database's clock.
