@@ -132,41 +132,41 @@ const (
 	remedyLookup     = "The receiving server could not look it up at that moment. Test again later."
 )
 
-// addArrived adds what the recipient's server says of a mail.
+// addArrived adds what the recipient's server says of a mail. Only its topmost Authentication-Results is believed, and whose
+// that is has to be said: a person knows whether it is the recipient's server.
 func addArrived(r *jobs.AccountTestReply, one jobs.TestMail, a readback.Arrived) {
 	s := jobs.TestStep{Step: "arrived", As: one.As, Result: jobs.StepOK, Text: fmt.Sprintf("in %s at %s", a.Folder, clock(a.At))}
 	if a.Junk {
 		s.Result, s.Text, s.Cause, s.Remedy = jobs.StepFailed, s.Text+", with the unwanted mail", string(mail.ClassBlockedReputation), remedyJunk
 	}
+	if a.Told {
+		by := "a server that gives no name"
+		if a.By != "" {
+			by = a.By
+		}
+		s.Text += fmt.Sprintf("; the topmost Authentication-Results, the only one believed, is by %s", by)
+	} else {
+		s.Text += "; the receiving server wrote no Authentication-Results"
+	}
 	r.Add(s)
 	if a.From != "" && !strings.EqualFold(a.From, one.As) {
 		r.Add(jobs.TestStep{Step: "from", As: one.As, Result: jobs.StepFailed, Text: "the recipient sees " + a.From, Cause: string(mail.ClassSendAsDenied), Remedy: remedyOtherFrom})
 	}
-	r.Add(verdictStep("spf", one.As, a.SPF, a.Verdicts, remedySPF))
-	r.Add(verdictStep("dkim", one.As, a.DKIM, a.Verdicts, remedyDKIM))
-	r.Add(verdictStep("dmarc", one.As, a.DMARC, a.Verdicts, remedyDMARC))
+	r.Add(verdictStep("spf", one.As, a.SPF, remedySPF))
+	r.Add(verdictStep("dkim", one.As, a.DKIM, remedyDKIM))
+	r.Add(verdictStep("dmarc", one.As, a.DMARC, remedyDMARC))
 }
 
-// verdictStep tells how the recipient's server judged a mail. Only the topmost field is believed, so it says whose it is.
-func verdictStep(step, as string, v readback.Verdict, all readback.Verdicts, remedy string) jobs.TestStep {
-	s := jobs.TestStep{Step: step, As: as, Result: jobs.StepNotTried}
-	if !all.Told {
-		s.Text = "the receiving server wrote no Authentication-Results"
-		return s
-	}
-	by := all.By
-	if by == "" {
-		by = "a server that gives no name"
-	}
-	s.Text = fmt.Sprintf("%s, says %s in the topmost Authentication-Results, the only one believed", v, by)
+// verdictStep tells how the recipient's server judged a mail.
+func verdictStep(step, as string, v readback.Verdict, remedy string) jobs.TestStep {
+	s := jobs.TestStep{Step: step, As: as, Result: jobs.StepFailed, Text: v.String(), Cause: string(mail.ClassPolicy), Remedy: remedy}
 	switch v.Result {
 	case "":
+		return jobs.TestStep{Step: step, As: as, Result: jobs.StepNotTried, Text: v.String()}
 	case "pass":
-		s.Result = jobs.StepOK
+		return jobs.TestStep{Step: step, As: as, Result: jobs.StepOK, Text: v.String()}
 	case "temperror":
-		s.Result, s.Cause, s.Remedy = jobs.StepFailed, string(mail.ClassTemporary), remedyLookup
-	default:
-		s.Result, s.Cause, s.Remedy = jobs.StepFailed, string(mail.ClassPolicy), remedy
+		s.Cause, s.Remedy = string(mail.ClassTemporary), remedyLookup
 	}
 	return s
 }
