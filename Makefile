@@ -83,16 +83,17 @@ install: build ## install binary, unit, sysusers, tmpfiles, example and docs bel
 	install -m 0644 jobs.yaml docs/*.md docs/*.png '$(DESTDIR)$(PREFIX)/share/doc/outboxd'
 	install -d '$(DESTDIR)$(PREFIX)/share/doc/outboxd/acme' && cp -R acme/templates acme/documents '$(DESTDIR)$(PREFIX)/share/doc/outboxd/acme'
 
-# mariadb-server-core holds mariadbd and mariadb-install-db and installs no system service.
+# mariadb-server-core holds mariadbd and mariadb-install-db, mariadb-client-core what that one runs; neither installs a system service.
 mariadb:
-	@PATH="$$PATH:/usr/sbin:/opt/homebrew/bin"; if command -v mariadbd >/dev/null && command -v mariadb-install-db >/dev/null; then exit 0; fi; \
+	@PATH="$$PATH:/usr/sbin:/opt/homebrew/bin"; if command -v mariadbd >/dev/null && command -v mariadb-install-db >/dev/null && \
+	  command -v my_print_defaults >/dev/null; then exit 0; fi; \
 	sudo=; test "$$(id -u)" = 0 || sudo='sudo -n'; \
-	install="$$sudo apt-get install -y --no-install-recommends mariadb-server-core"; \
+	install="$$sudo apt-get install -y --no-install-recommends mariadb-server-core mariadb-client-core"; \
 	if command -v apt-get >/dev/null && { test -z "$$sudo" || sudo -n true 2>/dev/null; }; then \
 	  echo "MariaDB is missing: $$install"; $$sudo apt-get update -qq && $$install; \
 	else \
 	  echo "MariaDB is missing and cannot be installed from here. Install it, then try again:"; \
-	  echo "  Debian, Ubuntu: sudo apt-get install mariadb-server-core"; \
+	  echo "  Debian, Ubuntu: sudo apt-get install mariadb-server-core mariadb-client-core"; \
 	  echo "  macOS:          brew install mariadb"; exit 1; \
 	fi
 

@@ -250,16 +250,17 @@ func TestP1P2_PostfixRestarts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	came := map[string]int{}
+	came, ids := map[string]int{}, ""
 	for _, m := range s.postfix.Mails(sent) {
 		came[m.To]++
+		ids += m.To + " " + m.ID + "; "
 	}
 	uncertain, delivered := 0, 0
 	for n := 1; n <= restartRows; n++ {
 		to := fmt.Sprintf("system%d@kunde.example", n)
 		switch open := s.db.Read(t, `SELECT state FROM {db}.outbox WHERE rcpt = ?`, to) == "uncertain"; {
 		case came[to] > 1:
-			t.Errorf("%s has it %d times", to, came[to])
+			t.Errorf("%s has it %d times of %s", to, came[to], ids)
 		case open:
 			uncertain++
 			delivered += came[to]

@@ -217,7 +217,7 @@ func programs() (daemon, install string, err error) {
 	}
 	daemon, install = find("mariadbd"), find("mariadb-install-db")
 	if daemon == "" || install == "" {
-		return "", "", errors.New("mariadbd and mariadb-install-db are needed for this test: apt-get install mariadb-server-core (macOS: brew install mariadb), or set OUTBOXD_TEST_DSN")
+		return "", "", errors.New("mariadbd and mariadb-install-db are needed for this test: apt-get install mariadb-server-core mariadb-client-core (macOS: brew install mariadb), or set OUTBOXD_TEST_DSN")
 	}
 	return daemon, install, nil
 }

@@ -4,6 +4,7 @@ package postfixtest
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -16,12 +17,14 @@ const deliverTimeout = 60 * time.Second
 
 // Mail is one delivered mail.
 type Mail struct {
+	ID      string // Postfix's own name for it
 	To      string // the recipient of this copy
 	From    string // the envelope's sender, "" for none
 	Content string // as it was sent, with LF line ends
 }
 
-// Mails waits until n mails have been delivered in all, and returns them.
+// Mails waits until n mails have been delivered in all, and returns them. One that Postfix had delivered, and delivers again
+// because it was stopped before it could note that, is one.
 func (s *Server) Mails(n int) []Mail {
 	s.t.Helper()
 	deadline, tick := time.Now().Add(deliverTimeout), time.NewTicker(20*time.Millisecond)
@@ -47,12 +50,20 @@ func (s *Server) delivered() (mails []Mail, err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
+	known := map[[2]string]bool{}
 	for _, file := range files {
 		text, err := os.ReadFile(filepath.Join(s.path("mail/box/new"), file.Name()))
 		if err != nil {
 			return nil, err
 		}
-		mails = append(mails, parse(string(text)))
+		m := parse(string(text))
+		if m.ID == "" || m.To == "" {
+			return nil, fmt.Errorf("the head of %s is not as Postfix writes it:\n%.2000s", file.Name(), text)
+		}
+		if copy := [2]string{m.ID, m.To}; !known[copy] {
+			known[copy] = true
+			mails = append(mails, m)
+		}
 	}
 	return mails, err
 }
@@ -70,7 +81,11 @@ func parse(text string) (m Mail) {
 		case "X-Original-To":
 		case "Received":
 			for strings.HasPrefix(rest, "\t") {
-				_, rest, _ = strings.Cut(rest, "\n")
+				line, rest, _ = strings.Cut(rest, "\n")
+				if _, id, ok := strings.Cut(line, " id "); ok {
+					m.ID, _, _ = strings.Cut(id, ";")
+					m.ID, _, _ = strings.Cut(m.ID, " ")
+				}
 			}
 			m.Content = rest
 			return m

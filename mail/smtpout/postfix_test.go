@@ -80,14 +80,6 @@ func TestPostfixMechanisms(t *testing.T) {
 	}
 }
 
-// wantTrouble checks an outcome that only a person can mend: it pauses the account, and says what to do.
-func wantTrouble(t *testing.T, o mail.Outcome, step mail.Step, class mail.Class, text string) {
-	t.Helper()
-	if o.Scope != mail.ScopeAccount || o.Retry != mail.RetryStop || o.Step != step || o.Class != class || o.Remedy == "" || !strings.Contains(o.Reply.String(), text) {
-		t.Errorf("%s %s of the %s, %s: %q; want %s at %s: %q", o, o.Retry, o.Scope, o.Class, o.Remedy, class, step, text)
-	}
-}
-
 func TestPostfixRefusesLogins(t *testing.T) {
 	s := postfixtest.New(t, postfixtest.Service{Name: "main"})
 	for _, auth := range []Auth{AuthPlain, AuthLogin, AuthCramMD5} {
@@ -239,15 +231,6 @@ func TestPostfixLimits(t *testing.T) {
 	s.Policy(func(postfixtest.Request) string { return "DUNNO" })
 	wantAccepted(t, session.Send(t.Context(), toPostfix(6, "eva@kunde.example")))
 	s.Mails(5) // the third and the fourth recipient's are one each
-}
-
-// wantThrottled checks an outcome that time mends: it pauses the account, and says what it is.
-func wantThrottled(t *testing.T, o mail.Outcome, step mail.Step, text string) {
-	t.Helper()
-	if o.Verdict != mail.Throttled || !o.PausesAccount() || o.Retry == mail.RetryStop || o.Step != step || o.Class != mail.ClassThrottled && o.Class != mail.ClassSenderQuota ||
-		o.Remedy == "" || o.Reply.String() != text {
-		t.Errorf("%s %s of the %s, %s: %q; want %q", o, o.Retry, o.Scope, o.Class, o.Remedy, text)
-	}
 }
 
 // dialUntil dials again while the server refuses: it notes the end of a connection after the client.

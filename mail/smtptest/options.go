@@ -17,6 +17,7 @@ type options struct {
 	noMessages  bool
 	noRecords   bool
 	certificate Certificate
+	authority   *Authority
 	maxTLS      uint16
 	users       map[string]string
 	tokens      func(user, token string) bool
@@ -54,6 +55,9 @@ func MaxTLS(version uint16) Option { return func(o *options) { o.maxTLS = versio
 
 // WithCertificate chooses what is wrong with the server's certificate.
 func WithCertificate(c Certificate) Option { return func(o *options) { o.certificate = c } }
+
+// SignedBy makes an authority sign the server's certificate that several servers share; else each has its own.
+func SignedBy(a *Authority) Option { return func(o *options) { o.authority = a } }
 
 // Users sets the passwords of the users; AUTH is offered once there is a user. See RequireAuth.
 func Users(passwords map[string]string) Option {

@@ -70,16 +70,9 @@ func NewServer(address string, opts ...Option) (*Server, error) {
 	}
 	s.records.init(&s.opts)
 	s.script.decide = s.opts.decide
-	authority, err := NewAuthority()
-	if err != nil {
+	if err := s.certify(); err != nil {
 		return nil, fmt.Errorf("smtptest: certificate: %w", err)
 	}
-	s.authority = authority
-	certificate, err := authority.Issue(s.opts.certificate)
-	if err != nil {
-		return nil, fmt.Errorf("smtptest: certificate: %w", err)
-	}
-	s.tls = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: s.opts.minTLS(), MaxVersion: s.opts.maxTLS}
 	if s.opts.inMemory {
 		return s, nil
 	}
@@ -87,6 +80,18 @@ func NewServer(address string, opts ...Option) (*Server, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// certify gives the server its certificate.
+func (s *Server) certify() (err error) {
+	if s.authority = s.opts.authority; s.authority == nil {
+		if s.authority, err = NewAuthority(); err != nil {
+			return err
+		}
+	}
+	certificate, err := s.authority.Issue(s.opts.certificate)
+	s.tls = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: s.opts.minTLS(), MaxVersion: s.opts.maxTLS}
+	return err
 }
 
 // Up listens (again) on the server's address. It does nothing on a server that listens.
