@@ -21,6 +21,7 @@ type postfixSite struct {
 	*site
 	postfix  *postfixtest.Server
 	accounts map[string]string // keys of an account in place of the usual ones
+	job      string            // further keys of the job
 }
 
 // postfixWait is how long a test waits for what has to come.
@@ -74,8 +75,8 @@ accounts:
   acme:
     server: main
     database: %[4]s
-    jobs: {send: {kind: deliver, poll: 100ms, retry: {first: 1s}}}
-`, s.db.Server.Host, s.db.Server.Port, s.db.Server.Username, s.db.Name, accounts.String()))
+    jobs: {send: {kind: deliver, poll: 100ms, retry: {first: 1s}%[6]s}}
+`, s.db.Server.Host, s.db.Server.Port, s.db.Server.Username, s.db.Name, accounts.String(), s.job))
 }
 
 // mails inserts n rows by an account.

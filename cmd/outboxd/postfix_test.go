@@ -217,6 +217,36 @@ func TestPostfixRows(t *testing.T) {
 	}
 }
 
+// TestPostfixReports: what Postfix delivers or cannot deliver later it reports as it was asked to, with the row's name.
+func TestPostfixReports(t *testing.T) {
+	system := postfixtest.Service{Name: "system", Settings: []string{"smtpd_reject_unlisted_recipient = no"}}
+	s := onPostfix(t, system)
+	s.job = ", dsn: {notify: [success, failure, delay], return: headers}"
+	s.configure(system)
+	s.db.Exec(t, `INSERT INTO {db}.outbox (recipients, subject, body_text) VALUES ('eva@kunde.example', 'x', 'secret text'), (?, 'x', 'secret text')`, postfixtest.Unknown)
+	s.start()
+	s.until("sent", func() bool { return s.db.Read(t, `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sent'`) == "2" })
+	reports := map[string]string{}
+	for _, m := range s.postfix.Mails(3) { // eva's, and two reports
+		if m.From == "" && m.To == postfixtest.UserOf("system") {
+			_, id, _ := strings.Cut(m.Content, "Original-Envelope-Id: ")
+			id, _, _ = strings.Cut(id, "\n")
+			reports[id] = m.Content
+		}
+	}
+	for id, words := range map[string][]string{"acme/1": {"Final-Recipient: rfc822; eva@kunde.example", "Action: delivered", "Status: 2.0.0"},
+		"acme/2": {"Final-Recipient: rfc822; " + postfixtest.Unknown, "Action: failed", "Status: 5.1.1"}} {
+		for _, word := range append(words, "Content-Type: text/rfc822-headers") {
+			if !strings.Contains(reports[id], word) {
+				t.Errorf("the report on %s lacks %q:\n%s", id, word, reports[id])
+			}
+		}
+		if strings.Contains(reports[id], "secret text") {
+			t.Errorf("the report on %s repeats the mail", id)
+		}
+	}
+}
+
 const (
 	restartRows = 400
 	restarts    = 4

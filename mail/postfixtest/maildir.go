@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -68,6 +69,8 @@ func (s *Server) delivered() (mails []Mail, err error) {
 	return mails, err
 }
 
+var queueID = regexp.MustCompile(`\bid (\w+)`)
+
 // parse takes off what Postfix puts before a mail: Return-Path, X-Original-To, Delivered-To, Received.
 func parse(text string) (m Mail) {
 	for {
@@ -82,9 +85,8 @@ func parse(text string) (m Mail) {
 		case "Received":
 			for strings.HasPrefix(rest, "\t") {
 				line, rest, _ = strings.Cut(rest, "\n")
-				if _, id, ok := strings.Cut(line, " id "); ok {
-					m.ID, _, _ = strings.Cut(id, ";")
-					m.ID, _, _ = strings.Cut(m.ID, " ")
+				if id := queueID.FindStringSubmatch(line); id != nil {
+					m.ID = id[1]
 				}
 			}
 			m.Content = rest

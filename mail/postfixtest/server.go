@@ -3,7 +3,8 @@
 // Package postfixtest gives tests a real Postfix with Dovecot's SASL: the programs of Debian's packages, with a configuration,
 // a queue, ports of 127.0.0.1 and logs of their own.
 //
-// Promise: what Postfix accepts for kunde.example is delivered into a Maildir, where Mails reads it. Whatever Postfix and Dovecot
+// Promise: what Postfix accepts for kunde.example is delivered into a Maildir, where Mails reads it, and so is what it reports
+// to acme.example, the senders' domain. Whatever Postfix and Dovecot
 // the machine may have is not touched: no file below /etc is read or written but for the users' names.
 //
 // Failure rules: Postfix needs root, since it gives its parts other users. A test without root, or without the programs,
