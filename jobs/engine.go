@@ -293,7 +293,8 @@ func (e *Engine) companyFingerprint(w *World, accounts map[string]*account, p *P
 	return fingerprint(parts...)
 }
 
-// alertAccounts lists the accounts that may carry alerts, the configured one first; those of single companies never do.
+// alertAccounts lists the accounts that may carry alerts: the general one, then those that stand in for it while it is in trouble. Those
+// of single companies and of people never do.
 func (e *Engine) alertAccounts() []*account {
 	conf := e.world.File.Alerts
 	if conf == nil {
@@ -301,7 +302,7 @@ func (e *Engine) alertAccounts() []*account {
 	}
 	var list []*account
 	for _, a := range e.world.File.Accounts {
-		if acc := e.accounts[a.Name]; acc != nil && (len(a.Companies) == 0 || a.Name == conf.Account) {
+		if acc := e.accounts[a.Name]; acc != nil && len(a.Companies) == 0 && len(a.SenderAddresses) == 0 {
 			list = append(list, acc)
 		}
 	}
