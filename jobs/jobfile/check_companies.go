@@ -98,6 +98,9 @@ func (c *checker) usableAccounts(e entry, allowed []*Account) {
 		e.Company.Accounts = append(e.Company.Accounts, a.Name)
 		active = active || a.Active
 	}
+	if at := e.path + ".send_as"; e.src.has(at) && e.SendAs != Own && !slices.Contains(e.Company.Accounts, generalAccount) {
+		e.src.warn(at, e.SendAs, "has no effect: the account "+generalAccount+" is not among the company's accounts", "add it to accounts, or remove send_as")
+	}
 	if !active && !refused {
 		e.src.wrong(e.path, "", "has no account to send with", "an account that is active and serves this company")
 	}

@@ -81,6 +81,7 @@ func (c *checker) ownSender(path string, a *Account) {
 	if _, from, err := parseAddress(a.From); err == nil {
 		check(path+".from", from)
 	}
+	check(path+".return_path", a.ReturnPath)
 	for i, address := range a.SenderAddresses {
 		check(indexed(path+".sender_addresses", i), address)
 	}

@@ -99,6 +99,8 @@ func TestBrokenCalendars(t *testing.T) {
 		{calendar("DTSTART:16010101|RRULE:FREQ=DAILY"), "event in line 2: begins in 1601; 1900 to 2100 are possible"},
 		{calendar("DTSTART:20260101|DTEND:tomorrow"), "event in line 2: DTEND is no date"},
 		{calendar("DTSTART:20260101|DTEND:20290101"), "event in line 2: has 1096 days; 1 to 366 are possible"},
+		{calendar("DTSTART:20260101|DURATION:P0D"), "event in line 2: has 0 days; 1 to 366 are possible"},
+		{calendar("DTSTART:20260101|RRULE:FREQ=YEARLY;BYMONTH=x"), "event in line 2: RRULE cannot be read: strconv.Atoi: parsing \"X\": invalid syntax"},
 		{calendar("DTSTART:20260101|DURATION:PT5H"), "event in line 2: DURATION is no number of days, such as P1D"},
 		{calendar("DTSTART:20260101|EXDATE:20261201,x"), "event in line 2: EXDATE is no date"},
 		{calendar("DTSTART:20260101|RDATE:x"), "event in line 2: RDATE is no date"},
