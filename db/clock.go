@@ -10,6 +10,7 @@ type watch struct {
 	last   time.Duration // look
 	offset int64         // of the bucket, after the last look
 	purged time.Duration // when old usage was dropped last
+	since  int64         // µs of the bucket's clock at the first look; or of the last mail before, if that is earlier. 0: not asked for
 }
 
 // settleTime is how long a process watches a bucket's clock before it believes it alone: as long as every other daemon

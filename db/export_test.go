@@ -59,6 +59,25 @@ func (m *Memory) Buckets(mono func() time.Duration) *Buckets {
 		within: func(_ context.Context, f func(ledger) error) error { return f(m) }}
 }
 
+// Pacing is what a bucket remembers of its pace.
+type Pacing struct{ p pacing }
+
+// Pacing of a bucket.
+func (m *Memory) Pacing(name string) *Pacing { return &Pacing{m.buckets[name].pacing} }
+
+// Slowed is how many mails an hour throttling left the bucket so long after it was throttled; 0 for as many as before.
+func (p *Pacing) Slowed(k Bucket, passed time.Duration) int {
+	return p.p.slowed(k.full(), p.p.SlowSince+passed.Microseconds())
+}
+
+// Full is how many mails an hour the bucket's windows allow.
+func Full(k Bucket) int { return k.full() }
+
+// WarmAt is how many mails an hour a warm-up allows after so long; 0 for as many as full.
+func WarmAt(w *Warmup, full int, passed time.Duration) int {
+	return pacing{WarmSince: 1}.warm(w, full, 1+passed.Microseconds())
+}
+
 func (m *Memory) create(name string) error {
 	if _, known := m.buckets[name]; !known {
 		m.buckets[name] = bucketRow{Name: name}

@@ -18,6 +18,8 @@ type simDaemon struct {
 	buckets *db.Buckets
 	next    map[string]time.Duration // by bucket: not to be asked before
 	free    int                      // senders
+	paused  time.Duration            // nothing is tried before
+	ill     int                      // troubles in a row
 	turn    int
 	asks    int
 }
@@ -80,12 +82,12 @@ func (d *simDaemon) ask() {
 	}
 	d.asks++
 	number := d.asks
-	wait := max(d.w.mail(), d.next[d.w.account.Name]-d.w.now, 0)
+	wait := max(d.w.mail(), d.next[d.w.account.Name]-d.w.now, d.paused-d.w.now, 0)
 	d.while(wait+d.w.between(0, 3*time.Millisecond), func() {
 		if number != d.asks {
 			return
 		}
-		if d.w.watchIdle(); d.w.mail() == 0 && d.free > 0 && d.next[d.w.account.Name] <= d.w.now {
+		if d.w.watchIdle(); d.w.mail() == 0 && d.free > 0 && d.next[d.w.account.Name] <= d.w.now && d.paused <= d.w.now {
 			d.send()
 		}
 		d.ask()
@@ -147,6 +149,11 @@ func (d *simDaemon) data(p *simParcel, refused bool) {
 		d.refund(p)
 		return
 	}
+	if w.provider.atMail && !w.provider.takes(w.now) {
+		d.throttled()
+		d.refund(p)
+		return
+	}
 	count, err := d.buckets.Count(context.Background(), p.buckets, p.recipients, p.slow)
 	wait := max(count.Wait[w.account.Name], count.Wait[w.job.Name])
 	switch {
@@ -158,7 +165,11 @@ func (d *simDaemon) data(p *simParcel, refused bool) {
 		p.slow = min(2*(w.now-asked), db.MaxSlow)
 		_ = d.buckets.Refund(context.Background(), count)
 		d.while(0, func() { d.data(p, false) })
+	case !w.provider.atMail && !w.provider.takes(w.now):
+		d.throttled()
+		d.done()
 	default:
+		d.well()
 		w.sent = append(w.sent, sentMail{w.now, p.recipients, p.company})
 		d.while(w.between(20*time.Millisecond, 500*time.Millisecond), d.done)
 	}

@@ -82,7 +82,6 @@ type report struct {
 
 func (w *world) report(name string) report {
 	r := report{name: name, mails: len(w.sent), w: w}
-	slices.SortFunc(w.sent, func(a, b sentMail) int { return int(a.at - b.at) })
 	early := 14 * time.Second
 	var limits, full []string
 	check := func(mails []sentMail, window db.Window) {
@@ -101,7 +100,7 @@ func (w *world) report(name string) report {
 	}
 	r.limits, r.fullest = strings.Join(limits, ", "), strings.Join(full, ", ")
 	check(slices.DeleteFunc(slices.Clone(w.sent), func(m sentMail) bool { return m.company != simCompanies-1 }), w.job.Windows[0])
-	if len(w.sent) > 0 {
+	if len(w.sent) > 0 && len(w.windows) > 0 {
 		r.use = 100 * float64(len(w.sent)) / float64(ideal(w.sent, w.windows, w.outages(early), w.lasts))
 	}
 	return r

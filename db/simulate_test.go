@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"cmp"
 	"container/heap"
 	"math/rand/v2"
 	"slices"
@@ -21,6 +22,10 @@ type scenario struct {
 	lasts      time.Duration
 	seed       uint64
 	calm       bool // nothing ends, and no clock is set
+	warmup     *db.Warmup
+	provider   *provider  // nil: it takes everything
+	memory     *db.Memory // where it runs, for what it asks of it; nil: elsewhere
+	daemons    int        // 0: simDaemons
 }
 
 // sentMail is a mail that came to DATA.
@@ -47,11 +52,12 @@ type world struct {
 	open   func(mono func() time.Duration) *db.Buckets
 
 	account, job db.Bucket
-	daemons      []*simDaemon
+	all          []*simDaemon
 	server       simClock
 	down         bool // the database
 	sent         []sentMail
-	idle         []span // times in which nobody could send
+	idle         []span    // times in which nobody could send
+	slowings     []slowing // in the order of time
 	kills, steps int
 	refused      int
 }
@@ -78,12 +84,18 @@ func (c *simClock) set(now, by time.Duration, rate float64) {
 const simEpoch = 1_800_000_000_000_000 // µs: the server's clock when a simulation begins
 
 func newWorld(t testing.TB, s scenario, open func(mono func() time.Duration) *db.Buckets) *world {
+	if s.provider == nil {
+		s.provider = &provider{}
+	}
 	w := &world{scenario: s, t: t, random: rand.New(rand.NewPCG(s.seed, 11)), open: open,
-		account: db.Bucket{Name: account, Windows: s.windows},
-		job:     db.Bucket{Name: "job:e/send", Windows: []db.Window{{N: s.windows[0].N / 3, Per: s.windows[0].Per}}}}
-	for range simDaemons {
+		account: db.Bucket{Name: account, Windows: s.windows, Warmup: s.warmup},
+		job:     db.Bucket{Name: "job:e/send", Windows: []db.Window{{N: 1000, Per: time.Hour}}}}
+	if len(s.windows) > 0 {
+		w.job.Windows[0] = db.Window{N: s.windows[0].N / 3, Per: s.windows[0].Per}
+	}
+	for range cmp.Or(s.daemons, simDaemons) {
 		d := &simDaemon{w: w}
-		w.daemons = append(w.daemons, d)
+		w.all = append(w.all, d)
 		w.in(time.Duration(w.random.Int64N(int64(time.Minute))), d.start)
 	}
 	if !s.calm {
@@ -100,6 +112,7 @@ func (w *world) run() {
 		w.now = max(w.now, e.at)
 		e.do()
 	}
+	slices.SortFunc(w.sent, func(a, b sentMail) int { return int(a.at - b.at) })
 }
 
 // in has something happen after so long.
@@ -191,7 +204,7 @@ func (w *world) outages(early time.Duration) (all []span) {
 
 // watchIdle notes whether somebody could send.
 func (w *world) watchIdle() {
-	idle := w.down || w.mail() > 0 || !slices.ContainsFunc(w.daemons, func(d *simDaemon) bool { return d.up })
+	idle := w.down || w.mail() > 0 || !slices.ContainsFunc(w.all, func(d *simDaemon) bool { return d.up })
 	last := len(w.idle) - 1
 	switch open := last >= 0 && w.idle[last].to > w.lasts; {
 	case idle && !open:

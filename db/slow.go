@@ -65,6 +65,27 @@ func (e *locked) slow(l ledger) error {
 	return nil
 }
 
+// pacedAt finds the windows that hold now, and brings down what a wrong clock left behind. A process that does not know yet whether
+// the clock was set forward before it began takes no more time for past than what it has seen pass since the last mail.
+func (e *locked) pacedAt(l ledger) (err error) {
+	if e.settled {
+		e.row.SlowSince, e.row.WarmSince = min(e.row.SlowSince, e.now), min(e.row.WarmSince, e.now)
+		e.Bucket = e.stated.at(e.row.pacing, e.now)
+		e.latest(&e.row.tats, e.now)
+		return nil
+	}
+	at := e.now
+	if e.row.SlowRefused > 0 || e.stated.Warmup != nil {
+		if e.watch.since == 0 {
+			e.watch.since, err = e.judged(l, e.Name, slotTime.Microseconds())
+			e.watch.since -= e.watched.Microseconds()
+		}
+		at = min(at, e.watch.since+e.watched.Microseconds())
+	}
+	e.Bucket = e.stated.at(e.row.pacing, at)
+	return err
+}
+
 // lastHour is how many mails went in the last hour.
 func (e *locked) lastHour(l ledger) (int, error) {
 	w := Window{Per: day} // what is always counted

@@ -175,13 +175,13 @@ func (b *Buckets) open(l ledger, buckets []Bucket) ([]locked, error) {
 	for i, row := range rows {
 		k := b.fitting(buckets[slices.IndexFunc(buckets, func(k Bucket) bool { return k.Name == row.Name })])
 		w, _ := b.watchOf(row.Name)
-		e := locked{stated: k, row: row, before: row}
+		e := locked{Bucket: k, stated: k, row: row, before: row}
 		e.row.ClockOffset = w.look(server, row.ClockOffset, asked, answered)
 		e.now, e.watch = server-e.row.ClockOffset, w
-		e.Bucket = k.at(row.pacing, e.now)
 		e.watched = w.last - w.first
-		if e.settled = e.watched >= settleTime; e.settled {
-			e.latest(&e.row.tats, e.now)
+		e.settled = e.watched >= settleTime
+		if err := e.pacedAt(l); err != nil {
+			return nil, err
 		}
 		entries[i] = e
 	}
