@@ -25,7 +25,7 @@ type postfixSite struct {
 }
 
 // postfixWait is how long a test waits for what has to come.
-const postfixWait = time.Minute
+const postfixWait = 2 * time.Minute
 
 func onPostfix(t *testing.T, services ...postfixtest.Service) *postfixSite {
 	s := &postfixSite{site: &site{t: t, db: dbtest.New(t)}, postfix: postfixtest.New(t, services...), accounts: map[string]string{}}

@@ -114,7 +114,7 @@ func TestP5_PostfixTroubles(t *testing.T) {
 	for _, trouble := range troubles {
 		s.postfix.Change(postfixtest.Service{Name: trouble.name()})
 	}
-	s.accounts = map[string]string{}
+	s.accounts = map[string]string{"login": "auth: login", "cram": "auth: cram-md5"}
 	s.postfix.Policy(func(postfixtest.Request) string { return "DUNNO" })
 	s.postfix.Restart()
 	s.configure(services...)
@@ -126,6 +126,11 @@ func TestP5_PostfixTroubles(t *testing.T) {
 		return s.db.Read(t, `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sent'`) == fmt.Sprint(all)
 	})
 	s.arrivedOnce(all)
+	for account, mechanism := range map[string]string{"login": "LOGIN", "cram": "CRAM-MD5", "system": "PLAIN"} {
+		if !strings.Contains(s.postfix.Log(), "sasl_method="+mechanism+", sasl_username="+postfixtest.UserOf(account)) {
+			t.Errorf("account %s did not log in by %s", account, mechanism)
+		}
+	}
 }
 
 // dial makes a session beside the daemon's.

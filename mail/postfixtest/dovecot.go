@@ -103,7 +103,7 @@ service anvil {
 `
 
 func (s *Server) writeDovecot() error {
-	program, err := find("dovecot", "/usr/sbin")
+	program, err := find("dovecot")
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func (s *Server) writeDovecot() error {
 }
 
 func (s *Server) startDovecot() error {
-	program, err := find("dovecot", "/usr/sbin")
+	program, err := find("dovecot")
 	if err != nil {
 		return err
 	}

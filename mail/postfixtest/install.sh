@@ -2,9 +2,9 @@
 # Installs the Postfix and the Dovecot that the tests start for themselves. Nothing that it installs is started, now or when the
 # machine starts, and no other mail server is removed for it.
 set -eu
-PATH="$PATH:/usr/sbin:/usr/lib/postfix/sbin"
+PATH="$PATH:/usr/sbin"
 needs=
-command -v master >/dev/null || needs="postfix"
+command -v postconf >/dev/null || needs="postfix"
 command -v dovecot >/dev/null || needs="$needs dovecot-core"
 [ -n "$needs" ] || exit 0
 

@@ -53,6 +53,7 @@ smtpd_sasl_security_options = noanonymous
 smtpd_sasl_tls_security_options = noanonymous
 smtpd_sender_login_maps = texthash:%[1]s/etc/owners
 smtpd_client_event_limit_exceptions =
+anvil_rate_time_unit = 1h
 policy = check_policy_service inet:127.0.0.1:%[4]d
 smtpd_policy_service_timeout = 60s
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"syscall"
 	"time"
 )
@@ -21,13 +20,10 @@ type process struct {
 	ended chan struct{}
 }
 
-// find looks for a program, which root's PATH may lack.
-func find(name string, folders ...string) (string, error) {
-	if path, err := exec.LookPath(name); err == nil {
-		return path, nil
-	}
-	for _, folder := range folders {
-		if path, err := exec.LookPath(filepath.Join(folder, name)); err == nil {
+// find looks for a program, also where PATH may not.
+func find(name string) (string, error) {
+	for _, path := range []string{name, "/usr/sbin/" + name} {
+		if path, err := exec.LookPath(path); err == nil {
 			return path, nil
 		}
 	}

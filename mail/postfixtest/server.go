@@ -16,10 +16,13 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -100,19 +103,26 @@ func (s *Server) place() error {
 	}
 	s.dir = dir
 	for _, service := range s.services {
-		if s.ports[service.Name], err = freePort(); err != nil {
+		if s.ports[service.Name], err = s.freePort(); err != nil {
 			return err
 		}
 	}
 	return errors.Join(os.Chmod(dir, 0o755), s.makeQueue(), s.writeKeys(), s.writeUsers(), s.writePostfix(), s.writeDovecot())
 }
 
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+// freePort returns a port below those that connections take for their own end: none of them has it while Postfix is restarted.
+func (s *Server) freePort() (port int, err error) {
+	for range 100 {
+		port = 10_000 + rand.IntN(20_000)
+		l, listenErr := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err = listenErr; err != nil {
+			continue
+		}
+		if err = l.Close(); !slices.Contains(slices.Collect(maps.Values(s.ports)), port) {
+			return port, err
+		}
 	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
+	return 0, fmt.Errorf("no port is free: %w", err)
 }
 
 func (s *Server) path(name string) string { return filepath.Join(s.dir, name) }
@@ -125,10 +135,15 @@ func (s *Server) write(name, text string) error {
 
 // Start starts Postfix, also one that was stopped, and returns when it is ready for mail.
 func (s *Server) Start() error {
-	program, err := find("master", "/usr/lib/postfix/sbin", "/usr/libexec/postfix", "/usr/lib/postfix")
+	postconf, err := find("postconf")
 	if err != nil {
 		return err
 	}
+	folder, err := exec.Command(postconf, "-d", "-h", "daemon_directory").Output()
+	if err != nil {
+		return fmt.Errorf("postconf: %w", err)
+	}
+	program := filepath.Join(strings.TrimSpace(string(folder)), "master")
 	before := s.logged("daemon started")
 	if s.postfix, err = launch(s.path("master.log"), program, "-c", s.path("etc"), "-d"); err != nil {
 		return err
