@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -75,27 +74,17 @@ const (
 // TestP5_PostfixTroubles: one daemon has an account in each trouble. Its rows wait with no attempt spent and say why and what to
 // do, no other account is disturbed, and when the trouble is over they leave, each once.
 func TestP5_PostfixTroubles(t *testing.T) {
+	s, services := inTrouble(t)
 	troubles := postfixTroubles()
-	services := []postfixtest.Service{{Name: "system"}}
 	for _, trouble := range troubles {
-		services = append(services, trouble.service)
-	}
-	s := onPostfix(t, services...)
-	s.postfix.Policy(troubledPolicy)
-	for _, trouble := range troubles {
-		s.accounts[trouble.name()] = trouble.account
 		s.mails(trouble.name(), troubledRows)
 	}
 	s.mails("system", wellRows)
-	if err := os.WriteFile(filepath.Join(filepath.Dir(s.config), "wrong"), []byte("wrong-password-0815"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s.configure(services...)
 	// Somebody else has used up what two of them allow.
-	first := s.dial("connections")
-	defer first.Close()
-	second := s.dial("logins")
-	defer second.Close()
+	for _, name := range []string{"connections", "logins"} {
+		session := s.dial(name)
+		defer session.Close()
+	}
 
 	d := s.start()
 	s.until("sent by the account without trouble", func() bool {
@@ -111,13 +100,7 @@ func TestP5_PostfixTroubles(t *testing.T) {
 		t.Errorf("%d logins were refused, want one of each account with a wrong password", n)
 	}
 
-	for _, trouble := range troubles {
-		s.postfix.Change(postfixtest.Service{Name: trouble.name()})
-	}
-	s.accounts = map[string]string{"login": "auth: login", "cram": "auth: cram-md5"}
-	s.postfix.Policy(func(postfixtest.Request) string { return "DUNNO" })
-	s.postfix.Restart()
-	s.configure(services...)
+	s.mend(services)
 	d.signals <- syscall.SIGHUP
 	all := wellRows + troubledRows*len(troubles)
 	s.until("sent when the troubles were over", func() bool {
@@ -131,6 +114,60 @@ func TestP5_PostfixTroubles(t *testing.T) {
 			t.Errorf("account %s did not log in by %s", account, mechanism)
 		}
 	}
+}
+
+// inTrouble is a site with an account in each trouble, and one in none.
+func inTrouble(t *testing.T) (*postfixSite, []postfixtest.Service) {
+	services := []postfixtest.Service{{Name: "system"}}
+	for _, trouble := range postfixTroubles() {
+		services = append(services, trouble.service)
+	}
+	s := onPostfix(t, services...)
+	s.postfix.Policy(troubledPolicy)
+	for _, trouble := range postfixTroubles() {
+		s.accounts[trouble.name()] = trouble.account
+	}
+	if err := os.WriteFile(filepath.Join(filepath.Dir(s.config), "wrong"), []byte("wrong-password-0815"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.configure(services...)
+	return s, services
+}
+
+// mend ends all troubles: at the server, and in jobs.yaml, which a daemon has to read again.
+func (s *postfixSite) mend(services []postfixtest.Service) {
+	s.t.Helper()
+	for _, service := range services {
+		s.postfix.Change(postfixtest.Service{Name: service.Name})
+	}
+	s.accounts = map[string]string{"login": "auth: login", "cram": "auth: cram-md5"}
+	s.postfix.Policy(func(postfixtest.Request) string { return "DUNNO" })
+	s.postfix.Restart()
+	s.configure(services...)
+}
+
+// TestPostfixAccountTest: the test of an account finds each trouble, and what to do; afterwards it finds none, and its mail arrives.
+func TestPostfixAccountTest(t *testing.T) {
+	s, services := inTrouble(t)
+	for _, name := range []string{"connections", "logins"} {
+		session := s.dial(name)
+		defer session.Close()
+	}
+	for _, trouble := range postfixTroubles() {
+		said := strings.Join(strings.Fields(s.must(exitFailed, "account test --to eva@kunde.example "+trouble.name(), "What to do: ")), " ")
+		for _, text := range trouble.why {
+			if !strings.Contains(said, text) {
+				t.Errorf("%s lacks %q: %s", trouble.name(), text, said)
+			}
+		}
+	}
+	s.mend(services)
+	s.db.Exec(t, `UPDATE {db}.outbox_bucket SET paused_until = UTC_TIMESTAMP(6) WHERE paused_until > UTC_TIMESTAMP(6)`)
+	before := len(s.postfix.Mails(0))
+	for _, service := range services {
+		s.must(exitDone, "account test --to eva@kunde.example "+service.Name, "auth", "mail")
+	}
+	s.postfix.Mails(before + len(services))
 }
 
 // dial makes a session beside the daemon's.
@@ -167,141 +204,4 @@ func (s *postfixSite) checkTrouble(trouble *postfixTrouble) {
 	if got := s.db.Read(s.t, `SELECT COUNT(*) FROM {db}.outbox WHERE account = ? AND state = 'queued' AND attempts = 0`, trouble.name()); got != waiting {
 		s.t.Errorf("%s: %s rows wait with no attempt spent, want %s", trouble.name(), got, waiting)
 	}
-}
-
-// TestPostfixRows: rows of every kind, and what Postfix says of each.
-func TestPostfixRows(t *testing.T) {
-	system := postfixtest.Service{Name: "system", Settings: []string{"smtpd_recipient_restrictions = $policy"}}
-	s := onPostfix(t, system)
-	s.postfix.Policy(func(r postfixtest.Request) string {
-		if r["recipient"] == "grey@kunde.example" {
-			return "450 4.2.0 Greylisted, come back later"
-		}
-		return "DUNNO"
-	})
-	s.configure(system)
-	s.db.Exec(t, `INSERT INTO {db}.outbox (recipients, cc, bcc, from_address, subject, body_text, body_html) VALUES
-		('Eva Nová <eva@kunde.example>', 'jan@kunde.example', 'ida@kunde.example', NULL, 'Faktúra', 'Dobrý deň', '<p>Dobrý deň</p>'),
-		('gone@kunde.example', NULL, NULL, NULL, 'x', 'x', NULL),
-		('eva@kunde.example, gone@kunde.example', NULL, NULL, NULL, 'x', 'x', NULL),
-		('eva@kunde.example, grey@kunde.example', NULL, NULL, NULL, 'x', 'x', NULL),
-		('eva@kunde.example', NULL, NULL, ?, 'x', 'x', NULL),
-		('eva@kunde.example', NULL, NULL, NULL, 'x', REPEAT('y', 2000000), NULL)`, postfixtest.Stranger)
-	d := s.start()
-	s.until("as it should be", func() bool {
-		return s.db.Read(t, `SELECT GROUP_CONCAT(CONCAT(state, attempts > 0, COALESCE(last_error, '') <> '') ORDER BY id) FROM {db}.outbox`) == "sent10,failed11,partial11,queued11,queued01,failed11"
-	})
-	for id, text := range map[int]string{2: "550 5.1.1", 3: "550 5.1.1", 4: "450 4.2.0", 5: "553 5.7.1", 6: "1000000 octets"} {
-		s.must(exitDone, fmt.Sprintf("queue why acme/%d", id), text)
-	}
-	s.postfix.Policy(func(postfixtest.Request) string { return "DUNNO" })
-	s.until("sent to the greylisted", func() bool { return s.db.Read(t, `SELECT state FROM {db}.outbox WHERE id = 4`) == "sent" })
-
-	// The sender that was refused is not asked for again and again; a daemon that begins anew asks.
-	s.postfix.Allow(postfixtest.Stranger, postfixtest.UserOf("system"))
-	s.postfix.Restart()
-	if code := d.end(syscall.SIGTERM); code != exitDone {
-		t.Errorf("exit status %d:\n%s", code, &d.log)
-	}
-	s.db.Exec(t, `UPDATE {db}.outbox SET available_at = UTC_TIMESTAMP(6) WHERE id = 5`)
-	s.start()
-	s.until("sent as the other sender", func() bool { return s.db.Read(t, `SELECT state FROM {db}.outbox WHERE id = 5`) == "sent" })
-
-	got := map[string]int{}
-	for _, m := range s.postfix.Mails(7) {
-		got[m.From+" "+m.To]++
-		if strings.Contains(m.Content, "ida@kunde.example") {
-			t.Errorf("a copy tells of the Bcc:\n%s", m.Content)
-		}
-	}
-	for pair, want := range map[string]int{"system@acme.example eva@kunde.example": 3, "system@acme.example jan@kunde.example": 1, "system@acme.example ida@kunde.example": 1,
-		"system@acme.example grey@kunde.example": 1, postfixtest.Stranger + " eva@kunde.example": 1} {
-		if got[pair] != want {
-			t.Errorf("%s: %d copies, want %d of %v", pair, got[pair], want, got)
-		}
-	}
-}
-
-// TestPostfixReports: what Postfix delivers or cannot deliver later it reports as it was asked to, with the row's name.
-func TestPostfixReports(t *testing.T) {
-	system := postfixtest.Service{Name: "system", Settings: []string{"smtpd_reject_unlisted_recipient = no"}}
-	s := onPostfix(t, system)
-	s.job = ", dsn: {notify: [success, failure, delay], return: headers}"
-	s.configure(system)
-	s.db.Exec(t, `INSERT INTO {db}.outbox (recipients, subject, body_text) VALUES ('eva@kunde.example', 'x', 'secret text'), (?, 'x', 'secret text')`, postfixtest.Unknown)
-	s.start()
-	s.until("sent", func() bool { return s.db.Read(t, `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sent'`) == "2" })
-	reports := map[string]string{}
-	for _, m := range s.postfix.Mails(3) { // eva's, and two reports
-		if m.From == "" && m.To == postfixtest.UserOf("system") {
-			_, id, _ := strings.Cut(m.Content, "Original-Envelope-Id: ")
-			id, _, _ = strings.Cut(id, "\n")
-			reports[id] = m.Content
-		}
-	}
-	for id, words := range map[string][]string{"acme/1": {"Final-Recipient: rfc822; eva@kunde.example", "Action: delivered", "Status: 2.0.0"},
-		"acme/2": {"Final-Recipient: rfc822; " + postfixtest.Unknown, "Action: failed", "Status: 5.1.1"}} {
-		for _, word := range append(words, "Content-Type: text/rfc822-headers") {
-			if !strings.Contains(reports[id], word) {
-				t.Errorf("the report on %s lacks %q:\n%s", id, word, reports[id])
-			}
-		}
-		if strings.Contains(reports[id], "secret text") {
-			t.Errorf("the report on %s repeats the mail", id)
-		}
-	}
-}
-
-const (
-	restartRows = 400
-	restarts    = 4
-)
-
-// TestP1P2_PostfixRestarts restarts Postfix while the daemon sends: no mail is lost, none comes twice, and what is sent has come.
-func TestP1P2_PostfixRestarts(t *testing.T) {
-	system := postfixtest.Service{Name: "system"}
-	s := onPostfix(t, system)
-	s.configure(system)
-	s.mails("system", restartRows)
-	s.start()
-	ended := func() int {
-		n, err := strconv.Atoi(s.db.Read(t, `SELECT COUNT(*) FROM {db}.outbox WHERE state IN ('sent', 'uncertain')`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
-	onward := func() { // nobody waits for pauses
-		s.db.Exec(t, `UPDATE {db}.outbox_bucket SET paused_until = UTC_TIMESTAMP(6) WHERE paused_until > UTC_TIMESTAMP(6)`)
-		s.db.Exec(t, `UPDATE {db}.outbox SET available_at = UTC_TIMESTAMP(6) WHERE state = 'queued' AND available_at > UTC_TIMESTAMP(6)`)
-	}
-	for n := range restarts {
-		s.until("so far", func() bool { onward(); return ended() >= (n+1)*restartRows/(restarts+2) })
-		s.postfix.Restart()
-	}
-	s.until("all ended", func() bool { onward(); return ended() == restartRows })
-
-	sent, err := strconv.Atoi(s.db.Read(t, `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sent'`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	came, ids := map[string]int{}, ""
-	for _, m := range s.postfix.Mails(sent) {
-		came[m.To]++
-		ids += m.To + " " + m.ID + "; "
-	}
-	uncertain, delivered := 0, 0
-	for n := 1; n <= restartRows; n++ {
-		to := fmt.Sprintf("system%d@kunde.example", n)
-		switch open := s.db.Read(t, `SELECT state FROM {db}.outbox WHERE rcpt = ?`, to) == "uncertain"; {
-		case came[to] > 1:
-			t.Errorf("%s has it %d times of %s", to, came[to], ids)
-		case open:
-			uncertain++
-			delivered += came[to]
-		case came[to] == 0:
-			t.Errorf("%s has it not, and the row says sent", to)
-		}
-	}
-	t.Logf("%d rows, %d restarts of Postfix: %d uncertain, of which %d were delivered", restartRows, restarts, uncertain, delivered)
 }
