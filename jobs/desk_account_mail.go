@@ -125,11 +125,28 @@ func unreached(step, as string, err error) TestStep {
 	return TestStep{Step: step, As: as, Result: StepFailed, Text: err.Error()}
 }
 
-// fullError says that the account's limit has no room for a test mail now.
-type fullError struct{ wait time.Duration }
+// fullError says that the account's limit has no room for a test mail now, or that a person has paused the account.
+type fullError struct {
+	wait time.Duration
+	held bool
+}
 
 func (e *fullError) Error() string {
+	if e.held {
+		return "the account is paused by hand"
+	}
 	return fmt.Sprintf("the limit lets the next mail go in %s", e.wait)
+}
+
+// limitStep is the step of a mail that the limits did not let go.
+func (t *accountTest) limitStep(as string, full *fullError) TestStep {
+	s := TestStep{Step: "limit", As: as, Result: StepFailed, Text: full.Error()}
+	if full.held {
+		s.Remedy = "let it send again: outboxd account resume " + t.account.Name
+	} else {
+		s.Cause, s.Remedy = string(mail.ClassThrottled), "test again at "+t.desk.now().Add(full.wait).Format("15:04:05")
+	}
+	return s
 }
 
 // send sends the letter. It takes its place in the limits like any other mail, right before DATA.
@@ -145,8 +162,7 @@ func (t *accountTest) send(ctx context.Context, l *testLetter) {
 	case err != nil:
 		t.add(unreached("mail", as, err))
 	case errors.As(r.Stopped, &full):
-		t.add(TestStep{Step: "limit", As: as, Result: StepFailed, Text: full.Error(), Cause: string(mail.ClassThrottled),
-			Remedy: fmt.Sprintf("test again at %s", t.desk.now().Add(full.wait).Format("15:04:05"))})
+		t.add(t.limitStep(as, full))
 	case r.Stopped != nil:
 		t.add(TestStep{Step: "mail", As: as, Result: StepFailed, Text: r.Stopped.Error(), Remedy: DatabaseHint(r.Stopped)})
 	case r.Message.Verdict == mail.Accepted:
@@ -175,17 +191,27 @@ func (t *accountTest) heal(ctx context.Context) {
 	t.add(TestStep{Step: "pause", Result: StepOK, Text: "ended: the account works"})
 }
 
+// take takes the mail's turn in the account's pace and counts it in the windows, or neither.
 func (t *accountTest) take(ctx context.Context) error {
-	bucket := accountBucket(t.account)
+	bucket, buckets := accountBucket(t.account), t.desk.world.bucketsOf(t.account)
 	if len(bucket.Windows) == 0 {
 		return nil
 	}
-	take, err := t.desk.world.bucketsOf(t.account).Take(ctx, []db.Bucket{bucket}, 1)
+	turn, err := buckets.Take(ctx, []db.Bucket{bucket}, 1)
+	if err != nil || !turn.OK {
+		return fullOr(err, turn, bucket)
+	}
+	counted, err := buckets.Count(ctx, []db.Bucket{bucket}, 1, 0)
+	if err != nil || !counted.OK {
+		return errors.Join(fullOr(err, counted, bucket), buckets.Refund(context.WithoutCancel(ctx), turn))
+	}
+	return nil
+}
+
+// fullOr is the error, or a *fullError where the bucket said no.
+func fullOr(err error, answer db.Take, b db.Bucket) error {
 	if err != nil {
 		return err
 	}
-	if !take.OK {
-		return &fullError{take.Wait[bucket.Name].Round(time.Second)}
-	}
-	return nil
+	return &fullError{answer.Wait[b.Name].Round(time.Second), answer.Held}
 }

@@ -50,6 +50,10 @@ func TestAccountTest(t *testing.T) {
 	if f, failed := got.FailedStep(); !failed || f.Step != "limit" || f.Remedy == "" || len(s.smtp.Messages()) == 3 {
 		t.Errorf("%+v", got)
 	}
+	status, err := d.Status(ctx, jobs.StatusRequest{})
+	if err != nil || status.Accounts[0].UsedDay != len(s.smtp.Messages()) {
+		t.Errorf("%d mails were sent, and the account's windows have: %+v, %v", len(s.smtp.Messages()), status.Accounts[0], err)
+	}
 	log, err := d.Audit(ctx, jobs.AuditRequest{})
 	if err != nil || log.Entries[0].Action != "account test" || log.Entries[0].Target != "account main" {
 		t.Errorf("%+v, %v", log, err)
@@ -81,6 +85,17 @@ func TestAccountTestEndsAPause(t *testing.T) {
 	status, err := d.Status(ctx, jobs.StatusRequest{})
 	if err != nil || status.Accounts[0].State != jobs.AccountOK || status.Accounts[0].Failures != 0 {
 		t.Errorf("%+v, %v", status.Accounts, err)
+	}
+}
+
+func TestAccountTestOfAnAccountPausedByHand(t *testing.T) {
+	s, d := deskSite(t)
+	if err := s.buckets().Hold(t.Context(), s.bucketName(), 0, "eva(1000)", "the provider moves"); err != nil {
+		t.Fatal(err)
+	}
+	got, err := d.AccountTest(t.Context(), jobs.AccountTestRequest{Account: "main", To: "it@acme.example"})
+	if f, _ := got.FailedStep(); err != nil || f.Step != "limit" || !strings.Contains(f.Text, "by hand") || !strings.Contains(f.Remedy, "account resume main") || len(s.smtp.Messages()) != 0 {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 

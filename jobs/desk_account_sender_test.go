@@ -81,15 +81,16 @@ func TestAccountTestAsksWithoutMail(t *testing.T) {
 }
 
 func TestAccountTestKnowsSettingsAndProvider(t *testing.T) {
-	s := newSite(t)
+	s := newSite(t, smtptest.Users(map[string]string{"eva": "right"}))
+	login := "username: eva, password: {file: " + s.secret("right") + "}, rate: 300/hour"
 	d := s.desk(s.file("  main: "+s.account(unlimited+", sender_domains: [acme.example]"), ""), nil)
 	got, lines := tested(t, d, jobs.AccountTestRequest{SendAs: "a@beta.example"})
 	if want := []string{"send as noreply ok", "send as a failed  config"}; !slices.Equal(lines, want) || !strings.Contains(got.Steps[len(got.Steps)-1].Text, "beta.example") {
 		t.Errorf("%q: %+v", lines, got)
 	}
 	for more, want := range map[string]string{
-		"provider: gmail, rate: 300/hour":                             "in place of this From",
-		"provider: office365, rate: 300/hour":                         "unless the account was given the right",
+		"provider: gmail, " + login:                                   "in place of this From",
+		"provider: office365, " + login:                               "unless the account was given the right",
 		unlimited + ", return_path: bounces@acme.example":             "it saw the return path bounces@acme.example",
 		unlimited + ", from: Acme <noreply@acme.example>, auth: none": "",
 	} {
