@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"outboxd/statefile"
 )
 
 // SocketName is the name of the socket in the runtime folder.
@@ -50,8 +52,8 @@ func Listen(folder string) (*Listener, error) {
 	if err := os.MkdirAll(folder, folderMode); err != nil {
 		return nil, fmt.Errorf("make the runtime folder: %w; set OUTBOXD_RUNTIME to a folder that this user may write", err)
 	}
-	lock, err := lockFile(filepath.Join(folder, lockName))
-	if errors.Is(err, errLocked) {
+	lock, err := statefile.Lock(filepath.Join(folder, lockName))
+	if errors.Is(err, statefile.ErrLocked) {
 		return nil, &RunningError{folder}
 	}
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"outboxd/db"
 	"outboxd/jobs/jobfile"
 	"outboxd/mail"
+	"outboxd/mail/oauth"
 	"outboxd/mail/smtpout"
 )
 
@@ -19,6 +20,7 @@ import (
 type account struct {
 	conf    *jobfile.Account
 	smtp    smtpout.Config
+	signIn  *oauth.Source // nil: it does not log in by OAuth
 	bucket  db.Bucket
 	buckets *db.Buckets
 	log     *zap.Logger
@@ -58,8 +60,8 @@ const (
 	mailsSession = 500              // then a new session: servers want to let go now and then
 )
 
-func newAccount(conf *jobfile.Account, smtp smtpout.Config, buckets *db.Buckets, log *zap.Logger, alerts *alerter) *account {
-	a := &account{conf: conf, smtp: smtp, bucket: accountBucket(conf), buckets: buckets, alerts: alerts,
+func newAccount(conf *jobfile.Account, to access, buckets *db.Buckets, log *zap.Logger, alerts *alerter) *account {
+	a := &account{conf: conf, smtp: to.Config, signIn: to.signIn, bucket: accountBucket(conf), buckets: buckets, alerts: alerts,
 		log: log.With(zap.String("account", conf.Name)), senders: make(chan *sender, conf.Connections), pace: newPace(),
 		line: newLine(conf.Connections), making: make(chan struct{}, 1), dials: rate.NewLimiter(rate.Limit(2*conf.Connections), conf.Connections), resumed: make(chan struct{})}
 	if own, err := mail.ParseAddress(conf.From); err == nil {

@@ -11,7 +11,6 @@ import (
 
 	"outboxd/db"
 	"outboxd/jobs/jobfile"
-	"outboxd/jobs/witness"
 )
 
 // Desk is what people may ask and do. It works on the databases alone, beside a running engine or without one. Every
@@ -19,7 +18,7 @@ import (
 type Desk struct {
 	world *World
 	live  func() Live
-	state *witness.Folder
+	state *State
 	now   func() time.Time
 
 	previewing chan struct{} // holds the one who makes a message
@@ -27,7 +26,7 @@ type Desk struct {
 
 // NewDesk returns a desk over the databases. live tells about the running engine; it is nil where none runs.
 // state is what the daemon remembers of the companies' databases.
-func NewDesk(w *World, live func() Live, state *witness.Folder) *Desk {
+func NewDesk(w *World, live func() Live, state *State) *Desk {
 	return &Desk{world: w, live: live, state: state, now: time.Now, previewing: make(chan struct{}, 1)}
 }
 

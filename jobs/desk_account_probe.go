@@ -72,7 +72,7 @@ func (d *Desk) AccountTest(ctx context.Context, q AccountTestRequest) (AccountTe
 	if err != nil {
 		return AccountTestReply{}, err
 	}
-	t := newAccountTest(d, a)
+	t := newAccountTest(d, d.state, a)
 	letters, err := t.writeAll(q, d.now())
 	if err != nil {
 		return AccountTestReply{}, err
@@ -97,8 +97,8 @@ func (d *Desk) AccountTest(ctx context.Context, q AccountTestRequest) (AccountTe
 }
 
 // TestLogin connects and logs in to an account as AccountTest does, without any database.
-func TestLogin(ctx context.Context, a *jobfile.Account) AccountTestReply {
-	t := newAccountTest(nil, a)
+func TestLogin(ctx context.Context, state *State, a *jobfile.Account) AccountTestReply {
+	t := newAccountTest(nil, state, a)
 	if t.connect(ctx) {
 		t.close()
 	}
@@ -107,14 +107,15 @@ func TestLogin(ctx context.Context, a *jobfile.Account) AccountTestReply {
 
 type accountTest struct {
 	desk    *Desk
+	state   *State
 	account *jobfile.Account
 	conf    smtpout.Config
 	session *smtpout.Session
 	reply   AccountTestReply
 }
 
-func newAccountTest(d *Desk, a *jobfile.Account) *accountTest {
-	return &accountTest{desk: d, account: a, reply: AccountTestReply{Account: a.Name, OK: true, Steps: []TestStep{}, Offers: []string{}}}
+func newAccountTest(d *Desk, state *State, a *jobfile.Account) *accountTest {
+	return &accountTest{desk: d, state: state, account: a, reply: AccountTestReply{Account: a.Name, OK: true, Steps: []TestStep{}, Offers: []string{}}}
 }
 
 func (t *accountTest) add(s TestStep) { t.reply.Add(s) }
@@ -132,13 +133,15 @@ func failedAs(step, as string, o mail.Outcome) TestStep {
 
 // connect goes through the steps up to the login, and tells whether there is a session.
 func (t *accountTest) connect(ctx context.Context) bool {
-	var err error
-	if t.conf, err = smtpConfig(t.account); err != nil {
-		t.add(TestStep{Step: "settings", Result: StepFailed, Text: err.Error(), Cause: string(mail.ClassConfig),
-			Remedy: "the file must exist and be readable for the user that outboxd runs as, and for nobody outside its group"})
+	to, err := t.state.access(t.account)
+	if t.conf = to.Config; err != nil {
+		t.add(TestStep{Step: "settings", Result: StepFailed, Text: err.Error(), Cause: string(mail.ClassConfig), Remedy: secretHint})
 		return false
 	}
 	t.add(TestStep{Step: "settings", Result: StepOK, Text: t.conf.String()})
+	if to.signIn != nil && !t.token(ctx, to.signIn) {
+		return false
+	}
 	t.conf.Timeouts = testTimeouts
 	t.session, err = smtpout.Dial(ctx, t.conf)
 	var failed *smtpout.Error

@@ -43,7 +43,8 @@ type Engine struct {
 	patience time.Duration // how long a database is out of reach before a person is told
 	doubt    time.Duration // how long a database may seem a copy until it counts as one
 	packTime time.Duration // how long the making of a message may keep a sender
-	witness  *witness.Folder
+	state    *State
+	witness  *witness.Folder // of state
 	weigher  *weigher
 
 	kill context.Context // ends when mails in flight are to be abandoned; set by Run
@@ -70,7 +71,7 @@ func New(file *jobfile.File, o Options) (*Engine, error) {
 	}
 	memory := OpenState(o.State, o.Name)
 	e := &Engine{log: o.Log, host: o.Host, instance: db.Instance{ID: memory.Instance(), Host: o.Host},
-		pulses: newPulses(), watches: newWatches(), alerts: newAlerter(o.Log, o.Host), patience: downAlertAfter, doubt: doubtTime, witness: memory, weigher: newWeigher(heavyRoom), packTime: packTime}
+		pulses: newPulses(), watches: newWatches(), alerts: newAlerter(o.Log, o.Host), patience: downAlertAfter, doubt: doubtTime, state: memory, witness: memory.Folder, weigher: newWeigher(heavyRoom), packTime: packTime}
 	e.control = e.newOutage(e.log, "control", "the control database", "What is sent by limited accounts of several companies waits.", time.Local)
 	e.control.down, e.control.up = eventControlDown, eventControlUp
 	world, err := Open(file)
@@ -86,12 +87,6 @@ func New(file *jobfile.File, o Options) (*Engine, error) {
 	}
 	e.world, e.accounts = world, accounts
 	return e, nil
-}
-
-// OpenState returns what the daemon of this name remembers in its state directory. Nothing is read or made yet.
-func OpenState(path, name string) *witness.Folder {
-	id := sha256.Sum256([]byte(name))
-	return witness.New(path, hex.EncodeToString(id[:4]), computer())
 }
 
 // computer tells this computer from its copies, as far as it can be told: by its name and the number that the system gave
@@ -112,7 +107,7 @@ func (e *Engine) openAccounts(w *World, before map[string]*account) (map[string]
 		if !conf.Active {
 			continue
 		}
-		smtp, err := smtpConfig(conf)
+		to, err := e.state.access(conf)
 		if err != nil && before == nil {
 			w.unusable[conf.Name] = err
 			continue
@@ -123,12 +118,12 @@ func (e *Engine) openAccounts(w *World, before map[string]*account) (map[string]
 		}
 		buckets := w.bucketsOf(conf)
 		shared := w.usersOf(conf.Name) > 1
-		settings := fingerprint(conf, smtp.Password, buckets.Key(), shared)
+		settings := fingerprint(conf, to.secret, buckets.Key(), shared)
 		if old := before[conf.Name]; old != nil && old.fingerprint == settings {
 			accounts[conf.Name] = old
 			continue
 		}
-		a := newAccount(conf, smtp, buckets, e.log, e.alerts)
+		a := newAccount(conf, to, buckets, e.log, e.alerts)
 		a.fingerprint, a.mended, a.shared = settings, before[conf.Name] != nil, shared
 		if buckets == w.buckets {
 			a.control = e.control
@@ -207,6 +202,7 @@ func (e *Engine) close() error {
 	for _, a := range e.accounts {
 		a.shut()
 	}
+	e.state.Close()
 	return e.world.Close()
 }
 
@@ -372,5 +368,5 @@ func (e *Engine) Stuck() []string { return e.pulses.stuck(stuckAfter) }
 func (e *Engine) Desk() *Desk {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return NewDesk(e.world, e.Live, e.witness)
+	return NewDesk(e.world, e.Live, e.state)
 }

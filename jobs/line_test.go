@@ -12,12 +12,11 @@ import (
 	"go.uber.org/zap"
 
 	"outboxd/jobs/jobfile"
-	"outboxd/mail/smtpout"
 )
 
 // lineAccount is an account of a mail a second, or an unlimited one, that nobody is connected to.
 func lineAccount(connections int, rate jobfile.Rate) *account {
-	return newAccount(&jobfile.Account{Name: "main", Connections: connections, Rate: rate}, smtpout.Config{}, nil, zap.NewNop(), nil)
+	return newAccount(&jobfile.Account{Name: "main", Connections: connections, Rate: rate}, access{}, nil, zap.NewNop(), nil)
 }
 
 // mailers are companies that send mails of a second each. order has one letter for each mail: its company's name.

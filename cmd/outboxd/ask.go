@@ -17,26 +17,28 @@ type operation[Q, R any] struct {
 }
 
 var (
-	opStatus         = operation[jobs.StatusRequest, jobs.StatusReply]{"status", (*jobs.Desk).Status}
-	opQueueList      = operation[jobs.QueueListRequest, jobs.QueueListReply]{"queue/list", (*jobs.Desk).QueueList}
-	opQueueShow      = operation[jobs.RowRequest, jobs.QueueShowReply]{"queue/show", (*jobs.Desk).QueueShow}
-	opQueueWhy       = operation[jobs.RowRequest, jobs.QueueWhyReply]{"queue/why", (*jobs.Desk).QueueWhy}
-	opQueueRetry     = operation[jobs.ChangeRequest, jobs.ChangeReply]{"queue/retry", (*jobs.Desk).QueueRetry}
-	opQueueSettle    = operation[jobs.SettleRequest, jobs.ChangeReply]{"queue/settle", (*jobs.Desk).QueueSettle}
-	opQueueHold      = operation[jobs.ChangeRequest, jobs.ChangeReply]{"queue/hold", (*jobs.Desk).QueueHold}
-	opQueueRelease   = operation[jobs.ChangeRequest, jobs.ChangeReply]{"queue/release", (*jobs.Desk).QueueRelease}
-	opQueueCancel    = operation[jobs.ChangeRequest, jobs.ChangeReply]{"queue/cancel", (*jobs.Desk).QueueCancel}
-	opAccountList    = operation[jobs.AccountListRequest, jobs.AccountListReply]{"account/list", (*jobs.Desk).AccountList}
-	opAccountTest    = operation[jobs.AccountTestRequest, jobs.AccountTestReply]{"account/test", (*jobs.Desk).AccountTest}
-	opMessagePreview = operation[jobs.PreviewRequest, jobs.PreviewReply]{"message/preview", (*jobs.Desk).Preview}
-	opAdopt          = operation[jobs.AdoptRequest, jobs.AdoptReply]{"adopt", (*jobs.Desk).Adopt}
-	opAudit          = operation[jobs.AuditRequest, jobs.AuditReply]{"audit", (*jobs.Desk).Audit}
+	opStatus             = operation[jobs.StatusRequest, jobs.StatusReply]{"status", (*jobs.Desk).Status}
+	opQueueList          = operation[jobs.QueueListRequest, jobs.QueueListReply]{"queue/list", (*jobs.Desk).QueueList}
+	opQueueShow          = operation[jobs.RowRequest, jobs.QueueShowReply]{"queue/show", (*jobs.Desk).QueueShow}
+	opQueueWhy           = operation[jobs.RowRequest, jobs.QueueWhyReply]{"queue/why", (*jobs.Desk).QueueWhy}
+	opQueueRetry         = operation[jobs.ChangeRequest, jobs.ChangeReply]{"queue/retry", (*jobs.Desk).QueueRetry}
+	opQueueSettle        = operation[jobs.SettleRequest, jobs.ChangeReply]{"queue/settle", (*jobs.Desk).QueueSettle}
+	opQueueHold          = operation[jobs.ChangeRequest, jobs.ChangeReply]{"queue/hold", (*jobs.Desk).QueueHold}
+	opQueueRelease       = operation[jobs.ChangeRequest, jobs.ChangeReply]{"queue/release", (*jobs.Desk).QueueRelease}
+	opQueueCancel        = operation[jobs.ChangeRequest, jobs.ChangeReply]{"queue/cancel", (*jobs.Desk).QueueCancel}
+	opAccountList        = operation[jobs.AccountListRequest, jobs.AccountListReply]{"account/list", (*jobs.Desk).AccountList}
+	opAccountTest        = operation[jobs.AccountTestRequest, jobs.AccountTestReply]{"account/test", (*jobs.Desk).AccountTest}
+	opAccountLogin       = operation[jobs.AccountLoginRequest, jobs.AccountLoginReply]{"account/login", (*jobs.Desk).AccountLogin}
+	opAccountLoginFinish = operation[jobs.AccountLoginFinishRequest, jobs.AccountLoginFinishReply]{"account/login/finish", (*jobs.Desk).AccountLoginFinish}
+	opMessagePreview     = operation[jobs.PreviewRequest, jobs.PreviewReply]{"message/preview", (*jobs.Desk).Preview}
+	opAdopt              = operation[jobs.AdoptRequest, jobs.AdoptReply]{"adopt", (*jobs.Desk).Adopt}
+	opAudit              = operation[jobs.AuditRequest, jobs.AuditReply]{"audit", (*jobs.Desk).Audit}
 )
 
 // operations is all that the daemon answers.
 var operations = []interface {
 	serve(s *control.Server, desk func() *jobs.Desk)
-}{opStatus, opQueueList, opQueueShow, opQueueWhy, opQueueRetry, opQueueSettle, opQueueHold, opQueueRelease, opQueueCancel, opAccountList, opAccountTest, opMessagePreview, opAdopt, opAudit}
+}{opStatus, opQueueList, opQueueShow, opQueueWhy, opQueueRetry, opQueueSettle, opQueueHold, opQueueRelease, opQueueCancel, opAccountList, opAccountTest, opAccountLogin, opAccountLoginFinish, opMessagePreview, opAdopt, opAudit}
 
 // serve answers the operation by the desk of the moment: a reload brings a new one.
 func (o operation[Q, R]) serve(s *control.Server, desk func() *jobs.Desk) {

@@ -13,13 +13,13 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/alecthomas/kong"
 
 	"outboxd/control"
 	"outboxd/jobs"
-	"outboxd/jobs/witness"
 )
 
 // version is set when the program is linked: -ldflags "-X main.version=1.2.3".
@@ -32,11 +32,12 @@ const (
 )
 
 func main() {
-	os.Exit(run(context.Background(), os.Args[1:], outside{stdout: os.Stdout, stderr: os.Stderr, env: os.Getenv, now: time.Now}))
+	os.Exit(run(context.Background(), os.Args[1:], outside{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: os.Getenv, now: time.Now}))
 }
 
 // outside is what a command gets from the world around it.
 type outside struct {
+	stdin          io.Reader
 	stdout, stderr io.Writer
 	env            func(name string) string
 	now            func() time.Time
@@ -64,8 +65,9 @@ type commands struct {
 		Cancel  queueCancelCommand  `cmd:"" help:"End queued rows unsent."`
 	} `cmd:"" help:"Look at rows and change them. A row is named acme/17, or 17 where there is one company."`
 	Account struct {
-		List accountListCommand `cmd:"" help:"Show the accounts: how they are set and how they do."`
-		Test accountTestCommand `cmd:"" help:"Connect and log in to an account; with --to also send a mail."`
+		List  accountListCommand  `cmd:"" help:"Show the accounts: how they are set and how they do."`
+		Login accountLoginCommand `cmd:"" help:"Sign in to an account by OAuth, in a browser on any computer."`
+		Test  accountTestCommand  `cmd:"" help:"Connect and log in to an account; with --to also send a mail."`
 	} `cmd:"" help:"Look at SMTP accounts and test them."`
 	DKIM struct {
 		Keygen dkimKeygenCommand `cmd:"" help:"Make a key that signs mails, and say what belongs into the DNS and into jobs.yaml."`
@@ -97,6 +99,7 @@ func run(ctx context.Context, args []string, o outside) int {
 		return exitWrong
 	}
 	i := &invocation{outside: o, ctx: ctx, config: c.Config}
+	defer i.forget()
 	return i.exit(parsed.Run(i))
 }
 
@@ -106,6 +109,9 @@ type invocation struct {
 	ctx    context.Context
 	config string
 	told   bool // that no daemon runs
+
+	opening sync.Mutex
+	memory  *jobs.State // nil until it is asked for
 }
 
 // exitError ends a command whose output has said everything.
@@ -164,14 +170,30 @@ func usualState(system string, env func(string) string) string {
 	return "/var/lib/outboxd"
 }
 
-// remembered opens the state directory as the daemon of this computer and runtime folder does.
-func (i *invocation) remembered() (*witness.Folder, error) {
+// remembered opens the state directory as the daemon of this computer and runtime folder does, once.
+func (i *invocation) remembered() (*jobs.State, error) {
+	i.opening.Lock()
+	defer i.opening.Unlock()
+	if i.memory != nil {
+		return i.memory, nil
+	}
 	state, err := i.state()
 	if err != nil {
 		return nil, err
 	}
 	name, err := i.daemonName()
-	return jobs.OpenState(state, name), err
+	if err != nil {
+		return nil, err
+	}
+	i.memory = jobs.OpenState(state, name)
+	return i.memory, nil
+}
+
+// forget waits for what the state directory has to keep.
+func (i *invocation) forget() {
+	if i.memory != nil {
+		i.memory.Close()
+	}
 }
 
 // daemonName is the daemon's stable identity: this computer and its runtime folder.

@@ -57,7 +57,7 @@ func checkOnline(i *invocation, file *jobfile.File) error {
 	}
 	for _, a := range file.Accounts {
 		if a.Active {
-			looks = append(looks, func() []finding { return lookAtAccount(i.ctx, a) })
+			looks = append(looks, func() []finding { return lookAtAccount(i, a) })
 		}
 	}
 	failed, printed := printFindings(i, atOnce(looks))
@@ -150,9 +150,13 @@ func lookAtFences(i *invocation, world *jobs.World) (looks []func() []finding) {
 	return looks
 }
 
-func lookAtAccount(ctx context.Context, a *jobfile.Account) []finding {
+func lookAtAccount(i *invocation, a *jobfile.Account) []finding {
 	about := "account " + a.Name
-	r := jobs.TestLogin(ctx, a)
+	state, err := i.remembered()
+	if err != nil {
+		return []finding{{levelFail, about, err.Error(), ""}}
+	}
+	r := jobs.TestLogin(i.ctx, state, a)
 	if s, failed := r.FailedStep(); failed {
 		return []finding{{levelFail, about, s.Step + ": " + s.Text, s.Remedy}}
 	}

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"outboxd/db"
+	"outboxd/statefile"
 )
 
 // Folder is the state directory as one daemon uses it. Nothing is made in it before there is something to keep.
@@ -79,11 +80,10 @@ type Mail struct {
 	Created int64  `json:"created"` // outbox.created_at in µs since 1970
 }
 
-const (
-	maxIdentities = 16 // of a company; the oldest are forgotten
-	folderMode    = 0o700
-	fileMode      = 0o600
-)
+const maxIdentities = 16 // of a company; the oldest are forgotten
+
+// SignIns is the one folder of the state directory that is no daemon's: the sign-ins of accounts.
+const SignIns = "oauth"
 
 // Known lists what any daemon of this state directory remembers of the company. An error tells of a file that could not be
 // read; the others count all the same.
@@ -156,6 +156,9 @@ func (c *Company) load() error {
 	files, err := filepath.Glob(filepath.Join(escaped(c.folder.path), "*", c.name+".json"))
 	errs := []error{err}
 	for _, file := range files {
+		if filepath.Base(filepath.Dir(file)) == SignIns {
+			continue
+		}
 		var m memory
 		text, err := os.ReadFile(file)
 		if err == nil {
@@ -184,35 +187,8 @@ func (c *Company) write() error {
 	if err != nil {
 		return err
 	}
-	file := c.file()
-	if err := makeFolder(filepath.Dir(file)); err != nil {
-		return fmt.Errorf("remember %s: %w", c.name, err)
-	}
-	if err := replace(file, append(text, '\n')); err != nil {
+	if err := statefile.Write(c.file(), append(text, '\n')); err != nil {
 		return fmt.Errorf("remember %s: %w", c.name, err)
 	}
 	return nil
-}
-
-// makeFolder makes a daemon's folder in the state directory.
-func makeFolder(path string) error {
-	if _, err := os.Stat(path); err == nil {
-		return nil
-	}
-	if err := os.MkdirAll(path, folderMode); err != nil {
-		return err
-	}
-	return giveAway(path)
-}
-
-func replace(file string, text []byte) error {
-	next, err := os.OpenFile(file+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode)
-	if err != nil {
-		return err
-	}
-	_, err = next.Write(text)
-	if err = errors.Join(err, next.Sync(), next.Close(), giveAway(next.Name())); err != nil {
-		return err
-	}
-	return os.Rename(next.Name(), file)
 }

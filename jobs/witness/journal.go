@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"outboxd/db"
+	"outboxd/statefile"
 )
 
 // journal is the file of mails handed over that is being written: a line a record, never synced for one mail, begun anew
@@ -74,7 +75,7 @@ func (c *Company) begin(today string) error {
 		return err
 	}
 	dir := filepath.Join(c.folder.path, c.folder.instance)
-	if err := makeFolder(dir); err != nil {
+	if err := statefile.MakeFolder(dir); err != nil {
 		return err
 	}
 	all, err := c.journals(escaped(dir))
@@ -87,7 +88,7 @@ func (c *Company) begin(today string) error {
 			name = all[n-1]
 		}
 	}
-	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, fileMode)
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, statefile.Mode)
 	if err != nil {
 		return err
 	}

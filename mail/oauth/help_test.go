@@ -88,7 +88,7 @@ func config(s *oauthtest.Server) Config {
 // source is the account's sign-in in a process of its own.
 func source(t *testing.T, c Config, f *files) *Source {
 	t.Helper()
-	store := NewStore(f, func(account string, err error) { t.Logf("%s: %v", account, err) })
+	store := NewStore(f)
 	t.Cleanup(store.Close)
 	s, err := store.Source(c)
 	if err != nil {

@@ -77,6 +77,9 @@ func (s *Store) Login(id string) *Login {
 	return nil
 }
 
+// Account is the name of the account to be signed in to.
+func (l *Login) Account() string { return l.source.config().Account }
+
 // byCode asks for a device code and waits, in the background, for the person to enter it.
 func (l *Login) byCode(ctx context.Context, conf Config) *Error {
 	var secret []oauth2.AuthCodeOption
@@ -214,8 +217,8 @@ func (s *Source) begin(t *oauth2.Token) *Error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.grant, s.fault, s.unsaved, s.patience = next, nil, false, time.Time{}
-	s.signIns++
+	s.grant, s.fault, s.unsaved, s.patience = next, nil, nil, time.Time{}
+	s.gains++
 	return nil
 }
 

@@ -42,7 +42,7 @@ func TestLoginByCode(t *testing.T) {
 		if done, err := l.Wait(t.Context()); !done || err != nil {
 			t.Error(done, err)
 		}
-		if got := token(t, s, ""); !at.Good(got) || s.State().Since.IsZero() || s.State().SignIns != 1 {
+		if got := token(t, s, ""); !at.Good(got) || s.State().Since.IsZero() || s.Gains() != 1 {
 			t.Errorf("%s, %+v", got, s.State())
 		}
 	})
@@ -286,7 +286,7 @@ func TestSignInAnew(t *testing.T) {
 			t.Errorf("%+v", state)
 		}
 		signIn(t, s, at)
-		if state := s.State(); state.Fault != nil || !state.Good || state.SignIns != 2 || f.kept(t).Serial != 2 {
+		if state := s.State(); state.Fault != nil || !state.Good || s.Gains() != 2 || f.kept(t).Serial != 2 {
 			t.Errorf("%+v, %+v", state, f.kept(t))
 		}
 		if got := token(t, s, ""); !at.Good(got) {

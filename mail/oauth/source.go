@@ -17,11 +17,11 @@ type Source struct {
 	mu       sync.Mutex
 	conf     Config
 	grant    *grant    // nil: none, or not read yet
-	unsaved  bool      // grant could not be kept
+	unsaved  error     // why grant could not be kept
 	fault    *Error    // why the last renewal failed; nil after one that did not
 	patience time.Time // the token in hand is used until then, although it is due
 	kept     time.Time // when KeepAlive last tried
-	signIns  int
+	gains    int
 }
 
 const (
@@ -92,6 +92,13 @@ func (s *Source) KeepAlive(ctx context.Context) error {
 	return s.Renew(ctx)
 }
 
+// Gains counts the tokens that this process has got, by a sign-in or a renewal: what was in the way before one is over.
+func (s *Source) Gains() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.gains
+}
+
 // ready returns the token in hand if it will do, else "".
 func (s *Source) ready(w want) string {
 	s.mu.Lock()
@@ -142,6 +149,9 @@ func (s *Source) renew(ctx context.Context, w want) (string, *Error) {
 		return token, nil
 	}
 	conf := s.config()
+	if g, stranger, err := s.latest(); g == nil { // nothing is made where there is nothing to keep
+		return s.failed(conf.noGrant(stranger, err), w)
+	}
 	unlock, err := s.store.files.Lock(ctx, conf.Account)
 	if err != nil {
 		return s.failed(conf.noGrant(false, err), w)
@@ -173,10 +183,10 @@ func (s *Source) latest() (g *grant, stranger bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case kept == nil && err == nil && !s.unsaved:
+	case kept == nil && err == nil && s.unsaved == nil:
 		s.grant = nil
 	case kept.fits(s.key) && (s.grant == nil || kept.Serial > s.grant.Serial):
-		s.grant, s.unsaved = kept, false
+		s.grant, s.unsaved = kept, nil
 	}
 	return s.grant, kept != nil && !kept.fits(s.key), err
 }
@@ -186,11 +196,9 @@ func (s *Source) keep(next *grant) {
 	next.Serial++
 	err := next.save(s.store.files)
 	s.mu.Lock()
-	s.grant, s.fault, s.unsaved, s.patience = next, nil, err != nil, time.Time{}
-	s.mu.Unlock()
-	if err != nil {
-		s.store.report(next.Account, err)
-	}
+	defer s.mu.Unlock()
+	s.grant, s.fault, s.unsaved, s.patience = next, nil, err, time.Time{}
+	s.gains++
 }
 
 // failed notes why there is no new token. The one in hand is used while it lasts, when the trouble may pass.

@@ -152,7 +152,7 @@ func TestFullDisk(t *testing.T) {
 		}
 		f.fail = nil
 		time.Sleep(2 * time.Hour)
-		if got := token(t, s, ""); !at.Good(got) || f.kept(t).Access != got || s.State().Unsaved {
+		if got := token(t, s, ""); !at.Good(got) || f.kept(t).Access != got || s.State().Unsaved != nil {
 			t.Errorf("%s, %+v", got, s.State())
 		}
 	})
@@ -320,7 +320,7 @@ func TestAddresses(t *testing.T) {
 	} {
 		c := config(server())
 		c.Token = address
-		if _, err := NewStore(newFiles(), nil).Source(c); (err == nil) != fine {
+		if _, err := NewStore(newFiles()).Source(c); (err == nil) != fine {
 			t.Errorf("%s: %v", address, err)
 		}
 	}

@@ -13,8 +13,7 @@ type State struct {
 	Fixed   bool      // renewing does not move that end
 	Good    bool      // there is a token in hand that can be used
 	Fault   *Error    // why the last renewal failed, or why there is no sign-in
-	Unsaved bool      // the last renewal could not be kept
-	SignIns int       // counts the sign-ins that this process has seen
+	Unsaved error     // why the last renewal could not be kept
 }
 
 const (
@@ -30,7 +29,7 @@ func (s *Source) State() State {
 	conf := s.config()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	state := State{Fault: s.fault, Unsaved: s.unsaved, SignIns: s.signIns}
+	state := State{Fault: s.fault, Unsaved: s.unsaved}
 	if g == nil {
 		state.Fault = conf.noGrant(stranger, err)
 		return state
@@ -62,8 +61,8 @@ func (s *Source) Warnings(secretEnds, now time.Time) []Warning {
 	if unused := now.Sub(state.Renewed); unused > unusedLong {
 		add(remedyUnused, "the sign-in was not renewed for %d days", int(unused.Hours()/24))
 	}
-	if state.Unsaved {
-		add(remedyUnsaved, "the renewed sign-in could not be written: it may be lost with a restart")
+	if state.Unsaved != nil {
+		add(remedyUnsaved, "the renewed sign-in could not be written, and may be lost with a restart: %v", state.Unsaved)
 	}
 	return all
 }

@@ -7,21 +7,19 @@ import (
 
 // Store has the sign-ins of all accounts of one process.
 type Store struct {
-	files  Files
-	report func(account string, err error)
-	ended  context.Context
-	end    context.CancelFunc
-	work   sync.WaitGroup // renewals and sign-ins under way
+	files Files
+	ended context.Context
+	end   context.CancelFunc
+	work  sync.WaitGroup // renewals and sign-ins under way
 
 	mu      sync.Mutex
 	sources map[string]*Source // by account
 	logins  map[string]*Login  // by account; one at a time
 }
 
-// NewStore returns a store over files. Nothing is read yet. report is told of what went wrong without an end to anybody's
-// request: a sign-in that was renewed and could not be kept.
-func NewStore(files Files, report func(account string, err error)) *Store {
-	s := &Store{files: files, report: report, sources: map[string]*Source{}, logins: map[string]*Login{}}
+// NewStore returns a store over files. Nothing is read yet.
+func NewStore(files Files) *Store {
+	s := &Store{files: files, sources: map[string]*Source{}, logins: map[string]*Login{}}
 	s.ended, s.end = context.WithCancel(context.Background())
 	return s
 }

@@ -1,6 +1,6 @@
 //go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
 
-package control
+package statefile
 
 import (
 	"errors"
@@ -10,10 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-var errLocked = errors.New("locked by another")
+// ErrLocked says that another process has the lock.
+var ErrLocked = errors.New("locked by another")
 
-// lockFile takes an exclusive lock, which ends with the process. The file stays: removing it would race.
-func lockFile(path string) (*os.File, error) {
+// Lock takes an exclusive lock, which ends with the process. The file stays: removing it would race.
+func Lock(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o640)
 	if err != nil {
 		return nil, err
@@ -23,7 +24,7 @@ func lockFile(path string) (*os.File, error) {
 		return f, nil
 	}
 	if errors.Is(err, unix.EWOULDBLOCK) {
-		err = errLocked
+		err = ErrLocked
 	}
 	return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
 }

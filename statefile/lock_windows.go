@@ -1,4 +1,4 @@
-package control
+package statefile
 
 import (
 	"errors"
@@ -8,10 +8,11 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-var errLocked = errors.New("locked by another")
+// ErrLocked says that another process has the lock.
+var ErrLocked = errors.New("locked by another")
 
-// lockFile takes an exclusive lock, which ends with the process.
-func lockFile(path string) (*os.File, error) {
+// Lock takes an exclusive lock, which ends with the process.
+func Lock(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o640)
 	if err != nil {
 		return nil, err
@@ -21,7 +22,7 @@ func lockFile(path string) (*os.File, error) {
 		return f, nil
 	}
 	if errors.Is(err, windows.ERROR_LOCK_VIOLATION) || errors.Is(err, windows.ERROR_IO_PENDING) {
-		err = errLocked
+		err = ErrLocked
 	}
 	return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
 }
