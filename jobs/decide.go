@@ -177,10 +177,13 @@ func (a *account) troubleFor(ctx context.Context, o mail.Outcome, from string) t
 }
 
 // logOutcome writes the row's event into the mail log.
-func (f *feeder) logOutcome(t db.Settlement, row db.Row) {
+func (f *feeder) logOutcome(t db.Settlement, row db.Row, w way) {
 	fields := []zap.Field{zap.Uint64("id", row.ID), zap.String("message_id", row.MessageID), zap.String("token", row.Token)}
 	if row.Reference != "" {
 		fields = append(fields, zap.String("reference", row.Reference))
+	}
+	if w.person.Host != "" {
+		fields = append(fields, zap.Stringer("as", w.from))
 	}
 	if a := t.Attempt; a != nil {
 		fields = append(fields, zap.String("step", a.Step), zap.String("reply", a.Reply))

@@ -159,7 +159,7 @@ func (r *runner) assign(found []db.Route) (byAccount map[string][]uint32, lost [
 		}
 	}
 	for _, route := range found {
-		conf, err := r.c.resolver.resolve(route.Account, route.From)
+		conf, err := r.c.resolver.route(route.Account, route.From)
 		learned := r.c.learnedOf(route.Hash)
 		switch {
 		case err == nil:
@@ -218,12 +218,12 @@ func (r *runner) failSome(routes []uint32, lanes []uint32) (more bool, err error
 	var settling sync.WaitGroup
 	for _, row := range got.Rows {
 		t := db.Settlement{Lease: row.Lease, Change: db.Change{State: db.Queued, GivenBack: true, Lane: row.Lane}}
-		if conf, err := r.c.resolver.resolve(row.Account, row.From); err != nil {
+		if w, err := r.c.resolver.resolve(row.Account, row.From); err != nil {
 			t.Change = db.Change{State: db.Failed, Verdict: true, LastError: err.Error()}
 			r.log.Warn(eventFailed, zap.Uint64("id", row.ID), zap.String("reason", err.Error()))
 		} else {
 			// An inactive account's rows make room for those behind them.
-			if more = false; !r.c.learnRoute(row, conf.Name) {
+			if more = false; !r.c.learnRoute(row, w.account.Name) {
 				t.Wait = time.Minute
 			}
 		}

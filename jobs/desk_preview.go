@@ -103,8 +103,8 @@ func (d *Desk) previewTemplate(ctx context.Context, q PreviewRequest) (PreviewRe
 	if err := s.by("", q.From, usualPriority); err != nil {
 		return PreviewReply{}, err
 	}
-	domain, _ := senderDomain(q.From) // what is no address was refused above
-	id, err := compose.NewMessageID(cmp.Or(domain, s.domain()), rand.Reader)
+	sender, _ := parseSender(q.From) // what is no address was refused above
+	id, err := compose.NewMessageID(cmp.Or(sender.Host, s.domain()), rand.Reader)
 	if err != nil {
 		return PreviewReply{}, err
 	}
@@ -123,6 +123,7 @@ type sight struct {
 	place    *Place
 	what     string // for people
 	packer   *packer
+	way      way
 	warnings []string
 }
 
@@ -133,9 +134,13 @@ func (s *sight) warn(format string, args ...any) {
 // by finds the account and the job that would send it.
 func (s *sight) by(account, from string, priority int) error {
 	c := s.place.Company
-	a, err := newResolver(s.desk.world.File, c).resolve(account, from)
-	if err != nil {
+	var err error
+	if s.way, err = newResolver(s.desk.world.File, c).resolve(account, from); err != nil {
 		return s.refused(err)
+	}
+	a := s.way.account
+	if s.way.person.Host != "" {
+		s.warn("It goes out as %s, and answers go to %s (send_as: %s of the company).", s.way.from, s.way.replyTo, c.SendAs)
 	}
 	if !a.Active {
 		s.warn("The account %s is not active: nothing is sent by it.", a.Name)
@@ -180,7 +185,7 @@ func (s *sight) warnState(detail db.Detail, row db.Row) {
 }
 
 func (s *sight) pack(ctx context.Context, row db.Row) (PreviewReply, error) {
-	p, err := s.packer.pack(ctx, row, nil)
+	p, err := s.packer.pack(ctx, row, s.way, nil)
 	if err != nil {
 		return PreviewReply{}, s.refused(err)
 	}

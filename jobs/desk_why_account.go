@@ -14,10 +14,14 @@ import (
 // way finds the account and the job that send the row, or says why there are none.
 func (w *why) way() (*jobfile.Account, *jobfile.Deliver) {
 	c := w.place.Company
-	a, err := newResolver(w.desk.world.File, c).resolve(w.row.Account, w.row.From)
+	goes, err := newResolver(w.desk.world.File, c).resolve(w.row.Account, w.row.From)
 	if err != nil {
 		w.say("No account can send it: %v. It fails with this reason when its turn comes.", err)
 		return nil, nil
+	}
+	a := goes.account
+	if goes.person.Host != "" {
+		w.say("It goes out as %s, and answers go to %s (send_as: %s of the company).", goes.from, goes.replyTo, c.SendAs)
 	}
 	if len(c.Jobs.Deliver) == 0 {
 		w.say("The company has no job that sends: nothing of it goes.")

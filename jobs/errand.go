@@ -17,6 +17,7 @@ type errand struct {
 	permit  *permit
 	decided func() // tells that the next mail may ask for its slot
 	room    *share // of its message, in memory
+	way     way    // set before it is packed
 
 	mu   sync.Mutex
 	made bool // the message: there is nothing to give back for any more
@@ -55,14 +56,14 @@ func (e *errand) end() {
 // pack makes the row's message. That of a row with nothing but its columns never takes long.
 func (e *errand) pack(row db.Row) (*parcel, error) {
 	if row.Template == "" && !row.Raw && !row.Attached {
-		return e.f.packer.pack(e.f.r.stop, row, e.room)
+		return e.f.packer.pack(e.f.r.stop, row, e.way, e.room)
 	}
 	ctx, cancel := context.WithCancelCause(e.f.r.stop)
 	defer cancel(nil)
 	leave := func() { e.leave(cancel) }
 	e.room.waits = leave
 	timer := time.AfterFunc(e.keepTime(), leave)
-	p, err := e.f.packer.pack(ctx, row, e.room)
+	p, err := e.f.packer.pack(ctx, row, e.way, e.room)
 	timer.Stop()
 	e.mu.Lock()
 	e.made = true

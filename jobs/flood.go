@@ -237,8 +237,8 @@ func (g *flood) takes(row db.Arrival) bool {
 	if len(g.r.job.Accounts) == 0 {
 		return true
 	}
-	conf, err := g.r.c.resolver.resolve(row.Account, row.From)
-	return err == nil && slices.Contains(g.r.job.Accounts, conf.Name)
+	w, err := g.r.c.resolver.resolve(row.Account, row.From)
+	return err == nil && slices.Contains(g.r.job.Accounts, w.account.Name)
 }
 
 func (g *flood) key() string { return "flood " + g.r.c.name + "/" + g.r.job.Name }

@@ -15,6 +15,7 @@ type letter struct {
 	compose.Message
 	bcc    []mail.Address
 	row    db.Row
+	way    way
 	params string // JSON
 	octets int64  // of all that is known to become part of it
 	room   *share // in memory
@@ -29,6 +30,9 @@ func (k *packer) compose(ctx context.Context, l *letter, p *parcel, attached []d
 		return err
 	}
 	p.sender(l.From, cmp.Or(k.account.ReturnPath, l.From.Addr()))
+	if person := l.way.person; person.Host != "" {
+		l.Own = append(l.Own, compose.Header{Name: "X-Outboxd-From", Value: person.Addr()})
+	}
 	if l.row.Template != "" {
 		if err := k.render(ctx, l); err != nil {
 			return err
@@ -58,7 +62,7 @@ func (k *packer) address(l *letter) error {
 		to                      *[]mail.Address
 	}{
 		{"recipients", row.Recipients, "", &l.To}, {"cc", row.Cc, "", &l.Cc}, {"bcc", row.Bcc, "", &l.bcc},
-		{"reply_to", row.ReplyTo, k.account.ReplyTo, &l.ReplyTo},
+		{"reply_to", row.ReplyTo, l.way.replyTo, &l.ReplyTo},
 	} {
 		list, err := mail.ParseAddressList(cmp.Or(field.text, field.otherwise))
 		if err != nil {
@@ -66,10 +70,8 @@ func (k *packer) address(l *letter) error {
 		}
 		*field.to = list
 	}
+	l.From = l.way.from
 	var err error
-	if l.From, err = mail.ParseAddress(cmp.Or(row.From, k.account.From)); err != nil {
-		return &rowError{"from_address: " + err.Error()}
-	}
 	l.Headers, err = compose.ParseHeaders(row.Headers)
 	return err
 }

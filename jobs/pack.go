@@ -37,12 +37,12 @@ func newPacker(place *Place, account *jobfile.Account, job *jobfile.Deliver) *pa
 	return k
 }
 
-// pack makes the parcel of a row. Everything that can fail without a mail server fails here: a *rowError, *skipError or
+// pack makes the parcel of a row that goes this way. Everything that can fail without a mail server fails here: a *rowError, *skipError or
 // *waitError says what becomes of the row, any other error is the database's. room is what a large message has to ask for; nil
 // bounds nothing.
-func (k *packer) pack(ctx context.Context, row db.Row, room *share) (*parcel, error) {
+func (k *packer) pack(ctx context.Context, row db.Row, w way, room *share) (*parcel, error) {
 	p := &parcel{row: row, messageID: row.MessageID}
-	l := &letter{row: row, octets: row.Size, room: room}
+	l := &letter{row: row, way: w, octets: row.Size, room: room}
 	how := k.compose
 	if row.Raw {
 		how = k.forward

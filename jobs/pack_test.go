@@ -21,7 +21,11 @@ func packed(row db.Row, conf jobfile.Account) (*parcel, error) {
 	k := newPacker(&Place{Company: &jobfile.Company{Timezone: time.UTC}}, &conf, &jobfile.Deliver{})
 	k.maxSize = 1000
 	row.Ready = time.Unix(0, 0)
-	return k.pack(context.Background(), row, nil)
+	w, err := (&resolver{accounts: []*jobfile.Account{&conf}}).resolve(row.Account, row.From)
+	if err != nil {
+		return nil, err
+	}
+	return k.pack(context.Background(), row, w, nil)
 }
 
 var packAccount = jobfile.Account{Name: "main", From: "Acme <noreply@acme.example>"}
@@ -42,7 +46,7 @@ func TestPackRefuses(t *testing.T) {
 		{db.Row{Recipients: to, Cc: "nobody"}, "cc: "},
 		{db.Row{Recipients: to, Bcc: "nobody"}, "bcc: "},
 		{db.Row{Recipients: to, ReplyTo: "nobody"}, "reply_to: "},
-		{db.Row{Recipients: to, From: "nobody"}, "from_address: "},
+		{db.Row{Recipients: to, From: "nobody"}, "from_address \"nobody\""},
 		{db.Row{Recipients: to, Headers: "{"}, "headers: "},
 		{db.Row{Recipients: to, Subject: "a\nb"}, "subject: "},
 		{db.Row{Recipients: strings.Join(many, ",")}, "recipients: 101 addresses"},

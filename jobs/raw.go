@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"outboxd/db"
-	"outboxd/mail"
 	"outboxd/mail/compose"
 )
 
@@ -38,7 +37,7 @@ func (k *packer) forward(ctx context.Context, l *letter, p *parcel, attached []d
 	if err := k.checkRaw(r, row); err != nil {
 		return err
 	}
-	if err := k.addressRaw(r, row, p); err != nil {
+	if err := k.addressRaw(r, row, l.way, p); err != nil {
 		return err
 	}
 	p.messageID = cmp.Or(r.MessageID, row.MessageID, k.place.messageID(row, r.From.Host))
@@ -52,13 +51,17 @@ func (k *packer) forward(ctx context.Context, l *letter, p *parcel, attached []d
 // checkRaw refuses a finished message that the account may not send, or that is another one than before.
 func (k *packer) checkRaw(r *compose.Raw, row db.Row) error {
 	for i, a := range append(slices.Clone(r.Authors), r.Sender) {
-		if !maySend(k.account, a.Host) {
-			field := "From"
-			if i == len(r.Authors) {
-				field = "Sender"
-			}
-			return &rowError{fmt.Sprintf("raw: its %s is %s, and account %s may not send as @%s: set account or from_address to what may, or add the domain to the account's sender_domains",
+		field := "From"
+		if i == len(r.Authors) {
+			field = "Sender"
+		}
+		switch {
+		case !maySend(k.account, a):
+			return &rowError{fmt.Sprintf("raw: its %s is %s, and account %s may not send as @%s: set account or from_address to what may, or add the sender to the account's sender_domains or sender_addresses",
 				field, a.Addr(), k.account.Name, a.Host)}
+		case asSystem(k.account, k.place.Company.SendAs, a):
+			return &rowError{fmt.Sprintf("raw: its %s is %s, and send_as: %s of the company lets account %s send as itself alone. A finished message is not changed: give it the From %s, or insert its parts in place of it",
+				field, a.Addr(), k.place.Company.SendAs, k.account.Name, k.account.From)}
 		}
 	}
 	if r.MessageID != "" && row.MessageID != "" && r.MessageID != row.MessageID {
@@ -68,8 +71,8 @@ func (k *packer) checkRaw(r *compose.Raw, row db.Row) error {
 }
 
 // addressRaw fills the envelope. A diverted message keeps its header.
-func (k *packer) addressRaw(r *compose.Raw, row db.Row, p *parcel) error {
-	l := &letter{row: row}
+func (k *packer) addressRaw(r *compose.Raw, row db.Row, w way, p *parcel) error {
+	l := &letter{row: row, way: w}
 	if row.Recipients+row.Cc+row.Bcc == "" {
 		l.To, l.Cc, l.bcc = r.To, r.Cc, r.Bcc
 	} else if err := k.address(l); err != nil {
@@ -80,10 +83,7 @@ func (k *packer) addressRaw(r *compose.Raw, row db.Row, p *parcel) error {
 	}
 	sender := r.From
 	if row.From != "" {
-		var err error
-		if sender, err = mail.ParseAddress(row.From); err != nil {
-			return &rowError{"from_address: " + err.Error()}
-		}
+		sender = w.from
 	}
 	p.sender(r.From, cmp.Or(k.account.ReturnPath, sender.Addr()))
 	if divert := k.place.Company.Divert; divert != "" {

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"fmt"
 	"hash/crc32"
 	"slices"
@@ -10,14 +11,22 @@ import (
 	"outboxd/mail"
 )
 
-// resolver tells by which account a company's rows go.
+// resolver tells how a company's rows go.
 type resolver struct {
-	company  string
 	accounts []*jobfile.Account // in order of preference
+	sendAs   string             // of the company
+}
+
+// way is how a row goes: whose mail it is, and as whom it goes out. Whatever server carries it, From and Reply-To are these.
+type way struct {
+	account *jobfile.Account
+	from    mail.Address // of the header
+	replyTo string       // where the row itself names none
+	person  mail.Address // the row's from_address, where send_as puts the account's own sender in its place; else zero
 }
 
 func newResolver(file *jobfile.File, c *jobfile.Company) *resolver {
-	r := &resolver{company: c.Name}
+	r := &resolver{sendAs: c.SendAs}
 	for _, name := range c.Accounts {
 		if a := file.Account(name); a != nil {
 			r.accounts = append(r.accounts, a)
@@ -26,46 +35,72 @@ func newResolver(file *jobfile.File, c *jobfile.Company) *resolver {
 	return r
 }
 
-// resolve returns the account for a row that names an account, a sender, both or neither. An inactive one is returned
+// resolve returns the way of a row that names an account, a sender, both or neither. An inactive account is returned
 // only where no active one will do: the row waits for it. Otherwise the error is a *rowError.
-func (r *resolver) resolve(account, from string) (*jobfile.Account, error) {
-	domain, err := senderDomain(from)
+func (r *resolver) resolve(account, from string) (way, error) {
+	sender, err := parseSender(from)
 	if err != nil {
-		return nil, &rowError{fmt.Sprintf("from_address %q: %v", from, err)}
+		return way{}, err
 	}
-	if account != "" {
-		return r.named(account, domain)
-	}
-	var waiting *jobfile.Account
-	for _, a := range r.accounts {
-		if !maySend(a, domain) {
-			continue
-		}
-		if a.Active {
-			return a, nil
-		}
-		if waiting == nil {
-			waiting = a
+	a := r.first(func(a *jobfile.Account) bool { return a.Active && lists(a, sender) })
+	if account != "" || a == nil {
+		if a, err = r.choose(account, sender); err != nil {
+			return way{}, err
 		}
 	}
-	if waiting != nil {
-		return waiting, nil
-	}
-	if domain == "" {
-		return nil, &rowError{"the company has no account: give it one in jobs.yaml"}
-	}
-	return nil, &rowError{fmt.Sprintf("no account of the company may send as @%s: use a sender of another domain, or add it to an account's sender_domains", domain)}
+	return wayBy(a, r.sendAs, sender)
 }
 
-func (r *resolver) named(account, domain string) (*jobfile.Account, error) {
-	i := slices.IndexFunc(r.accounts, func(a *jobfile.Account) bool { return strings.EqualFold(a.Name, account) })
-	if i < 0 {
+// route returns the account of a route's rows: of all but those of people who have an account of their own. The error is
+// a *rowError.
+func (r *resolver) route(account, from string) (*jobfile.Account, error) {
+	sender, err := parseSender(from)
+	if err != nil {
+		return nil, err
+	}
+	return r.choose(account, sender)
+}
+
+// choose finds the account that a row names, else the first that may send as the sender and is nobody's own.
+func (r *resolver) choose(account string, sender mail.Address) (*jobfile.Account, error) {
+	if account != "" {
+		return r.named(account, sender)
+	}
+	fits := func(a *jobfile.Account) bool { return len(a.SenderAddresses) == 0 && maySend(a, sender) }
+	if a := r.first(func(a *jobfile.Account) bool { return a.Active && fits(a) }); a != nil {
+		return a, nil
+	}
+	if a := r.first(func(a *jobfile.Account) bool { return fits(a) || lists(a, sender) }); a != nil {
+		return a, nil
+	}
+	switch {
+	case len(r.accounts) == 0:
+		return nil, &rowError{"the company has no account: give it one in jobs.yaml"}
+	case sender.Host == "":
+		return nil, &rowError{"every account of the company is a person's own: set from_address, or account to one of " + r.names()}
+	}
+	return nil, &rowError{fmt.Sprintf("no account of the company may send as @%s: %s is outside of the sender_domains and sender_addresses of %s. Use another sender, or add it to one of them",
+		sender.Host, sender.Addr(), r.names())}
+}
+
+func (r *resolver) first(fits func(*jobfile.Account) bool) *jobfile.Account {
+	if i := slices.IndexFunc(r.accounts, fits); i >= 0 {
+		return r.accounts[i]
+	}
+	return nil
+}
+
+func (r *resolver) named(account string, sender mail.Address) (*jobfile.Account, error) {
+	a := r.first(func(a *jobfile.Account) bool { return strings.EqualFold(a.Name, account) })
+	switch {
+	case a == nil:
 		return nil, &rowError{fmt.Sprintf("account %q is none that this company may use: set one of %s, or NULL for the first that fits", account, r.names())}
+	case maySend(a, sender):
+		return a, nil
+	case len(a.SenderAddresses) > 0:
+		return nil, &rowError{fmt.Sprintf("account %s may not send as %s: its sender_addresses are %s", a.Name, sender.Addr(), strings.Join(a.SenderAddresses, ", "))}
 	}
-	if a := r.accounts[i]; !maySend(a, domain) {
-		return nil, &rowError{fmt.Sprintf("account %s may not send as @%s: its sender_domains are %s", a.Name, domain, strings.Join(a.SenderDomains, ", "))}
-	}
-	return r.accounts[i], nil
+	return nil, &rowError{fmt.Sprintf("account %s may not send as @%s: its sender_domains are %s", a.Name, sender.Host, strings.Join(a.SenderDomains, ", "))}
 }
 
 func (r *resolver) names() string {
@@ -76,22 +111,65 @@ func (r *resolver) names() string {
 	return strings.Join(names, ", ")
 }
 
-// maySend tells whether the account may send for the sender's domain; "" is the account's own sender.
-func maySend(a *jobfile.Account, domain string) bool {
-	return domain == "" || len(a.SenderDomains) == 0 ||
-		slices.ContainsFunc(a.SenderDomains, func(d string) bool { return strings.EqualFold(d, domain) })
+// wayBy is how mail of a sender goes by an account; the zero sender is the account's own.
+func wayBy(a *jobfile.Account, sendAs string, sender mail.Address) (way, error) {
+	own, err := mail.ParseAddress(a.From)
+	if err != nil {
+		return way{}, &rowError{"from of account " + a.Name + ": " + err.Error()}
+	}
+	switch {
+	case sender.Host == "":
+		return way{account: a, from: own, replyTo: a.ReplyTo}, nil
+	case !asSystem(a, sendAs, sender):
+		return way{account: a, from: sender, replyTo: a.ReplyTo}, nil
+	}
+	own.Name = cmp.Or(sender.Name, sender.Local) + " via " + cmp.Or(own.Name, own.Host)
+	return way{account: a, from: own, replyTo: sender.String(), person: sender}, nil
 }
 
-// senderDomain is the domain of a from_address, "" when the row states none.
-func senderDomain(from string) (string, error) {
+// asSystem tells whether the company's send_as puts the general account's own sender in the place of a person.
+func asSystem(a *jobfile.Account, sendAs string, sender mail.Address) bool {
+	own, err := mail.ParseAddress(a.From)
+	switch {
+	case !a.General(), err != nil, sender.Host == "", strings.EqualFold(own.Addr(), sender.Addr()):
+		return false
+	case sendAs == jobfile.Both:
+		return !keepsFrom(a, sender)
+	}
+	return sendAs == jobfile.System
+}
+
+// keepsFrom tells whether the account's provider lets a sender stand that nothing in jobs.yaml says it was given.
+func keepsFrom(a *jobfile.Account, sender mail.Address) bool {
+	return a.Preset().From == jobfile.FromAny || strings.EqualFold(a.Username, sender.Addr())
+}
+
+// maySend tells whether the account may send as the sender; the zero sender is its own.
+func maySend(a *jobfile.Account, sender mail.Address) bool {
+	switch {
+	case sender.Host == "":
+		return true
+	case len(a.SenderAddresses) > 0:
+		return lists(a, sender)
+	}
+	return len(a.SenderDomains) == 0 || slices.ContainsFunc(a.SenderDomains, func(d string) bool { return strings.EqualFold(d, sender.Host) })
+}
+
+// lists tells whether the account is the sender's own.
+func lists(a *jobfile.Account, sender mail.Address) bool {
+	return slices.ContainsFunc(a.SenderAddresses, func(s string) bool { return strings.EqualFold(s, sender.Addr()) })
+}
+
+// parseSender reads a from_address; the zero address when the row states none. The error is a *rowError.
+func parseSender(from string) (mail.Address, error) {
 	if strings.TrimSpace(from) == "" {
-		return "", nil
+		return mail.Address{}, nil
 	}
 	a, err := mail.ParseAddress(from)
 	if err != nil {
-		return "", err
+		return a, &rowError{fmt.Sprintf("from_address %q: %v", from, err)}
 	}
-	return a.Host, nil
+	return a, nil
 }
 
 // routeHash is outbox.route as the table computes it from the same columns: the account, else the sender's domain as it

@@ -68,7 +68,7 @@ func (f *feeder) deliver(work context.Context, row db.Row, s *sender, p *permit,
 	settlement := f.try(work, &row, e)
 	e.end()
 	f.r.c.settle(settlement)
-	f.logOutcome(settlement, row)
+	f.logOutcome(settlement, row, e.way)
 }
 
 // refuseSpent ends a row that is never to be sent, whatever it waits for.
@@ -132,11 +132,12 @@ func (f *feeder) try(work context.Context, row *db.Row, e *errand) db.Settlement
 	if row.Spent != nil {
 		return db.Settlement{Lease: row.Lease, Change: refuseSpent(row.Spent)}
 	}
-	conf, err := f.r.c.resolver.resolve(row.Account, row.From)
-	if err == nil && conf.Name != f.a.conf.Name {
-		f.r.c.learnRoute(*row, conf.Name)
+	w, err := f.r.c.resolver.resolve(row.Account, row.From)
+	if err == nil && w.account.Name != f.a.conf.Name {
+		f.r.c.learnRoute(*row, w.account.Name)
 		return back("", time.Second)
 	}
+	e.way = w
 	var parcel *parcel
 	if err == nil {
 		parcel, err = e.pack(*row)

@@ -75,6 +75,9 @@ func (a *Account) Identity() string {
 	return strings.ToLower(a.Username) + "@" + host
 }
 
+// General tells whether it is the general account, which every company may use and which carries the system's own mail.
+func (a *Account) General() bool { return a.Name == generalAccount }
+
 // serves tells whether the company may use the account, active or not.
 func (a *Account) serves(company string) bool {
 	return len(a.Companies) == 0 || slices.Contains(a.Companies, company)
