@@ -27,11 +27,13 @@ type Claim struct {
 	Routes     []uint32
 	Priorities []int
 	Lanes      []uint32             // 0 and lanes whose pause is over
+	Aside      map[uint32][]uint32  // further lanes, each with the routes that are looked for in it alone
 	Limit      int                  // most rows: the free senders
 	Octets     int64                // most octets of bodies together; the first row goes in any case
 	MaxSize    int64                // bodies and headers over this stay unread: Row.Size tells
 	Domain     string               // of a fresh Message-ID, where from_address has none that is plain
-	Paused     []uint32             // recipient domains (Row.Domain) that wait in a lane: not taken
+	Paused     []uint32             // recipient domains (Row.Domain) that wait: not taken
+	Single     func(uint32) bool    // tells of which recipient domains (Row.Domain) one row is taken at a time; nil of none
 	Hints      []uint64             // rows that a SortAside found behind those of paused domains
 	Admit      func(id uint64) bool // tells whether a row may be taken yet; nil admits all
 	LowFirst   bool                 // below priority 1 the longest waiting first, so that low priorities do not starve
@@ -40,8 +42,8 @@ type Claim struct {
 // Claimed is what a claim took and what it passed over.
 type Claimed struct {
 	Rows   []Row
-	Paused bool // rows of paused domains stand in the way: SortAside puts them into their lanes
-	Missed bool // there were due rows, and others were faster
+	Paused []uint32 // domains of Claim.Paused whose rows stand in the way: SortAside puts them into their lanes
+	Missed bool     // there were due rows, and others were faster
 }
 
 // lockedAhead is how many rows at the head of a queue may be locked by somebody else before the rest has to wait.
@@ -124,16 +126,19 @@ func (s *Store) choose(ctx context.Context, c Claim, found []candidate, out *Cla
 	}
 }
 
-// pick takes candidates in their order while they fit, and leaves out those of paused domains.
+// pick takes candidates in their order while they fit, and leaves out those of paused domains, and what is one too many of a
+// domain.
 func pick(c Claim, found []candidate, out *Claimed) []candidate {
-	chosen, known := make([]candidate, 0, c.Limit), map[uint64]bool{}
+	chosen, known, single := make([]candidate, 0, c.Limit), map[uint64]bool{}, map[uint32]bool{}
 	octets := int64(0)
 	for _, f := range found {
 		if slices.Contains(c.Paused, f.Domain) {
-			out.Paused = true
+			if !slices.Contains(out.Paused, f.Domain) {
+				out.Paused = append(out.Paused, f.Domain)
+			}
 			continue
 		}
-		if known[f.ID] || c.Admit != nil && !c.Admit(f.ID) {
+		if known[f.ID] || single[f.Domain] || c.Admit != nil && !c.Admit(f.ID) {
 			continue
 		}
 		size := f.Size
@@ -146,6 +151,7 @@ func pick(c Claim, found []candidate, out *Claimed) []candidate {
 		octets += size
 		chosen = append(chosen, f)
 		known[f.ID] = true
+		single[f.Domain] = c.Single != nil && c.Single(f.Domain)
 	}
 	return chosen
 }
@@ -162,13 +168,19 @@ func (s *Store) candidates(ctx context.Context, c Claim) ([]candidate, error) {
 	var parts []string
 	var args []any
 	one := strings.TrimSpace(s.sql.text("candidates"))
-	for _, lane := range c.Lanes {
-		for _, route := range c.Routes {
+	look := func(lane uint32, routes []uint32) {
+		for _, route := range routes {
 			for _, priority := range c.Priorities {
 				parts = append(parts, one)
 				args = append(args, lane, route, priority, c.Limit+lockedAhead)
 			}
 		}
+	}
+	for _, lane := range c.Lanes {
+		look(lane, c.Routes)
+	}
+	for lane, routes := range c.Aside {
+		look(lane, routes)
 	}
 	if len(parts) == 0 {
 		return nil, nil

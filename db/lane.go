@@ -67,8 +67,12 @@ func (s *Store) lostLane(ctx context.Context, lanes []Lane) (uint32, error) {
 
 // PauseLane makes the rows of the lane wait; the lane is made when it is new.
 func (s *Store) PauseLane(ctx context.Context, name string, wait time.Duration, reason string) (Lane, error) {
-	if _, err := s.pool.write(ctx, s.sql.text("lane-pause"), name, micros(wait), cut(reason, maxReply)); err != nil {
-		return Lane{}, fmt.Errorf("pause lane %s of %s: %w", name, s.database, err)
+	return s.setLane(ctx, s.sql.text("lane-pause"), name, wait, reason)
+}
+
+func (s *Store) setLane(ctx context.Context, statement, name string, wait time.Duration, reason string) (Lane, error) {
+	if _, err := s.pool.write(ctx, statement, name, micros(wait), cut(reason, maxReply)); err != nil {
+		return Lane{}, fmt.Errorf("set lane %s of %s: %w", name, s.database, err)
 	}
 	lanes, err := s.Lanes(ctx)
 	if err != nil {
@@ -79,7 +83,7 @@ func (s *Store) PauseLane(ctx context.Context, name string, wait time.Duration, 
 			return l, nil
 		}
 	}
-	return Lane{}, fmt.Errorf("pause lane %s of %s: it is gone", name, s.database)
+	return Lane{}, fmt.Errorf("set lane %s of %s: it is gone", name, s.database)
 }
 
 // HealLane forgets the lane's troubles: a mail went through.
@@ -105,8 +109,14 @@ func (s *Store) exec(ctx context.Context, what, statement string, args ...any) e
 	return wrap(err, what+" in "+s.database)
 }
 
-// Queue is one line of waiting rows: those of a route with a priority.
+// WaitLane sets the time that people see on the lane's rows; the lane is made when it is new. It counts no failure.
+func (s *Store) WaitLane(ctx context.Context, name string, wait time.Duration, reason string) (Lane, error) {
+	return s.setLane(ctx, s.sql.text("lane-wait"), name, wait, reason)
+}
+
+// Queue is one line of waiting rows: those of a route with a priority, in a lane.
 type Queue struct {
+	Lane     uint32
 	Route    uint32
 	Priority int
 }
@@ -123,6 +133,7 @@ type place struct {
 	ID     uint64    `db:"id"`
 	At     time.Time `db:"available_at"`
 	Domain uint32    `db:"rdom"`
+	From   string    `db:"from_address"` // "" where it was not asked for, or the row names an account
 }
 
 // SortAside puts the rows of paused domains into their lanes: once, and for all rows of the queue. It looks along the
@@ -167,8 +178,7 @@ func (s *Store) SortAside(ctx context.Context, q Queue, paused map[uint32]uint32
 		more = len(entries) == scanBatch
 		for lane, ids := range waiting {
 			n := min(asideBatch, len(ids))
-			args := append([]any{lane}, idArgs(ids[:n])...)
-			if err := s.exec(ctx, "sort aside", s.sql.list("aside-write", n), args...); err != nil {
+			if err := s.PutAside(ctx, q.Lane, lane, ids[:n]); err != nil {
 				return err
 			}
 			if waiting[lane] = ids[n:]; n == len(ids) {
@@ -179,8 +189,49 @@ func (s *Store) SortAside(ctx context.Context, q Queue, paused map[uint32]uint32
 	return nil
 }
 
+// PutAside puts rows from one lane into another, at any number. Those that were taken meanwhile stay as they are.
+func (s *Store) PutAside(ctx context.Context, from, to uint32, ids []uint64) error {
+	for some := range slices.Chunk(ids, asideBatch) {
+		args := append(append([]any{to}, idArgs(some)...), from)
+		if err := s.exec(ctx, "sort aside", s.sql.list("aside-write", len(some)), args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SortSenders puts rows into the lanes of their senders' own accounts: laneOf tells which, 0 for a row that stays. It looks at what
+// came due in the queue after a time, and returns when the last of that did.
+func (s *Store) SortSenders(ctx context.Context, q Queue, after time.Time, laneOf func(from string) (uint32, error)) (time.Time, error) {
+	at := place{At: after}
+	for more := true; more; {
+		entries, err := s.along(ctx, s.sql.text("aside-senders"), q, at, scanBatch)
+		if err != nil {
+			return after, err
+		}
+		apart := map[uint32][]uint64{} // by lane
+		for _, e := range entries {
+			at = e
+			lane, err := laneOf(e.From)
+			if err != nil {
+				return after, err
+			}
+			if lane != 0 {
+				apart[lane] = append(apart[lane], e.ID)
+			}
+		}
+		for lane, ids := range apart {
+			if err := s.PutAside(ctx, q.Lane, lane, ids); err != nil {
+				return after, err
+			}
+		}
+		more = len(entries) == scanBatch
+	}
+	return at.At, nil
+}
+
 // along reads due entries of the queue behind a place.
 func (s *Store) along(ctx context.Context, statement string, q Queue, after place, limit int) ([]place, error) {
-	entries, err := selectAll[place](ctx, s.pool.db, statement, q.Route, q.Priority, after.At, after.At, after.ID, limit)
+	entries, err := selectAll[place](ctx, s.pool.db, statement, q.Lane, q.Route, q.Priority, after.At, after.At, after.ID, limit)
 	return entries, wrap(err, "look along a queue of "+s.database)
 }

@@ -22,6 +22,7 @@ type account struct {
 	smtp    smtpout.Config
 	signIn  *oauth.Source // nil: it does not log in by OAuth
 	bucket  db.Bucket
+	domains *domains
 	buckets *db.Buckets
 	log     *zap.Logger
 	alerts  *alerter
@@ -61,7 +62,7 @@ const (
 )
 
 func newAccount(conf *jobfile.Account, to access, buckets *db.Buckets, log *zap.Logger, alerts *alerter) *account {
-	a := &account{conf: conf, smtp: to.Config, signIn: to.signIn, bucket: accountBucket(conf), buckets: buckets, alerts: alerts,
+	a := &account{conf: conf, smtp: to.Config, signIn: to.signIn, bucket: accountBucket(conf), domains: newDomains(conf), buckets: buckets, alerts: alerts,
 		log: log.With(zap.String("account", conf.Name)), senders: make(chan *sender, conf.Connections), pace: newPace(),
 		line: newLine(conf.Connections), making: make(chan struct{}, 1), dials: rate.NewLimiter(rate.Limit(2*conf.Connections), conf.Connections), resumed: make(chan struct{})}
 	if own, err := mail.ParseAddress(conf.From); err == nil {

@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -33,14 +32,13 @@ type company struct {
 	mu      sync.Mutex
 	leases  map[db.Lease]bool
 	lanes   *lanes
-	strikes map[string]int      // throttled recipients in a row, by domain
-	learned map[uint32][]string // accounts by route, where the route alone does not tell
-	quiet   map[string]bool     // domains that wait: what is still in flight to them is no news
-	stirred time.Time           // when rows were last seen waiting or under way
-	outage  *outage             // of its database
-	sources *sources            // what its mails are made from beside it
-	looked  uint64              // up to where rows were looked through for such without a state; housekeeping's alone
-	shape   shape               // of its tables
+	strikes map[string]int  // throttled recipients in a row, by domain
+	quiet   map[string]bool // domains that wait: what is still in flight to them is no news
+	stirred time.Time       // when rows were last seen waiting or under way
+	outage  *outage         // of its database
+	sources *sources        // what its mails are made from beside it
+	looked  uint64          // up to where rows were looked through for such without a state; housekeeping's alone
+	shape   shape           // of its tables
 }
 
 const (
@@ -226,28 +224,6 @@ func (c *company) failsUnroutable(r *runner) bool {
 		}
 	}
 	return c.place.Company.Jobs.Deliver[0] == r.job
-}
-
-// learnRoute remembers that a route has rows of this account too: other rows of the route may not be sent, or two names
-// have the same hash. It tells whether the account is at work.
-func (c *company) learnRoute(row db.Row, account string) bool {
-	if c.accounts[account] == nil {
-		return false
-	}
-	hash := routeHash(row.Account, row.From)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !slices.Contains(c.learned[hash], account) {
-		c.learned[hash] = append(c.learned[hash], account)
-	}
-	return true
-}
-
-// learnedOf lists the accounts that were found to have rows of the route.
-func (c *company) learnedOf(route uint32) []string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return slices.Clone(c.learned[route])
 }
 
 // domain is that of the company's first account, for Message-IDs of rows whose account is not known.

@@ -25,10 +25,14 @@ type runner struct {
 	mu      sync.Mutex
 	flood   *flood // nil without hold_above
 	feeders map[string]*feeder
-	next    int64 // where the next look at the routes begins
-	lane    int   // with which of the open lanes the next poll begins
+	next    int64                  // where the next look at the routes begins
+	lane    int                    // with which of the open lanes the next poll begins
+	soon    time.Duration          // after the last poll: until a recipient domain that rows wait for may be sent to
+	told    map[uint32]time.Time   // of lanes: until when their rows are seen to wait
+	parted  map[db.Queue]time.Time // of queues: up to where their rows were looked through for people who have an account of their own
 	sorting bool
 	failing bool
+	parting bool
 	group   sync.WaitGroup // feeders and mails in flight
 }
 
@@ -40,7 +44,7 @@ const (
 
 func newRunner(c *company, job *jobfile.Deliver, work context.Context) *runner {
 	r := &runner{c: c, job: job, pace: newPace(), work: work, log: c.log.With(zap.String("job", job.Name)),
-		feeders: map[string]*feeder{}, next: -1}
+		feeders: map[string]*feeder{}, next: -1, told: map[uint32]time.Time{}, parted: map[db.Queue]time.Time{}}
 	r.bucket, _ = jobBucket(c.place.Company.Name, job)
 	r.flood = newFlood(r)
 	return r
@@ -74,6 +78,7 @@ func (r *runner) run(stop context.Context) {
 		}
 		select {
 		case <-tick.C:
+		case <-r.sooner():
 		case <-stop.Done():
 		}
 	}
@@ -107,6 +112,7 @@ func (r *runner) poll(ctx context.Context) (idle *db.Watched, err error) {
 			return nil, err
 		}
 	}
+	r.partSenders(found)
 	lanes = lanes.window(r.lane, lanesAtOnce)
 	r.lane += lanesAtOnce
 	all := []uint32{0}
@@ -116,16 +122,19 @@ func (r *runner) poll(ctx context.Context) (idle *db.Watched, err error) {
 			return nil, err
 		}
 		if len(more) == 0 {
-			if err := r.c.place.Store.DropLane(ctx, lane.ID); err != nil {
+			if err := r.c.dropLane(ctx, lane.ID); err != nil {
 				return nil, err
 			}
 		}
 		found = append(found, more...)
 		all = append(all, lane.ID)
 	}
-	byAccount, lost := r.assign(found)
-	for name, routes := range byAccount {
-		r.feeder(name).offer(ctx, routes, lanes)
+	offers, lost := r.assign(found)
+	if err := r.lookAside(ctx, lanes.own, offers); err != nil {
+		return nil, err
+	}
+	for name, o := range offers {
+		r.feeder(name).offer(ctx, *o, lanes)
 	}
 	r.failUnroutable(ctx, lost, all)
 	return nil, nil
@@ -133,7 +142,7 @@ func (r *runner) poll(ctx context.Context) (idle *db.Watched, err error) {
 
 // idle returns what is to be watched instead of being polled; nil when there is something to do.
 func (r *runner) idle(ctx context.Context, lanes *lanes, found []db.Route) (*db.Watched, error) {
-	if len(lanes.open) > 0 || len(lanes.paused) > 0 || len(found) > routesWatched || r.next >= 0 {
+	if len(lanes.open) > 0 || len(lanes.paused) > 0 || len(lanes.own) > 0 || len(found) > routesWatched || r.next >= 0 {
 		return nil, nil
 	}
 	if r.flood != nil && (len(found) > 0 || r.flood.alarmed) {
@@ -150,28 +159,37 @@ func (r *runner) idle(ctx context.Context, lanes *lanes, found []db.Route) (*db.
 	return w, nil
 }
 
-// assign sorts routes by account; lost are those of which a row may be sent by none, and that no feeder looks into.
-func (r *runner) assign(found []db.Route) (byAccount map[string][]uint32, lost []uint32) {
-	byAccount = map[string][]uint32{}
-	add := func(name string, hash uint32) {
-		if r.takes(name) && !slices.Contains(byAccount[name], hash) {
-			byAccount[name] = append(byAccount[name], hash)
-		}
+// offers say where an account's rows may be waiting, by account.
+type offers map[string]*offer
+
+type offer struct {
+	routes []uint32            // whose rows are the account's, but for some
+	aside  map[uint32][]uint32 // lanes of the account itself, with the routes of their rows
+}
+
+func (all offers) of(account string) *offer {
+	if all[account] == nil {
+		all[account] = &offer{aside: map[uint32][]uint32{}}
 	}
+	return all[account]
+}
+
+// assign sorts routes by account; lost are those that no account may send for.
+func (r *runner) assign(found []db.Route) (all offers, lost []uint32) {
+	all = offers{}
 	for _, route := range found {
 		conf, err := r.c.resolver.route(route.Account, route.From)
-		learned := r.c.learnedOf(route.Hash)
 		switch {
-		case err == nil:
-			add(conf.Name, route.Hash)
-		case len(learned) == 0 && !slices.Contains(lost, route.Hash):
+		case err != nil && !slices.Contains(lost, route.Hash):
 			lost = append(lost, route.Hash)
-		}
-		for _, name := range learned {
-			add(name, route.Hash)
+		case err != nil || !r.takes(conf.Name):
+		default:
+			if o := all.of(conf.Name); !slices.Contains(o.routes, route.Hash) {
+				o.routes = append(o.routes, route.Hash)
+			}
 		}
 	}
-	return byAccount, lost
+	return all, lost
 }
 
 // takes tells whether the job's rows go by this account, and the account is at work.
@@ -203,8 +221,8 @@ func (r *runner) failUnroutable(stop context.Context, routes []uint32, lanes []u
 	})
 }
 
-// failSome takes some rows and fails those that no account may send. It returns whether there may be more of them: where
-// others stand between them, the accounts' feeders go on, and fail what they find.
+// failSome takes some rows and fails those that no account may send; others that stand between them go into the lanes of their
+// accounts. It returns whether there may be more of them.
 func (r *runner) failSome(routes []uint32, lanes []uint32) (more bool, err error) {
 	if err := r.c.fence.pass(r.stop); err != nil {
 		return false, err
@@ -214,7 +232,6 @@ func (r *runner) failSome(routes []uint32, lanes []uint32) (more bool, err error
 	if err != nil || len(got.Rows) == 0 {
 		return false, err
 	}
-	more = true
 	var settling sync.WaitGroup
 	for _, row := range got.Rows {
 		t := db.Settlement{Lease: row.Lease, Change: db.Change{State: db.Queued, GivenBack: true, Lane: row.Lane}}
@@ -222,10 +239,7 @@ func (r *runner) failSome(routes []uint32, lanes []uint32) (more bool, err error
 			t.Change = db.Change{State: db.Failed, Verdict: true, LastError: err.Error()}
 			r.log.Warn(eventFailed, zap.Uint64("id", row.ID), zap.String("reason", err.Error()))
 		} else {
-			// An inactive account's rows make room for those behind them.
-			if more = false; !r.c.learnRoute(row, w.account.Name) {
-				t.Wait = time.Minute
-			}
+			t = r.c.misplaced(row, w)
 		}
 		r.c.hold(row.Lease)
 		settling.Go(func() {
@@ -234,7 +248,7 @@ func (r *runner) failSome(routes []uint32, lanes []uint32) (more bool, err error
 		})
 	}
 	settling.Wait()
-	return more, nil
+	return true, nil
 }
 
 // alone runs work in the background unless it runs already.
@@ -250,21 +264,6 @@ func (r *runner) alone(running *bool, work func()) {
 		r.mu.Lock()
 		*running = false
 		r.mu.Unlock()
-	})
-}
-
-// sortAside puts rows of paused domains into their lanes, in the background and one queue after the other.
-func (r *runner) sortAside(routes []uint32) {
-	r.alone(&r.sorting, func() {
-		paused := r.c.pausedLanes()
-		for _, route := range routes {
-			for _, priority := range r.priorities() {
-				if err := r.c.place.Store.SortAside(r.stop, db.Queue{Route: route, Priority: priority}, paused, r.hint); err != nil {
-					r.c.report(err)
-					return
-				}
-			}
-		}
 	})
 }
 

@@ -248,7 +248,7 @@ func unusableKey(account string) string { return "unusable " + account }
 func (e *Engine) newCompany(p *Place) *company {
 	c := &company{e: e, name: p.Company.Name, place: p, resolver: newResolver(e.world.File, p.Company), accounts: map[string]*account{},
 		fingerprint: e.companyFingerprint(e.world, e.accounts, p), log: e.log.With(zap.String("company", p.Company.Name)),
-		done: make(chan struct{}), leases: map[db.Lease]bool{}, strikes: map[string]int{}, learned: map[uint32][]string{},
+		done: make(chan struct{}), leases: map[db.Lease]bool{}, strikes: map[string]int{},
 		lanes: &lanes{paused: map[uint32]uint32{}}, quiet: map[string]bool{}}
 	c.outage = e.newOutage(c.log, "company "+c.name, "company "+c.name+": its database", "Its mail waits, other companies are not affected.", p.Company.Timezone)
 	c.outage.down, c.outage.up, c.outage.doubtful = eventCompanyDown, eventCompanyUp, true
@@ -334,6 +334,11 @@ func (e *Engine) keepAccounts(ctx context.Context) {
 		e.mu.Unlock()
 		for _, a := range all {
 			a.closeIdle()
+			if n%tendEvery == 0 {
+				if err := a.noteBucket(a.domains.tend(ctx, a.buckets)); err != nil {
+					e.log.Warn(eventStoreError, zap.Error(err))
+				}
+			}
 			if a.limited() && n%tendEvery == 0 {
 				if err := a.noteBucket(a.buckets.Tend(ctx, a.bucket)); err != nil {
 					e.log.Warn(eventStoreError, zap.Error(err))

@@ -25,15 +25,15 @@ type feeder struct {
 	open   chan struct{} // rows taken and not yet settled: a slow database must not make them pile up
 	late   chan struct{} // of these, the ones without a sender whose messages take long to make
 
-	mu     sync.Mutex
-	routes []uint32
-	lanes  *lanes
-	probed map[uint32]int // reopened lanes: at which turn each had its last probe
-	polled int            // the turn of the last offer
-	hints  []uint64
-	turns  int
+	mu      sync.Mutex
+	offered offer
+	lanes   *lanes
+	probed  map[uint32]int // reopened lanes: at which turn each had its last probe
+	polled  int            // the turn of the last offer
+	hints   []uint64
+	turns   int
 	// An idle feeder has no goroutine: there may be thousands of them.
-	offered, running bool
+	again, running bool
 }
 
 const (
@@ -52,6 +52,7 @@ func newFeeder(r *runner, a *account) *feeder {
 		probed: map[uint32]int{}, asking: make(chan struct{}, 1), open: make(chan struct{}, (openPerSender+1)*a.conf.Connections),
 		late: make(chan struct{}, latePerSender*a.conf.Connections)}
 	f.packer.sources = r.c.sources
+	f.hold = min(f.hold, a.domains.hold())
 	if r.limited() {
 		f.hold = min(f.hold, r.bucket.Hold())
 	}
@@ -59,22 +60,22 @@ func newFeeder(r *runner, a *account) *feeder {
 }
 
 // offer tells where rows may be waiting, and starts the feeder unless it is at work.
-func (f *feeder) offer(stop context.Context, routes []uint32, lanes *lanes) {
+func (f *feeder) offer(stop context.Context, o offer, lanes *lanes) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.routes, f.lanes, f.polled, f.offered = routes, lanes, f.turns, true
+	f.offered, f.lanes, f.polled, f.again = o, lanes, f.turns, true
 	if !f.running {
 		f.running = true
 		f.r.group.Go(func() { f.run(stop) })
 	}
 }
 
-// again tells whether there was another offer; otherwise the feeder has ended.
-func (f *feeder) again(stop context.Context) bool {
+// more tells whether there was another offer; otherwise the feeder has ended.
+func (f *feeder) more(stop context.Context) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.running = f.offered && stop.Err() == nil
-	f.offered = false
+	f.running = f.again && stop.Err() == nil
+	f.again = false
 	return f.running
 }
 
@@ -86,7 +87,7 @@ func (f *feeder) hint(ids []uint64) {
 
 // run sends as long as there is something due.
 func (f *feeder) run(stop context.Context) {
-	for f.again(stop) {
+	for f.more(stop) {
 		f.a.line.work(f.who)
 		f.drain(stop)
 		f.a.line.rest(f.who)
@@ -230,6 +231,9 @@ func (f *feeder) take(stop context.Context, p *permit) (db.Claimed, error) {
 	if err := f.r.c.altered(); err != nil {
 		return db.Claimed{}, err
 	}
+	if f.a.domains.left(f.r.c.divertDomain()) > 0 {
+		return db.Claimed{}, nil
+	}
 	claim, probe := f.claim(len(p.senders))
 	first := p.senders[len(p.senders)-1]
 	if first.session == nil || f.a.shared {
@@ -244,15 +248,15 @@ func (f *feeder) take(stop context.Context, p *permit) (db.Claimed, error) {
 	taking := context.WithoutCancel(stop)
 	if probe != 0 {
 		one := claim
-		one.Lanes, one.Limit, one.Hints = []uint32{probe}, 1, nil
+		one.Lanes, one.Limit, one.Hints, one.Aside = []uint32{probe}, 1, nil, nil
 		got, err := f.r.c.place.Store.Claim(taking, one)
 		if err != nil || len(got.Rows) > 0 {
 			return got, err
 		}
 	}
 	got, err := f.r.c.place.Store.Claim(taking, claim)
-	if got.Paused {
-		f.r.sortAside(claim.Routes)
+	if len(got.Paused) > 0 {
+		f.r.sortAside(f, claim, got.Paused)
 	}
 	return got, err
 }
@@ -275,15 +279,13 @@ func (f *feeder) claim(senders int) (c db.Claim, probe uint32) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.turns++
-	c = db.Claim{Instance: f.r.c.e.instance, Routes: f.routes, Priorities: f.r.priorities(), Limit: senders,
+	c = db.Claim{Instance: f.r.c.e.instance, Routes: f.offered.routes, Priorities: f.r.priorities(), Limit: senders,
 		Octets: claimOctets, MaxSize: f.packer.maxSize, Domain: f.a.domain, LowFirst: f.turns%lowEvery == 0}
 	if f.r.flood != nil {
 		c.Admit = f.r.flood.admit
 	}
 	probe, c.Lanes = f.probe()
-	for domain := range f.r.c.pausedLanes() {
-		c.Paused = append(c.Paused, domain)
-	}
+	f.heedDomains(&c)
 	n := min(len(f.hints), 4*senders)
 	c.Hints, f.hints = f.hints[:n:n], f.hints[n:]
 	return c, probe

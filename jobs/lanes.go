@@ -2,13 +2,15 @@ package jobs
 
 import (
 	"context"
-	"hash/crc32"
 	"maps"
+	"slices"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
 	"outboxd/db"
+	"outboxd/jobs/jobfile"
 	"outboxd/mail"
 )
 
@@ -16,18 +18,57 @@ import (
 type lanes struct {
 	open   []db.Lane         // whose pause is over
 	paused map[uint32]uint32 // hash of the recipient domain to lane
+	own    []ownLane         // of single accounts
 }
 
-// window returns the lanes with only n of the open ones, from the given one on and round: each gets its turn.
+// ownLane is a lane of one account's rows: of those that their routes do not tell to be its, or of those that wait for its
+// limit of a recipient domain.
+type ownLane struct {
+	db.Lane
+	account string
+	domain  string // "" for the first kind
+}
+
+// accountLane is the head of the name of an account's lane.
+const accountLane = "account:"
+
+// maxLaneName is how long the name of a lane may be.
+const maxLaneName = 320
+
+func ownLaneName(account, domain string) string {
+	name := accountLane + account
+	if domain != "" {
+		name += " to " + domain
+	}
+	return name[:min(len(name), maxLaneName)]
+}
+
+// parseOwnLane reads an account's lane from its name; false for another one.
+func parseOwnLane(lane db.Lane) (own ownLane, ok bool) {
+	name, ok := strings.CutPrefix(lane.Name, accountLane)
+	own.Lane = lane
+	own.account, own.domain, _ = strings.Cut(name, " to ")
+	return own, ok
+}
+
+// window returns the lanes with only n of the open ones, and n of those that wait for an account's limit, from the given one
+// on and round: each gets its turn.
 func (l *lanes) window(from, n int) *lanes {
-	if len(l.open) <= n {
-		return l
+	waiting := slices.DeleteFunc(slices.Clone(l.own), func(o ownLane) bool { return o.domain == "" })
+	whole := slices.DeleteFunc(slices.Clone(l.own), func(o ownLane) bool { return o.domain != "" })
+	return &lanes{open: inTurn(l.open, from, n), paused: l.paused, own: append(whole, inTurn(waiting, from, n)...)}
+}
+
+// inTurn returns n of all, from the given one on and round.
+func inTurn[T any](all []T, from, n int) []T {
+	if len(all) <= n {
+		return all
 	}
-	some := make([]db.Lane, n)
+	some := make([]T, n)
 	for i := range some {
-		some[i] = l.open[(from+i)%len(l.open)]
+		some[i] = all[(from+i)%len(all)]
 	}
-	return &lanes{open: some, paused: l.paused}
+	return some
 }
 
 // refreshLanes reads the lanes anew.
@@ -38,10 +79,14 @@ func (c *company) refreshLanes(ctx context.Context) (*lanes, error) {
 	}
 	l, quiet := &lanes{paused: map[uint32]uint32{}}, map[string]bool{}
 	for _, lane := range all {
-		if lane.Open {
+		own, ok := parseOwnLane(lane)
+		switch domain, ofDomain := strings.CutPrefix(lane.Name, domainLane); {
+		case ok && c.knows(own.account):
+			l.own = append(l.own, own)
+		case ok, lane.Open:
 			l.open = append(l.open, lane)
-		} else if domain, ok := strings.CutPrefix(lane.Name, domainLane); ok {
-			l.paused[crc32.ChecksumIEEE([]byte(domain))] = lane.ID
+		case ofDomain:
+			l.paused[domainHash(domain)] = lane.ID
 			quiet[domain] = true
 		}
 	}
@@ -49,6 +94,53 @@ func (c *company) refreshLanes(ctx context.Context) (*lanes, error) {
 	c.lanes, c.quiet = l, quiet
 	c.mu.Unlock()
 	return l, nil
+}
+
+// quietDomains lists the domains that throttle, by their hashes.
+func (c *company) quietDomains() map[uint32]string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := map[uint32]string{}
+	for domain := range c.quiet {
+		all[domainHash(domain)] = domain
+	}
+	return all
+}
+
+// ownLane returns the lane of an account's rows, of those to a domain where one is named. It is made when there is none; then its
+// rows are seen to wait so long for the reason.
+func (c *company) ownLane(account, domain string, wait time.Duration, reason string) (uint32, error) {
+	name := ownLaneName(account, domain)
+	c.mu.Lock()
+	i := slices.IndexFunc(c.lanes.own, func(l ownLane) bool { return l.Name == name })
+	known := c.lanes.own
+	c.mu.Unlock()
+	if i >= 0 {
+		return known[i].ID, nil
+	}
+	lane, err := c.place.Store.WaitLane(context.WithoutCancel(c.stop), name, wait, reason)
+	if err != nil {
+		return 0, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	own, _ := parseOwnLane(lane)
+	c.lanes = &lanes{open: c.lanes.open, paused: c.lanes.paused, own: append(slices.Clip(c.lanes.own), own)}
+	return lane.ID, nil
+}
+
+// dropLane removes a lane in which no row waits any more.
+func (c *company) dropLane(ctx context.Context, id uint32) error {
+	c.mu.Lock()
+	own := slices.DeleteFunc(slices.Clone(c.lanes.own), func(l ownLane) bool { return l.ID == id })
+	c.lanes = &lanes{open: c.lanes.open, paused: c.lanes.paused, own: own}
+	c.mu.Unlock()
+	return c.place.Store.DropLane(ctx, id)
+}
+
+// knows tells whether the company has an account of the name, at work or not.
+func (c *company) knows(account string) bool {
+	return slices.ContainsFunc(c.resolver.accounts, func(a *jobfile.Account) bool { return a.Name == account })
 }
 
 func (c *company) pausedLanes() map[uint32]uint32 {
@@ -63,7 +155,7 @@ func (c *company) pausedLanes() map[uint32]uint32 {
 func (c *company) learn(p *parcel, outcomes []mail.Outcome) {
 	for i, o := range outcomes {
 		to := p.envelope.To[i]
-		domain := to[strings.LastIndexByte(to, '@')+1:]
+		domain := domainOf(to)
 		lane := c.openLane(domain)
 		if o.Verdict == mail.Throttled && o.Scope == mail.ScopeRecipient {
 			if c.strike(domain, lane.Failures > 0) {
@@ -107,8 +199,8 @@ func (c *company) pauseDomain(domain string, failures int, o mail.Outcome) {
 	// The feeders shall know before the next poll.
 	c.mu.Lock()
 	paused := maps.Clone(c.lanes.paused) // never changed in place: others read it
-	paused[crc32.ChecksumIEEE([]byte(domain))] = lane.ID
-	c.lanes = &lanes{open: c.lanes.open, paused: paused}
+	paused[domainHash(domain)] = lane.ID
+	c.lanes = &lanes{open: c.lanes.open, paused: paused, own: c.lanes.own}
 	c.mu.Unlock()
 	c.log.Warn(eventDomainPaused, zap.String("domain", domain), zap.Duration("pause", wait), zap.Stringer("reply", o.Reply))
 }

@@ -23,8 +23,12 @@ func TestLanesWindow(t *testing.T) {
 			t.Errorf("lane %d had %d turns, want 3", id+1, seen[id+1])
 		}
 	}
-	if l.window(2, 5) != l {
+	if got := l.window(2, 5); len(got.open) != 5 || got.open[0].ID != 1 {
 		t.Error("few lanes are cut")
+	}
+	l.own = []ownLane{{account: "a"}, {account: "a", domain: "x"}, {account: "a", domain: "y"}, {account: "b"}}
+	if got := l.window(1, 1).own; len(got) != 3 || got[0].account != "a" || got[1].account != "b" || got[2].domain != "y" {
+		t.Errorf("own lanes %v", got)
 	}
 }
 

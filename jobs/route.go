@@ -15,6 +15,7 @@ import (
 type resolver struct {
 	accounts []*jobfile.Account // in order of preference
 	sendAs   string             // of the company
+	personal map[uint32]bool    // routes of which some rows are of people who have an account of their own
 }
 
 // way is how a row goes: whose mail it is, and as whom it goes out. Whatever server carries it, From and Reply-To are these.
@@ -26,10 +27,15 @@ type way struct {
 }
 
 func newResolver(file *jobfile.File, c *jobfile.Company) *resolver {
-	r := &resolver{sendAs: c.SendAs}
+	r := &resolver{sendAs: c.SendAs, personal: map[uint32]bool{}}
 	for _, name := range c.Accounts {
-		if a := file.Account(name); a != nil {
-			r.accounts = append(r.accounts, a)
+		a := file.Account(name)
+		if a == nil {
+			continue
+		}
+		r.accounts = append(r.accounts, a)
+		for _, address := range a.SenderAddresses {
+			r.personal[routeHash("", address)] = true
 		}
 	}
 	return r
@@ -42,13 +48,18 @@ func (r *resolver) resolve(account, from string) (way, error) {
 	if err != nil {
 		return way{}, err
 	}
-	a := r.first(func(a *jobfile.Account) bool { return a.Active && lists(a, sender) })
+	a := r.personOf(sender)
 	if account != "" || a == nil {
 		if a, err = r.choose(account, sender); err != nil {
 			return way{}, err
 		}
 	}
 	return wayBy(a, r.sendAs, sender)
+}
+
+// personOf returns the sender's own account, when it is active; else nil.
+func (r *resolver) personOf(sender mail.Address) *jobfile.Account {
+	return r.first(func(a *jobfile.Account) bool { return a.Active && lists(a, sender) })
 }
 
 // route returns the account of a route's rows: of all but those of people who have an account of their own. The error is

@@ -134,8 +134,7 @@ func (f *feeder) try(work context.Context, row *db.Row, e *errand) db.Settlement
 	}
 	w, err := f.r.c.resolver.resolve(row.Account, row.From)
 	if err == nil && w.account.Name != f.a.conf.Name {
-		f.r.c.learnRoute(*row, w.account.Name)
-		return back("", time.Second)
+		return f.r.c.misplaced(*row, w)
 	}
 	e.way = w
 	var parcel *parcel
@@ -154,13 +153,16 @@ func (f *feeder) try(work context.Context, row *db.Row, e *errand) db.Settlement
 	if err := f.a.ready(work, e.sender); err != nil {
 		return back("", notReady)
 	}
-	slot, err := f.takeSlot(work, len(parcel.envelope.To))
+	slot, err := f.takeSlot(work, parcel.envelope.To)
 	e.endTurn()
-	if err != nil {
-		if !errors.Is(err, errLost) {
-			return back("", limitsPause)
-		}
+	var full *domainFullError
+	switch {
+	case errors.As(err, &full):
+		return f.stepAside(*row, full)
+	case errors.Is(err, errLost):
 		return back("", 0)
+	case err != nil:
+		return back("", limitsPause)
 	}
 	ship := &shipment{parcel: parcel, f: f, sender: e.sender, slot: slot}
 	result, err := ship.send(work)

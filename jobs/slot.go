@@ -15,6 +15,7 @@ import (
 type slot struct {
 	f          *feeder
 	recipients int
+	domains    []db.Bucket // of its recipients' domains, where the account limits them
 	takes      []grant
 	counts     []grant
 	used       bool // DATA was written
@@ -28,35 +29,29 @@ type grant struct {
 // lateWait is how long a transaction may wait for room in a window when it comes to DATA.
 const lateWait = time.Minute
 
-// takeSlot takes a slot for a mail; errLost when there is none yet.
-func (f *feeder) takeSlot(ctx context.Context, recipients int) (*slot, error) {
-	s := &slot{f: f, recipients: recipients}
-	if ok, err := s.ask(ctx); err != nil {
-		return nil, err
-	} else if !ok {
-		return nil, errLost
-	}
-	return s, nil
+// takeSlot takes a slot for a mail; errLost when there is none yet, a *domainFullError when it has to wait for a recipient's domain.
+func (f *feeder) takeSlot(ctx context.Context, recipients []string) (*slot, error) {
+	s := &slot{f: f, recipients: len(recipients), domains: f.a.domains.bucketsOf(recipients)}
+	return s, s.ask(ctx)
 }
 
 // ask takes from all buckets or from none, and tells the paces when to ask next.
-func (s *slot) ask(ctx context.Context) (bool, error) {
-	s.takes = nil
-	for _, part := range s.f.bucketParts() {
+func (s *slot) ask(ctx context.Context) error {
+	for _, part := range s.f.bucketParts(s.domains) {
 		t, err := part.buckets.Take(ctx, part.list, s.recipients)
 		if err = s.f.noteBuckets(part, err); err != nil {
 			s.refund(ctx)
 			s.f.setPaces(part.waits(limitsPause))
-			return false, err
+			return err
 		}
 		s.f.setPaces(t.Wait)
 		if !t.OK {
 			s.refund(ctx)
-			return false, nil
+			return s.f.a.domains.full(t.Wait)
 		}
 		s.takes = append(s.takes, grant{part.buckets, t})
 	}
-	return true, nil
+	return nil
 }
 
 // noteBuckets notes whether the buckets answered: that is the matter of the control database or of the company's own. It
@@ -74,8 +69,9 @@ func (f *feeder) noteBuckets(part bucketPart, err error) error {
 	return nil
 }
 
-// setPaces tells the paces of account and job how long to wait, by the names of their buckets.
+// setPaces tells the paces of account, recipient domains and job how long to wait, by the names of their buckets.
 func (f *feeder) setPaces(waits map[string]time.Duration) {
+	f.a.domains.heard(waits)
 	if wait, ok := waits[f.a.bucket.Name]; ok && f.a.limited() {
 		f.a.pace.next(time.Now().Add(wait))
 	}
@@ -113,7 +109,7 @@ func (s *slot) use(ctx context.Context) error {
 
 // count counts the mail in all buckets or in none, and tells how long a full one has to wait.
 func (s *slot) count(ctx context.Context, slow time.Duration) (time.Duration, error) {
-	for _, part := range s.f.bucketParts() {
+	for _, part := range s.f.bucketParts(s.domains) {
 		t, err := part.buckets.Count(ctx, part.list, s.recipients, slow)
 		if err = s.f.noteBuckets(part, err); err != nil {
 			return 0, err
@@ -169,18 +165,23 @@ func (p bucketPart) waits(wait time.Duration) map[string]time.Duration {
 	return all
 }
 
-// bucketParts are the buckets to ask, by the database they are in; the account's last, because others share it.
-func (f *feeder) bucketParts() []bucketPart {
+// bucketParts are the buckets to ask, by the database they are in: the job's, those of the recipients' domains and the
+// account's; what is the account's last, because others share it.
+func (f *feeder) bucketParts(domains []db.Bucket) []bucketPart {
 	var parts []bucketPart
 	if f.r.limited() {
 		parts = append(parts, bucketPart{f.r.c.place.Own, []db.Bucket{f.r.bucket}})
 	}
-	if !f.a.limited() {
+	ofAccount := slices.Clone(domains)
+	if f.a.limited() {
+		ofAccount = append(ofAccount, f.a.bucket)
+	}
+	switch {
+	case len(ofAccount) == 0:
+		return parts
+	case len(parts) == 1 && parts[0].buckets == f.a.buckets:
+		parts[0].list = append(parts[0].list, ofAccount...)
 		return parts
 	}
-	if len(parts) == 1 && parts[0].buckets == f.a.buckets {
-		parts[0].list = append(parts[0].list, f.a.bucket)
-		return parts
-	}
-	return append(parts, bucketPart{f.a.buckets, []db.Bucket{f.a.bucket}})
+	return append(parts, bucketPart{f.a.buckets, ofAccount})
 }

@@ -12,6 +12,12 @@ INSERT INTO {db}.outbox_lane (name, wait_until, failures, reason)
 VALUES (?, TIMESTAMPADD(MICROSECOND, ?, UTC_TIMESTAMP(6)), 1, ?)
 ON DUPLICATE KEY UPDATE wait_until = VALUES(wait_until), failures = failures + 1, reason = VALUES(reason)
 
+-- name: lane-wait
+-- Values: name, wait in µs, reason.
+INSERT INTO {db}.outbox_lane (name, wait_until, reason)
+VALUES (?, TIMESTAMPADD(MICROSECOND, ?, UTC_TIMESTAMP(6)), ?)
+ON DUPLICATE KEY UPDATE wait_until = VALUES(wait_until), reason = VALUES(reason)
+
 -- name: lane-heal
 UPDATE {db}.outbox_lane SET wait_until = NULL, failures = 0, reason = NULL WHERE id = ?
 
@@ -22,19 +28,26 @@ SELECT 1 FROM {db}.outbox WHERE qlane = ? LIMIT 1
 DELETE FROM {db}.outbox_lane WHERE id = ? AND failures = 0
 
 -- name: aside-scan
--- A look along one queue from a cursor. Values: route, priority, time, time, id, limit.
+-- A look along one queue from a cursor. Values: lane, route, priority, time, time, id, limit.
 SELECT id, available_at, rdom FROM {db}.outbox
-WHERE qlane = 0 AND route = ? AND priority = ? AND available_at <= UTC_TIMESTAMP(6)
+WHERE qlane = ? AND route = ? AND priority = ? AND available_at <= UTC_TIMESTAMP(6)
   AND (available_at > ? OR (available_at = ? AND id > ?))
 ORDER BY available_at, id LIMIT ?
 
 -- name: aside-newest
 -- The end of the same queue, the newest first, down to a cursor. Values as above.
 SELECT id, available_at, rdom FROM {db}.outbox
-WHERE qlane = 0 AND route = ? AND priority = ? AND available_at <= UTC_TIMESTAMP(6)
+WHERE qlane = ? AND route = ? AND priority = ? AND available_at <= UTC_TIMESTAMP(6)
   AND (available_at > ? OR (available_at = ? AND id > ?))
 ORDER BY available_at DESC, id DESC LIMIT ?
 
 -- name: aside-write
--- Guarded by qlane: a row that was taken meanwhile stays as it is. Values: lane, ids.
-UPDATE {db}.outbox SET lane = ? WHERE id IN ({ids}) AND qlane = 0
+-- Guarded by qlane: a row that was taken meanwhile stays as it is. Values: lane, ids, the lane of before.
+UPDATE {db}.outbox SET lane = ? WHERE id IN ({ids}) AND qlane = ?
+
+-- name: aside-senders
+-- As aside-scan, with whom the rows are from that name no account.
+SELECT id, available_at, rdom, IF(COALESCE(account, '') = '', COALESCE(from_address, ''), '') AS from_address FROM {db}.outbox
+WHERE qlane = ? AND route = ? AND priority = ? AND available_at <= UTC_TIMESTAMP(6)
+  AND (available_at > ? OR (available_at = ? AND id > ?))
+ORDER BY available_at, id LIMIT ?
