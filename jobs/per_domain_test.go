@@ -1,0 +1,123 @@
+package jobs_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"outboxd/jobs"
+)
+
+// perDomain is an account with limits by recipient domain, and none of its own.
+func (s *site) perDomain(limits string) string {
+	return "  main: " + s.account(unlimited+", connections: 4, per_domain: {"+limits+"}")
+}
+
+// to inserts n rows to a domain, in the order of their numbers.
+func (s *site) to(n int, domain string) {
+	s.t.Helper()
+	for ; n > 10000; n -= 10000 {
+		s.mailing(10000, domain)
+	}
+	s.mailing(n, domain)
+}
+
+// sentTo counts what was sent to a domain.
+func (s *site) sentTo(domain string) string {
+	return s.db.Read(s.t, `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sent' AND recipients LIKE ?`, "%@"+domain)
+}
+
+// TestP4_FullDomainDelaysNobody: behind very many rows of a domain whose limit is used up, others go at once; its own rows are put
+// aside once, and are seen to wait.
+func TestP4_FullDomainDelaysNobody(t *testing.T) {
+	t.Parallel()
+	const many = 100_000
+	s, beta := newSite(t), newSite(t)
+	s.to(many, "gmail.example")
+	s.db.Exec(t, `INSERT INTO {db}.outbox (recipients) VALUES ('first@kunde.example')`)
+	beta.mail("b@kunde.example")
+	text := s.two(s.perDomain("gmail.example: 1/hour"), "    server: main\n    database: "+beta.db.Name, "")
+	s.start(text, "one")
+	s.await("1", `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sent' AND recipients = 'first@kunde.example'`)
+	beta.await("1", `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sent'`)
+	const aside = `SELECT COUNT(*) FROM {db}.outbox o JOIN {db}.outbox_lane l ON l.id = o.lane WHERE l.name = 'account:main to gmail.example'
+		AND l.wait_until > UTC_TIMESTAMP(6) AND l.reason = 'account main sends 1/hour to it'`
+	s.awaitIn(time.Minute, fmt.Sprint(many-1), aside)
+	if n := s.sentTo("gmail.example"); n != "1" {
+		t.Errorf("%s mails to the domain", n)
+	}
+	// What comes later goes at once, and costs what it would cost without the others; what waits is not touched again.
+	s.await("0", `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sending'`)
+	touched := s.db.Read(t, `SELECT MAX(updated_at) FROM {db}.outbox WHERE lane <> 0`)
+	s.to(200, "kunde.example")
+	s.await("201", `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sent' AND recipients LIKE '%@kunde.example'`)
+	if again := s.db.Read(t, `SELECT MAX(updated_at) FROM {db}.outbox WHERE lane <> 0`); again != touched {
+		t.Errorf("rows that wait were touched again at %s, after %s", again, touched)
+	}
+	why, err := s.engine.Desk().QueueWhy(t.Context(), jobs.RowRequest{Row: "acme/500"})
+	if err != nil || len(why.Reasons) == 0 || !strings.Contains(why.Reasons[0].Text, "the recipient's domain gmail.example") {
+		t.Errorf("%+v %v", why, err)
+	}
+}
+
+// TestP3_PerDomainOverTwoDaemons: the limit of a domain holds over two daemons, and those of others for themselves.
+func TestP3_PerDomainOverTwoDaemons(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for _, domain := range []string{"a.example", "b.example", "free.example", "gmail.example"} {
+		s.to(60, domain)
+	}
+	text := s.file(s.perDomain(`"*": 3000/hour, gmail.example: 100/hour, free.example: unlimited`), "")
+	s.start(text, "one")
+	s.start(text, "two")
+	s.await("60", `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sent' AND recipients LIKE '%@free.example'`)
+	s.await("20 20", `SELECT CONCAT(LEAST(20, SUM(recipients LIKE '%@a.example')), ' ', LEAST(20, SUM(recipients LIKE '%@b.example'))) FROM {db}.outbox WHERE state = 'sent'`)
+	s.end()
+	times := map[string][]time.Time{}
+	for _, m := range s.smtp.Messages() {
+		_, domain, _ := strings.Cut(m.To[0], "@")
+		times[domain] = append(times[domain], m.Time)
+	}
+	paced(t, times["a.example"])
+	paced(t, times["b.example"])
+	if n := len(times["gmail.example"]); n != 1 {
+		t.Errorf("%d mails to gmail.example", n)
+	}
+}
+
+// TestPerDomainOfARowToSeveral: it goes when all its domains let it, and takes from all of them or from none.
+func TestPerDomainOfARowToSeveral(t *testing.T) {
+	s := newSite(t)
+	for _, to := range []string{"a@one.example", "b@one.example, b@two.example, b@three.example", "c@two.example", "d@three.example"} {
+		s.mail(to)
+	}
+	s.db.Exec(t, `UPDATE {db}.outbox SET available_at = available_at + INTERVAL id * 200000 MICROSECOND`)
+	s.start(s.file(s.perDomain("one.example: 1/hour, two.example: 1/hour"), ""), "one")
+	s.awaitRows("1 sent 1", "2 queued 0", "3 sent 1", "4 sent 1")
+	s.await("account:main to one.example", `SELECT l.name FROM {db}.outbox o JOIN {db}.outbox_lane l ON l.id = o.lane WHERE o.id = 2`)
+	s.await("1", `SELECT SUM(mails) FROM {db}.outbox_usage WHERE name LIKE '% to two.example'`)
+}
+
+// TestPerDomainOfADivertedCompany: all its mail goes to one domain.
+func TestPerDomainOfADivertedCompany(t *testing.T) {
+	s := newSite(t)
+	for _, to := range []string{"a@one.example", "b@one.example", "c@two.example", "d@three.example"} {
+		s.mail(to)
+	}
+	s.start(s.with(s.perDomain("test.example: 1/hour, one.example: 1/hour"), "", "divert: eva@test.example"), "one")
+	s.await("queued 3, sent 1", `SELECT GROUP_CONCAT(x ORDER BY x SEPARATOR ', ') FROM (SELECT CONCAT(state, ' ', COUNT(*)) AS x FROM {db}.outbox GROUP BY state) n`)
+	s.reload(s.with(s.perDomain("one.example: 2/hour"), "", "divert: eva@test.example"))
+	s.awaitRows("1 sent 1", "2 sent 1", "3 sent 1", "4 sent 1")
+}
+
+// TestPerDomainThatIsLifted: rows that wait go when a reload lifts the limit, whatever time was seen on them.
+func TestPerDomainThatIsLifted(t *testing.T) {
+	s := newSite(t)
+	s.to(50, "gmail.example")
+	s.start(s.file(s.perDomain("gmail.example: 1/hour"), ""), "one")
+	s.await("49", `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'queued' AND lane <> 0`)
+	s.reload(s.file("  main: "+s.account(unlimited), ""))
+	s.await("50", `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sent'`)
+	s.await("0", `SELECT COUNT(*) FROM {db}.outbox_lane`)
+}
