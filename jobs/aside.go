@@ -23,21 +23,16 @@ func (c *company) misplaced(row db.Row, w way) db.Settlement {
 	return givenBack(row, "", 0)
 }
 
-// lookAside adds what waits in the accounts' own lanes to the offers, but for lanes of recipient domains that still have to wait.
+// lookAside adds what waits in the accounts' own lanes to the offers.
 func (r *runner) lookAside(ctx context.Context, own []ownLane, all offers) error {
 	r.soon = 0
 	for _, lane := range own {
-		if !r.takes(lane.account) {
+		origin := r.c.resolver.byName(lane.account)
+		if !r.wants(origin.Name) {
 			continue
 		}
-		if left := r.c.accounts[lane.account].domains.left(lane.domain); left > 0 {
-			if r.soon == 0 || left < r.soon {
-				r.soon = left
-			}
-			if err := r.tellWait(ctx, lane, left); err != nil {
-				return err
-			}
-			continue
+		if err := r.heedWait(ctx, lane); err != nil {
+			return err
 		}
 		routes, err := r.c.place.Store.Routes(ctx, lane.ID, -1, routesAtOnce)
 		if err != nil {
@@ -49,12 +44,27 @@ func (r *runner) lookAside(ctx context.Context, own []ownLane, all offers) error
 			}
 			continue
 		}
-		aside := all.of(lane.account).aside
 		for _, route := range routes {
-			aside[lane.ID] = append(aside[lane.ID], route.Hash)
+			r.offer(all, origin, lane.ID, route)
 		}
 	}
 	return nil
+}
+
+// heedWait sees to it that a lane's rows are seen to wait for their recipient's domain, and that the next poll comes when they may go.
+func (r *runner) heedWait(ctx context.Context, lane ownLane) error {
+	a := r.c.accounts[lane.account]
+	if a == nil {
+		return nil
+	}
+	left := a.domains.left(lane.domain)
+	if left == 0 {
+		return nil
+	}
+	if r.soon == 0 || left < r.soon {
+		r.soon = left
+	}
+	return r.tellWait(ctx, lane, left)
 }
 
 // sooner tells when a recipient domain may be sent to before the next poll is due.

@@ -29,16 +29,17 @@ type company struct {
 	cancel context.CancelFunc
 	done   chan struct{} // closed when everything has ended
 
-	mu      sync.Mutex
-	leases  map[db.Lease]bool
-	lanes   *lanes
-	strikes map[string]int  // throttled recipients in a row, by domain
-	quiet   map[string]bool // domains that wait: what is still in flight to them is no news
-	stirred time.Time       // when rows were last seen waiting or under way
-	outage  *outage         // of its database
-	sources *sources        // what its mails are made from beside it
-	looked  uint64          // up to where rows were looked through for such without a state; housekeeping's alone
-	shape   shape           // of its tables
+	mu        sync.Mutex
+	leases    map[db.Lease]bool
+	lanes     *lanes
+	strikes   map[string]int       // throttled recipients in a row, by domain
+	overflows map[string]overflows // by the job: whom others stand in for
+	quiet     map[string]bool      // domains that wait: what is still in flight to them is no news
+	stirred   time.Time            // when rows were last seen waiting or under way
+	outage    *outage              // of its database
+	sources   *sources             // what its mails are made from beside it
+	looked    uint64               // up to where rows were looked through for such without a state; housekeeping's alone
+	shape     shape                // of its tables
 }
 
 const (

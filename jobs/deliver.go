@@ -24,7 +24,7 @@ type runner struct {
 
 	mu      sync.Mutex
 	flood   *flood // nil without hold_above
-	feeders map[string]*feeder
+	feeders map[feederKey]*feeder
 	next    int64                  // where the next look at the routes begins
 	lane    int                    // with which of the open lanes the next poll begins
 	soon    time.Duration          // after the last poll: until a recipient domain that rows wait for may be sent to
@@ -44,7 +44,7 @@ const (
 
 func newRunner(c *company, job *jobfile.Deliver, work context.Context) *runner {
 	r := &runner{c: c, job: job, pace: newPace(), work: work, log: c.log.With(zap.String("job", job.Name)),
-		feeders: map[string]*feeder{}, next: -1, told: map[uint32]time.Time{}, parted: map[db.Queue]time.Time{}}
+		feeders: map[feederKey]*feeder{}, next: -1, told: map[uint32]time.Time{}, parted: map[db.Queue]time.Time{}}
 	r.bucket, _ = jobBucket(c.place.Company.Name, job)
 	r.flood = newFlood(r)
 	return r
@@ -133,9 +133,16 @@ func (r *runner) poll(ctx context.Context) (idle *db.Watched, err error) {
 	if err := r.lookAside(ctx, lanes.own, offers); err != nil {
 		return nil, err
 	}
-	for name, o := range offers {
-		r.feeder(name).offer(ctx, *o, lanes)
+	standing := overflows{}
+	for key, o := range offers {
+		if key.account != key.origin {
+			standing[key.origin] = key.account
+		}
+		if f := r.feeder(key); !f.idles() {
+			f.offer(ctx, *o, lanes)
+		}
 	}
+	r.tellOverflow(standing)
 	r.failUnroutable(ctx, lost, all)
 	return nil, nil
 }
@@ -159,19 +166,40 @@ func (r *runner) idle(ctx context.Context, lanes *lanes, found []db.Route) (*db.
 	return w, nil
 }
 
-// offers say where an account's rows may be waiting, by account.
-type offers map[string]*offer
+// offers say where the rows of feeders may be waiting.
+type offers map[feederKey]*offer
 
 type offer struct {
 	routes []uint32            // whose rows are the account's, but for some
 	aside  map[uint32][]uint32 // lanes of the account itself, with the routes of their rows
 }
 
-func (all offers) of(account string) *offer {
-	if all[account] == nil {
-		all[account] = &offer{aside: map[uint32][]uint32{}}
+// add adds a route to what a feeder is offered: in lanes that all use, or in one of its account's own.
+func (all offers) add(key feederKey, lane, route uint32) {
+	o := all[key]
+	if o == nil {
+		o = &offer{aside: map[uint32][]uint32{}}
+		all[key] = o
 	}
-	return all[account]
+	switch {
+	case lane != 0:
+		o.aside[lane] = append(o.aside[lane], route)
+	case !slices.Contains(o.routes, route):
+		o.routes = append(o.routes, route)
+	}
+}
+
+// offer adds a route of an account's rows to what the account's feeder is offered, and that of another one that stands in for it.
+func (r *runner) offer(all offers, origin *jobfile.Account, lane uint32, route db.Route) {
+	if !r.wants(origin.Name) {
+		return
+	}
+	if r.c.accounts[origin.Name] != nil {
+		all.add(feederKey{origin.Name, origin.Name}, lane, route.Hash)
+	}
+	if by := r.standIn(origin, route); by != "" {
+		all.add(feederKey{by, origin.Name}, lane, route.Hash)
+	}
 }
 
 // assign sorts routes by account; lost are those that no account may send for.
@@ -180,21 +208,21 @@ func (r *runner) assign(found []db.Route) (all offers, lost []uint32) {
 	for _, route := range found {
 		conf, err := r.c.resolver.route(route.Account, route.From)
 		switch {
-		case err != nil && !slices.Contains(lost, route.Hash):
+		case err == nil:
+			r.offer(all, conf, 0, route)
+		case !slices.Contains(lost, route.Hash):
 			lost = append(lost, route.Hash)
-		case err != nil || !r.takes(conf.Name):
-		default:
-			if o := all.of(conf.Name); !slices.Contains(o.routes, route.Hash) {
-				o.routes = append(o.routes, route.Hash)
-			}
 		}
 	}
 	return all, lost
 }
 
 // takes tells whether the job's rows go by this account, and the account is at work.
-func (r *runner) takes(account string) bool {
-	return r.c.accounts[account] != nil && (len(r.job.Accounts) == 0 || slices.Contains(r.job.Accounts, account))
+func (r *runner) takes(account string) bool { return r.c.accounts[account] != nil && r.wants(account) }
+
+// wants tells whether the account's rows are the job's.
+func (r *runner) wants(account string) bool {
+	return len(r.job.Accounts) == 0 || slices.Contains(r.job.Accounts, account)
 }
 
 func (r *runner) priorities() []int {
@@ -276,14 +304,14 @@ func (r *runner) hint(ids []uint64) {
 	}
 }
 
-// feeder returns the account's feeder.
-func (r *runner) feeder(account string) *feeder {
+// feeder returns the feeder of an account, for its own mail or for another one's.
+func (r *runner) feeder(key feederKey) *feeder {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	f := r.feeders[account]
+	f := r.feeders[key]
 	if f == nil {
-		f = newFeeder(r, r.c.accounts[account])
-		r.feeders[account] = f
+		f = newFeeder(r, r.c.accounts[key.account], r.c.resolver.byName(key.origin))
+		r.feeders[key] = f
 	}
 	return f
 }

@@ -44,8 +44,11 @@ func (t *accountTest) askSender(ctx context.Context, l *testLetter) {
 // forbids tells why jobs.yaml lets no row go by this account as the sender, "" when it does.
 func (t *accountTest) forbids(from mail.Address) string {
 	own, err := mail.ParseAddress(t.account.From)
-	if err == nil && own.Addr() == from.Addr() || maySend(t.account, from.Host) {
+	if err == nil && own.Addr() == from.Addr() || maySend(t.account, from) {
 		return ""
+	}
+	if len(t.account.SenderAddresses) > 0 {
+		return fmt.Sprintf("the account's sender_addresses (%s) do not have %s", strings.Join(t.account.SenderAddresses, ", "), from.Addr())
 	}
 	return fmt.Sprintf("the account's sender_domains (%s) do not have %s", strings.Join(t.account.SenderDomains, ", "), from.Host)
 }

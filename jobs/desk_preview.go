@@ -145,6 +145,9 @@ func (s *sight) by(account, from string, priority int) error {
 	if !a.Active {
 		s.warn("The account %s is not active: nothing is sent by it.", a.Name)
 	}
+	if opens, closed := opening(a, c, s.desk.now()); closed {
+		s.warn("The window of account %s (%s) is closed: it sends from %s.", a.Name, a.Window.Text, timeText(opens, c.Timezone))
+	}
 	if c.Divert != "" {
 		s.warn("The company diverts its mail: it goes to %s and to nobody else (divert in jobs.yaml).", c.Divert)
 	}

@@ -31,15 +31,16 @@ type KeyTrouble struct {
 
 // CompanyStatus is where a company's rows stand. Numbers above db.CountLimit mean that there are more.
 type CompanyStatus struct {
-	Company    string      `json:"company"`
-	Timezone   string      `json:"timezone"`
-	Up         bool        `json:"up"`
-	Divert     string      `json:"divert,omitempty"` // every mail goes to this address and to nobody else
-	Fenced     *Fenced     `json:"fenced,omitempty"` // its database is a copy: nothing is sent
-	Error      string      `json:"error,omitempty"`  // why its database cannot be used
-	Hint       string      `json:"hint,omitempty"`
-	Jobs       []JobStatus `json:"jobs,omitempty"` // those with a schedule
-	*db.Counts             // nil unless Up
+	Company    string        `json:"company"`
+	Timezone   string        `json:"timezone"`
+	Up         bool          `json:"up"`
+	Divert     string        `json:"divert,omitempty"` // every mail goes to this address and to nobody else
+	Fenced     *Fenced       `json:"fenced,omitempty"` // its database is a copy: nothing is sent
+	Error      string        `json:"error,omitempty"`  // why its database cannot be used
+	Hint       string        `json:"hint,omitempty"`
+	Jobs       []JobStatus   `json:"jobs,omitempty"`  // those with a schedule
+	Waits      []CompanyWait `json:"waits,omitempty"` // what rows wait for together
+	*db.Counts               // nil unless Up
 }
 
 // LeftOut is an included file whose companies do not run.
@@ -129,6 +130,7 @@ func (d *Desk) companyStatus(ctx context.Context, p *Place) CompanyStatus {
 	if s.Up {
 		s.Fenced, _ = d.Fenced(ctx, p) // an error of the database shows beside it
 		s.Jobs = jobStatus(ctx, p, d.now())
+		s.Waits, _ = companyWaits(ctx, d.world, p, d.now()) // an error of the database would show above
 	}
 	return s
 }

@@ -40,7 +40,7 @@ func TestLasting(t *testing.T) {
 
 func TestDeskWords(t *testing.T) {
 	for got, want := range map[string]string{
-		because(""): "", because("It is so."): ": It is so", laneName("domain:a.example"): "the recipient's domain a.example", laneName("x"): "x",
+		because(""): "", because("It is so."): ": It is so",
 		countOf(1, "row"): "1 row", countOf(2, "row"): "2 rows", goes(1): "goes", goes(3): "go", orNone(""): "(unknown)", orNone("a"): "a",
 		By{}.note("held"): "held by unknown", By{"eva(1)", "why"}.note("held"): "held by eva(1): why",
 		joined([]db.State{db.Sent, db.Failed}): "sent, failed",

@@ -112,6 +112,9 @@ func (w *why) queued(ctx context.Context) {
 	w.lane()
 	if a, job := w.way(); a != nil {
 		w.account(ctx, a)
+		w.overflow(a)
+		w.window(a)
+		w.domains(ctx, a)
 		w.budget(ctx, a, job)
 	}
 	w.engine()
@@ -149,23 +152,6 @@ func (w *why) notBefore() {
 	default:
 		w.sayUntil(w.row.AvailableAt, "It steps aside%s. It is looked at again at %s.", because(w.row.LastError))
 	}
-}
-
-func (w *why) lane() {
-	switch until := w.row.LaneUntil; {
-	case w.row.Lane == "" || until == nil:
-	case until.After(w.row.Clock):
-		w.sayUntil(*until, "It waits with others for %s, which throttles%s. The first of them tries at %s.", laneName(w.row.Lane), because(w.row.LaneReason))
-	default:
-		w.say("It waits with others for %s, whose pause ended at %s: they go one after the other.", laneName(w.row.Lane), w.at(*until))
-	}
-}
-
-func laneName(name string) string {
-	if domain, ok := strings.CutPrefix(name, domainLane); ok {
-		return "the recipient's domain " + domain
-	}
-	return name
 }
 
 func countOf(n int, what string) string {

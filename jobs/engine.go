@@ -39,10 +39,11 @@ type Engine struct {
 	watches  *watches
 	alerts   *alerter
 	started  time.Time
-	control  *outage       // of the control database
-	patience time.Duration // how long a database is out of reach before a person is told
-	doubt    time.Duration // how long a database may seem a copy until it counts as one
-	packTime time.Duration // how long the making of a message may keep a sender
+	control  *outage          // of the control database
+	patience time.Duration    // how long a database is out of reach before a person is told
+	doubt    time.Duration    // how long a database may seem a copy until it counts as one
+	now      func() time.Time // by which sending windows open
+	packTime time.Duration    // how long the making of a message may keep a sender
 	state    *State
 	witness  *witness.Folder // of state
 	weigher  *weigher
@@ -71,7 +72,7 @@ func New(file *jobfile.File, o Options) (*Engine, error) {
 	}
 	memory := OpenState(o.State, o.Name)
 	e := &Engine{log: o.Log, host: o.Host, instance: db.Instance{ID: memory.Instance(), Host: o.Host},
-		pulses: newPulses(), watches: newWatches(), alerts: newAlerter(o.Log, o.Host), patience: downAlertAfter, doubt: doubtTime, state: memory, witness: memory.Folder, weigher: newWeigher(heavyRoom), packTime: packTime}
+		pulses: newPulses(), watches: newWatches(), alerts: newAlerter(o.Log, o.Host), patience: downAlertAfter, doubt: doubtTime, now: time.Now, state: memory, witness: memory.Folder, weigher: newWeigher(heavyRoom), packTime: packTime}
 	e.control = e.newOutage(e.log, "control", "the control database", "What is sent by limited accounts of several companies waits.", time.Local)
 	e.control.down, e.control.up = eventControlDown, eventControlUp
 	world, err := Open(file)
@@ -249,7 +250,7 @@ func (e *Engine) newCompany(p *Place) *company {
 	c := &company{e: e, name: p.Company.Name, place: p, resolver: newResolver(e.world.File, p.Company), accounts: map[string]*account{},
 		fingerprint: e.companyFingerprint(e.world, e.accounts, p), log: e.log.With(zap.String("company", p.Company.Name)),
 		done: make(chan struct{}), leases: map[db.Lease]bool{}, strikes: map[string]int{},
-		lanes: &lanes{paused: map[uint32]uint32{}}, quiet: map[string]bool{}}
+		lanes: &lanes{paused: map[uint32]uint32{}}, overflows: map[string]overflows{}, quiet: map[string]bool{}}
 	c.outage = e.newOutage(c.log, "company "+c.name, "company "+c.name+": its database", "Its mail waits, other companies are not affected.", p.Company.Timezone)
 	c.outage.down, c.outage.up, c.outage.doubtful = eventCompanyDown, eventCompanyUp, true
 	c.sources = newSources(c)
@@ -373,5 +374,7 @@ func (e *Engine) Stuck() []string { return e.pulses.stuck(stuckAfter) }
 func (e *Engine) Desk() *Desk {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return NewDesk(e.world, e.Live, e.state)
+	d := NewDesk(e.world, e.Live, e.state)
+	d.now = e.now
+	return d
 }

@@ -39,3 +39,6 @@ func (e *Engine) SetPackTime(d time.Duration) { e.packTime = d }
 
 // Patience is how long a message that is made may wait for its turn.
 var Patience = patience
+
+// SetNow sets the clock by which sending windows open.
+func (e *Engine) SetNow(now func() time.Time) { e.now = now }

@@ -10,13 +10,18 @@ import (
 	"go.uber.org/zap"
 
 	"outboxd/db"
+	"outboxd/jobs/jobfile"
+	"outboxd/mail"
 	"outboxd/mail/smtpout"
 )
 
 // feeder takes the rows of one job that go by one account, never more than there are free senders.
 type feeder struct {
 	r      *runner
-	a      *account
+	a      *account         // that sends
+	origin *jobfile.Account // whose mail it is: a's own, or that of another account which a stands in for
+	from   string           // that account's own sender
+	domain string           // and domain, for Message-IDs
 	who    asker
 	packer *packer
 	log    *zap.Logger
@@ -47,11 +52,17 @@ const (
 	lowEvery = 10
 )
 
-func newFeeder(r *runner, a *account) *feeder {
-	f := &feeder{r: r, a: a, who: newAsker(r.c.place.Company, r.job), packer: newPacker(r.c.place, a.conf, r.job), log: r.log.With(zap.String("account", a.conf.Name)), hold: a.bucket.Hold(),
+func newFeeder(r *runner, a *account, origin *jobfile.Account) *feeder {
+	f := &feeder{r: r, a: a, origin: origin, who: newAsker(r.c.place.Company, r.job), packer: newPacker(r.c.place, a.conf, r.job), log: r.log.With(zap.String("account", a.conf.Name)), hold: a.bucket.Hold(),
 		probed: map[uint32]int{}, asking: make(chan struct{}, 1), open: make(chan struct{}, (openPerSender+1)*a.conf.Connections),
 		late: make(chan struct{}, latePerSender*a.conf.Connections)}
 	f.packer.sources = r.c.sources
+	if own, err := mail.ParseAddress(origin.From); err == nil {
+		f.from, f.domain = own.Addr(), own.Host
+	}
+	if f.standsIn() {
+		f.log = f.log.With(zap.String("overflow_of", origin.Name))
+	}
 	f.hold = min(f.hold, a.domains.hold())
 	if r.limited() {
 		f.hold = min(f.hold, r.bucket.Hold())
@@ -231,7 +242,7 @@ func (f *feeder) take(stop context.Context, p *permit) (db.Claimed, error) {
 	if err := f.r.c.altered(); err != nil {
 		return db.Claimed{}, err
 	}
-	if f.a.domains.left(f.r.c.divertDomain()) > 0 {
+	if f.idles() {
 		return db.Claimed{}, nil
 	}
 	claim, probe := f.claim(len(p.senders))
@@ -280,7 +291,7 @@ func (f *feeder) claim(senders int) (c db.Claim, probe uint32) {
 	defer f.mu.Unlock()
 	f.turns++
 	c = db.Claim{Instance: f.r.c.e.instance, Routes: f.offered.routes, Priorities: f.r.priorities(), Limit: senders,
-		Octets: claimOctets, MaxSize: f.packer.maxSize, Domain: f.a.domain, LowFirst: f.turns%lowEvery == 0}
+		Octets: claimOctets, MaxSize: f.packer.maxSize, Domain: f.domain, LowFirst: f.turns%lowEvery == 0}
 	if f.r.flood != nil {
 		c.Admit = f.r.flood.admit
 	}

@@ -10,7 +10,6 @@ import (
 	"go.uber.org/zap"
 
 	"outboxd/db"
-	"outboxd/jobs/jobfile"
 	"outboxd/mail"
 )
 
@@ -140,7 +139,7 @@ func (c *company) dropLane(ctx context.Context, id uint32) error {
 
 // knows tells whether the company has an account of the name, at work or not.
 func (c *company) knows(account string) bool {
-	return slices.ContainsFunc(c.resolver.accounts, func(a *jobfile.Account) bool { return a.Name == account })
+	return c.resolver.byName(account) != nil
 }
 
 func (c *company) pausedLanes() map[uint32]uint32 {

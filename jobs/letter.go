@@ -29,7 +29,7 @@ func (k *packer) compose(ctx context.Context, l *letter, p *parcel, attached []d
 	if err := p.address(l.To, l.Cc, l.bcc); err != nil {
 		return err
 	}
-	p.sender(l.From, cmp.Or(k.account.ReturnPath, l.From.Addr()))
+	p.sender(l.From, cmp.Or(k.returnPath(l.way), l.From.Addr()))
 	if person := l.way.person; person.Host != "" {
 		l.Own = append(l.Own, compose.Header{Name: "X-Outboxd-From", Value: person.Addr()})
 	}
@@ -74,6 +74,19 @@ func (k *packer) address(l *letter) error {
 	var err error
 	l.Headers, err = compose.ParseHeaders(row.Headers)
 	return err
+}
+
+// returnPath is where what cannot be delivered goes back to; "" for the sender. Whoever stands in for another account keeps that one's
+// where it may.
+func (k *packer) returnPath(w way) string {
+	if k.account.ReturnPath != "" || w.account == k.account {
+		return k.account.ReturnPath
+	}
+	path, err := mail.ParseAddress(w.account.ReturnPath)
+	if err != nil || !mayCarry(k.account, k.place.Company.SendAs, path) {
+		return ""
+	}
+	return path.Addr()
 }
 
 // packing is how much memory the making of a message takes, in octets for each of its content: what was read, the message, and

@@ -78,7 +78,7 @@ func (f *feeder) domainLane(domain string, wait time.Duration) (uint32, error) {
 	if text := f.a.domains.limitText(domain); text != "" {
 		reason = fmt.Sprintf("account %s sends %s to it", f.a.conf.Name, text)
 	}
-	return f.r.c.ownLane(f.a.conf.Name, domain, wait, reason)
+	return f.r.c.ownLane(f.origin.Name, domain, wait, reason)
 }
 
 // stepAside lets a row wait with others for its recipient's domain. Where all mail of the company goes to one domain the

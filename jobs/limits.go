@@ -24,6 +24,9 @@ func accountBucket(a *jobfile.Account) db.Bucket {
 			b.Windows = append(b.Windows, db.Window{N: r.N, Per: r.Per, Recipients: r.Recipients})
 		}
 	}
+	if w := a.Warmup; w != nil {
+		b.Warmup = &db.Warmup{Start: w.Start.N, Days: w.Days}
+	}
 	return b
 }
 

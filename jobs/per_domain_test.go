@@ -2,6 +2,7 @@ package jobs_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -55,9 +56,27 @@ func TestP4_FullDomainDelaysNobody(t *testing.T) {
 	if again := s.db.Read(t, `SELECT MAX(updated_at) FROM {db}.outbox WHERE lane <> 0`); again != touched {
 		t.Errorf("rows that wait were touched again at %s, after %s", again, touched)
 	}
-	why, err := s.engine.Desk().QueueWhy(t.Context(), jobs.RowRequest{Row: "acme/500"})
-	if err != nil || len(why.Reasons) == 0 || !strings.Contains(why.Reasons[0].Text, "the recipient's domain gmail.example") {
-		t.Errorf("%+v %v", why, err)
+	s.why("acme/500", "It waits with others for the recipient's domain gmail.example: account main sends 1/hour to it. The next of them goes at")
+	later := s.mail("later@kunde.example, a@gmail.example")
+	s.why("acme/"+later, "The limit of account main for gmail.example (1/hour) is used up for the moment.")
+	status, err := s.engine.Desk().Status(t.Context(), jobs.StatusRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w := status.Companies[0].Waits; len(w) != 1 || w[0].What != "mails to gmail.example by account main" || w[0].Until == nil || w[0].Reason != "account main sends 1/hour to it" {
+		t.Errorf("status tells %+v", w)
+	}
+}
+
+// why checks that one of the reasons of a row begins like that.
+func (s *site) why(row, want string) {
+	s.t.Helper()
+	why, err := s.engine.Desk().QueueWhy(s.t.Context(), jobs.RowRequest{Row: row})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if !slices.ContainsFunc(why.Reasons, func(r jobs.Reason) bool { return strings.HasPrefix(r.Text, want) }) {
+		s.t.Errorf("row %s waits for %+v, not %q", row, why.Reasons, want)
 	}
 }
 

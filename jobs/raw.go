@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"time"
 
 	"outboxd/db"
 	"outboxd/mail/compose"
@@ -34,7 +35,7 @@ func (k *packer) forward(ctx context.Context, l *letter, p *parcel, attached []d
 	if err != nil {
 		return err
 	}
-	if err := k.checkRaw(r, row); err != nil {
+	if err := k.checkRaw(r, row, l.way); err != nil {
 		return err
 	}
 	if err := k.addressRaw(r, row, l.way, p); err != nil {
@@ -49,13 +50,15 @@ func (k *packer) forward(ctx context.Context, l *letter, p *parcel, attached []d
 }
 
 // checkRaw refuses a finished message that the account may not send, or that is another one than before.
-func (k *packer) checkRaw(r *compose.Raw, row db.Row) error {
+func (k *packer) checkRaw(r *compose.Raw, row db.Row, w way) error {
 	for i, a := range append(slices.Clone(r.Authors), r.Sender) {
 		field := "From"
 		if i == len(r.Authors) {
 			field = "Sender"
 		}
 		switch {
+		case w.account != k.account && a.Host != "" && !mayCarry(k.account, k.place.Company.SendAs, a):
+			return &waitError{fmt.Sprintf("its %s is %s, so it waits for account %s: %s may not send it in its place", field, a.Addr(), w.account.Name, k.account.Name), time.Minute}
 		case !maySend(k.account, a):
 			return &rowError{fmt.Sprintf("raw: its %s is %s, and account %s may not send as @%s: set account or from_address to what may, or add the sender to the account's sender_domains or sender_addresses",
 				field, a.Addr(), k.account.Name, a.Host)}
@@ -85,7 +88,7 @@ func (k *packer) addressRaw(r *compose.Raw, row db.Row, w way, p *parcel) error 
 	if row.From != "" {
 		sender = w.from
 	}
-	p.sender(r.From, cmp.Or(k.account.ReturnPath, sender.Addr()))
+	p.sender(r.From, cmp.Or(k.returnPath(w), sender.Addr()))
 	if divert := k.place.Company.Divert; divert != "" {
 		l.ReplyTo = nil
 		if err := l.divert(p, divert); err != nil {

@@ -115,10 +115,11 @@ type Live struct {
 
 // Health tells whether a company's database works.
 type Health struct {
-	Down    string    `json:"down,omitempty"` // why it cannot be used
-	Since   time.Time `json:"since"`
-	Altered string    `json:"altered,omitempty"` // what was altered in its tables without stopping it, with the remedies
-	Fenced  *Fenced   `json:"fenced,omitempty"`  // nil: it may be sent from
+	Down     string     `json:"down,omitempty"` // why it cannot be used
+	Since    time.Time  `json:"since"`
+	Overflow []Overflow `json:"overflow,omitempty"` // accounts that others stand in for
+	Altered  string     `json:"altered,omitempty"`  // what was altered in its tables without stopping it, with the remedies
+	Fenced   *Fenced    `json:"fenced,omitempty"`   // nil: it may be sent from
 }
 
 // Fenced says that a company's database is a copy, and that nothing is sent from it.
@@ -136,7 +137,7 @@ func (e *Engine) Live() Live {
 		Stuck: e.Stuck()}
 	for name, c := range e.companies {
 		h := c.outage.health()
-		h.Altered = c.shape.told()
+		h.Altered, h.Overflow = c.shape.told(), c.stoodInFor()
 		if why, since := c.fence.status(); why != "" {
 			h.Fenced = &Fenced{why, fenceRemedy(name), &since}
 		}

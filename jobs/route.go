@@ -94,6 +94,11 @@ func (r *resolver) choose(account string, sender mail.Address) (*jobfile.Account
 		sender.Host, sender.Addr(), r.names())}
 }
 
+// byName returns the company's account of that name; nil without one.
+func (r *resolver) byName(name string) *jobfile.Account {
+	return r.first(func(a *jobfile.Account) bool { return a.Name == name })
+}
+
 func (r *resolver) first(fits func(*jobfile.Account) bool) *jobfile.Account {
 	if i := slices.IndexFunc(r.accounts, fits); i >= 0 {
 		return r.accounts[i]

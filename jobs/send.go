@@ -133,8 +133,8 @@ func (f *feeder) try(work context.Context, row *db.Row, e *errand) db.Settlement
 		return db.Settlement{Lease: row.Lease, Change: refuseSpent(row.Spent)}
 	}
 	w, err := f.r.c.resolver.resolve(row.Account, row.From)
-	if err == nil && w.account.Name != f.a.conf.Name {
-		return f.r.c.misplaced(*row, w)
+	if err == nil && !f.serves(*row, w) {
+		return f.elsewhere(*row, w)
 	}
 	e.way = w
 	var parcel *parcel

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"mime"
 	"net/mail"
+	"slices"
 	"strings"
 	"testing"
 
@@ -92,8 +93,18 @@ func TestSendAsNeverChangesAFinishedMessage(t *testing.T) {
 			t.Errorf("row %d: %s", id, got)
 		}
 	}
-	why, err := s.engine.Desk().QueueWhy(t.Context(), jobs.RowRequest{Row: "1"})
-	if err != nil || !strings.Contains(why.Reasons[0].Text, "send_as: system") {
-		t.Errorf("%+v %v", why, err)
+}
+
+// TestSendAsIsSeenBeforehand in the preview and in the reasons of a row that waits.
+func TestSendAsIsSeenBeforehand(t *testing.T) {
+	s := newSite(t)
+	s.smtp.Down()
+	s.start(s.with("  system: "+s.account(unlimited), "", "send_as: system"), "one")
+	s.db.Exec(t, `INSERT INTO {db}.outbox (recipients, from_address) VALUES ('a@kunde.example', 'Eva <eva@acme.example>')`)
+	const goes = "It goes out as Eva via Acme <noreply@acme.example>, and answers go to Eva <eva@acme.example> (send_as: system of the company)."
+	s.why("1", goes)
+	look, err := s.engine.Desk().Preview(t.Context(), jobs.PreviewRequest{Row: "1"})
+	if err != nil || !slices.Contains(look.Warnings, goes) || !strings.Contains(string(look.Message), "From: Eva via Acme <noreply@acme.example>\r\n") {
+		t.Errorf("the preview is %q with %v, %v", look.Message, look.Warnings, err)
 	}
 }

@@ -35,10 +35,11 @@ type site struct {
 	log      *zap.Logger
 	engine   *jobs.Engine // the last one started
 	daemons  []*daemon
-	state    string        // the state directory of the next engine; "" for none
-	patience time.Duration // of the next engine with a database that is away
-	room     int64         // of the next engine for large messages; 0 for its own
-	packTime time.Duration // of the next engine; 0 for its own
+	state    string           // the state directory of the next engine; "" for none
+	patience time.Duration    // of the next engine with a database that is away
+	room     int64            // of the next engine for large messages; 0 for its own
+	packTime time.Duration    // of the next engine; 0 for its own
+	now      func() time.Time // of the next engine, for sending windows; nil for its own
 }
 
 // daemon is one engine at work.
@@ -153,6 +154,9 @@ func (s *site) start(text, name string) *daemon {
 		s.t.Fatal(err)
 	}
 	e.SetDoubt(200 * time.Millisecond)
+	if s.now != nil {
+		e.SetNow(s.now)
+	}
 	if s.packTime != 0 {
 		e.SetPackTime(s.packTime)
 	}

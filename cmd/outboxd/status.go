@@ -192,6 +192,7 @@ func printTroubles(w io.Writer, r jobs.StatusReply) {
 			fmt.Fprintf(w, "\nCompany %s DIVERTS: every mail goes to %s and to nobody else.\n", clean(c.Company), clean(c.Divert))
 		}
 	}
+	printWaits(w, r)
 	for _, c := range r.Companies {
 		if c.Counts != nil && c.Held > 0 {
 			fmt.Fprintf(w, "\nCompany %s holds rows (%s) until a person says what becomes of them\n  What to do: outboxd queue list --company %s --held, then queue release or queue cancel\n",
@@ -206,6 +207,31 @@ func printTroubles(w io.Writer, r jobs.StatusReply) {
 		fmt.Fprintf(w, "\nMails of %s wait, for they cannot be signed: %s\n  What to do: %s\n", clean(k.Domain), clean(k.Reason), clean(k.Hint))
 	}
 	printAccountTroubles(w, r.Accounts)
+}
+
+// maxWaits is how many things that rows of a company wait for are listed.
+const maxWaits = 20
+
+// printWaits lists what rows wait for together, and accounts that others stand in for.
+func printWaits(w io.Writer, r jobs.StatusReply) {
+	for _, c := range r.Companies {
+		if len(c.Waits) > 0 {
+			fmt.Fprintf(w, "\nRows of company %s wait for:\n", clean(c.Company))
+		}
+		for i, wait := range c.Waits {
+			if i == maxWaits {
+				fmt.Fprintf(w, "  and %d more: outboxd status --json\n", len(c.Waits)-i)
+				break
+			}
+			fmt.Fprintf(w, "  %s until %s: %s\n", clean(wait.What), clockOf(wait.Until), clean(wait.Reason))
+		}
+		if r.Daemon == nil {
+			continue
+		}
+		for _, o := range r.Daemon.Companies[c.Company].Overflow {
+			fmt.Fprintf(w, "\nAccount %s sends the mail of account %s of company %s (overflow)\n", clean(o.By), clean(o.Account), clean(c.Company))
+		}
+	}
 }
 
 func printAccountTroubles(w io.Writer, all []jobs.AccountStatus) {
