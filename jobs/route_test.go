@@ -133,3 +133,56 @@ func TestRouteHash(t *testing.T) {
 		}
 	}
 }
+
+// TestStandIns is the table of who may stand in for whom: nobody who would change the sender.
+func TestStandIns(t *testing.T) {
+	account := func(name, provider string, change func(*jobfile.Account)) *jobfile.Account {
+		a := &jobfile.Account{Name: name, Provider: provider, Host: name + ".example", Username: name + "@acme.example", From: name + "@acme.example", Active: true}
+		change(a)
+		return a
+	}
+	as := func(domains, addresses []string) func(*jobfile.Account) {
+		return func(a *jobfile.Account) { a.SenderDomains, a.SenderAddresses = domains, addresses }
+	}
+	acme, eva := []string{"acme.example"}, []string{"eva@acme.example"}
+	any := func(*jobfile.Account) {}
+	origin := account("invoices", "other", as(acme, nil))
+	r := &resolver{accounts: []*jobfile.Account{
+		origin,
+		account("twin", "other", func(a *jobfile.Account) { a.Host, a.Username = origin.Host, origin.Username }),
+		account("resting", "other", func(a *jobfile.Account) { a.Active = false }),
+		account("listed", "office365", as(acme, nil)),
+		account("elsewhere", "other", as([]string{"beta.example"}, nil)),
+		account("refuses", "office365", any),
+		account("rewrites", "gmail", any),
+		account("relay", "gmail-relay", any),
+		account("eva", "other", as(nil, eva)),
+		account("system", "other", any),
+	}}
+	for _, c := range []struct{ sendAs, from, want string }{
+		{jobfile.Own, "", "listed relay system"},
+		{jobfile.Own, "eva@acme.example", "listed relay eva system"},
+		{jobfile.Both, "ida@acme.example", "listed relay system"},
+		{jobfile.System, "ida@acme.example", "listed relay"},
+		{jobfile.System, "system@acme.example", "listed relay system"},
+		{jobfile.Own, "refuses@acme.example", "listed refuses relay system"}, // its own username
+		{jobfile.Own, "ida@beta.example", "elsewhere relay system"},
+	} {
+		r.sendAs = c.sendAs
+		sender, err := parseSender(c.from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := wayBy(origin, c.sendAs, sender)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, a := range r.standIns(w) {
+			names = append(names, a.Name)
+		}
+		if got := strings.Join(names, " "); got != c.want {
+			t.Errorf("send_as %s, from %q: %s, want %s", c.sendAs, c.from, got, c.want)
+		}
+	}
+}
