@@ -99,11 +99,11 @@ func (c *checker) presetLimits(path string, a *Account) {
 		}
 	}
 	for _, most := range p.Limits {
-		if slices.ContainsFunc(a.Limits, func(r Rate) bool { return r.Per == most.Per && r.Recipients == most.Recipients }) {
-			continue
+		stated := slices.ContainsFunc(a.Limits, func(r Rate) bool { return r.Per == most.Per && r.Recipients == most.Recipients })
+		c.rateAbove(path, a, most, p, stated)
+		if !stated {
+			a.Limits = append(a.Limits, most)
 		}
-		a.Limits = append(a.Limits, most)
-		c.rateAbove(path, a, most, p)
 	}
 }
 
@@ -124,13 +124,15 @@ func (c *checker) aboveProvider(at string, limit, most Rate, p Provider) {
 	}
 }
 
-// rateAbove reports a rate that a limit of the provider, which holds as the file states none, does not let come about.
-func (c *checker) rateAbove(path string, a *Account, most Rate, p Provider) {
+// rateAbove reports a rate that a limit of the provider does not let come about. Of a limit that the file states in its place the rate
+// has been compared with that.
+func (c *checker) rateAbove(path string, a *Account, most Rate, p Provider, stated bool) {
 	at := path + ".rate"
 	if !c.main.has(at) || a.Rate.Per != time.Hour || most.Recipients {
 		return
 	}
 	switch {
+	case stated && (p.Raised || most.Per < day):
 	case p.Raised && most.Per == day:
 		c.main.warn(path+".provider", p.Name, "the limit of a new account holds: "+most.String(), "state the quota that was granted: limits: [50000/day]")
 	case most.Per == time.Minute && a.Rate.N > 60*most.N:

@@ -40,6 +40,8 @@ func (c *checker) rates(path string, a *Account) {
 			if most := limit.N * int(time.Hour/limit.Per); most < a.Rate.N {
 				m.warn(at, limit.String(), fmt.Sprintf("the rate of %s is never reached: this is at most %d/hour", a.Rate, most), "raise the limit or lower the rate")
 			}
+		case m.has(rate) && a.Rate.Per == time.Hour && limit.Per == day && limit.N < a.Rate.N:
+			m.warn(at, limit.String(), fmt.Sprintf("is less in a day than the rate is in an hour, %s", a.Rate), "raise the limit or lower the rate")
 		}
 		seen[window] = true
 	}
