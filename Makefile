@@ -36,7 +36,7 @@ test-galera: galera ## three Galera nodes, one killed every five seconds for GAL
 	PATH="$(CURDIR)/bin/galera/usr/bin:$$PATH" OUTBOXD_GALERA_TIME=$(GALERA_TIME) go test -tags galera -count=1 -v -timeout 60m -run 'TestGaleraNodesAreKilled$$' ./cmd/outboxd
 
 test-postfix: mariadb postfix ## a real Postfix with Dovecot's logins, of the tests' own: each login, refusal and limit, and whole outboxes; as root
-	@test "$$(id -u)" = 0 || { echo "Postfix gives its parts other users, so these tests need root: sudo make test-postfix"; exit 1; }
+	@test "$$(id -u)" = 0 || { echo 'Postfix gives its parts other users, so these tests need root: sudo env "PATH=$$PATH" make test-postfix'; exit 1; }
 	go test -tags postfix -count=1 -run Postfix ./mail/smtpout ./cmd/outboxd
 
 simulate: mariadb ## let 30 days pass for accounts with all kinds of limits, in minutes: make simulate SEED=7

@@ -75,7 +75,7 @@ const startTimeout = 60 * time.Second
 func New(t testing.TB, services ...Service) *Server {
 	t.Helper()
 	if os.Getuid() != 0 {
-		t.Fatal("a Postfix of the tests' own needs root: sudo make test-postfix")
+		t.Fatal(`a Postfix of the tests' own needs root: sudo env "PATH=$PATH" make test-postfix`)
 	}
 	ca, err := smtptest.NewAuthority()
 	if err != nil {
