@@ -51,7 +51,7 @@ func (s *postfixSite) account(service string) string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "  %s: {host: 127.0.0.1, port: %d, ca: %s, rate: unlimited, own_relay: true", service, s.postfix.Port(service), s.postfix.CAFile())
-	for _, name := range []string{"username", "password", "from", "encryption", "auth"} {
+	for _, name := range []string{"username", "password", "from", "encryption", "auth", "oauth"} {
 		if keys[name] != "" {
 			fmt.Fprintf(&b, ", %s: %s", name, keys[name])
 		}

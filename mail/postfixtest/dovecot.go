@@ -147,29 +147,32 @@ func (s *Server) writeUsers() error {
 type tokens struct {
 	url string
 	mu  sync.Mutex
-	of  map[string]string // user by token
+	of  func(token string) (user string) // nil: no token is good
 }
 
 func newTokens(t testing.TB) *tokens {
-	k := &tokens{of: map[string]string{}}
+	k := &tokens{}
 	server := httptest.NewServer(k)
 	t.Cleanup(server.Close)
 	k.url = server.URL + "/introspect"
 	return k
 }
 
-func (k *tokens) set(token, user string) {
+func (k *tokens) set(of func(string) string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.of[token] = user
+	k.of = of
 }
 
 // ServeHTTP answers for one token.
 func (k *tokens) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	token := r.FormValue("token")
 	k.mu.Lock()
-	user := k.of[token]
+	of := k.of
 	k.mu.Unlock()
+	user := ""
+	if of != nil {
+		user = of(r.FormValue("token"))
+	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(map[string]any{"active": user != "", "username": user}) // a connection that is gone asks again
+	_ = json.NewEncoder(w).Encode(map[string]any{"active": user != "", "username": user}) // Dovecot may have gone meanwhile
 }

@@ -272,8 +272,5 @@ func (s *Server) SetPassword(user, password string) {
 // Services ask it where their settings name $policy.
 func (s *Server) Policy(answer func(Request) string) { s.policy.set(answer) }
 
-// Grant makes a token good for a user's login by XOAUTH2.
-func (s *Server) Grant(token, user string) { s.tokens.set(token, user) }
-
-// Revoke ends a token.
-func (s *Server) Revoke(token string) { s.tokens.set(token, "") }
+// Tokens says whose a token is, for logins by XOAUTH2, from now on; "" is nobody's.
+func (s *Server) Tokens(of func(token string) (user string)) { s.tokens.set(of) }

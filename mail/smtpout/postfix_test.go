@@ -103,9 +103,9 @@ func TestPostfixRefusesLogins(t *testing.T) {
 func TestPostfixTokens(t *testing.T) {
 	s := postfixtest.New(t, postfixtest.Service{Name: "main"})
 	long := "eyJ" + strings.Repeat("x", 2500)
-	s.Grant("ya29.short", postfixtest.User)
-	s.Grant(long, postfixtest.User)
-	s.Grant("of-another", "jan@acme.example")
+	s.Tokens(func(token string) string {
+		return map[string]string{"ya29.short": postfixtest.User, long: postfixtest.User, "of-another": "jan@acme.example"}[token]
+	})
 	config := onPostfix(s, "main")
 	config.Auth, config.Password = AuthXOAuth2, ""
 	for i, tokens := range [][]string{{"ya29.short"}, {long}, {"revoked-token", "ya29.short"}} {
