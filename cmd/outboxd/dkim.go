@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"outboxd/mail/compose/dkim"
+	"outboxd/mail/sendercheck"
 )
 
 type dkimKeygenCommand struct {
@@ -54,7 +55,7 @@ func (c dkimKeygenCommand) Run(i *invocation) error {
 		return err
 	}
 	k := newKey{Domain: signer.Domain(), Selector: c.Selector, Kind: c.Kind, File: file, Name: signer.RecordName(), Record: signer.Record(),
-		Zone: signer.ZoneRecord(), JobsYAML: fmt.Sprintf("dkim:\n  %s: {selector: %s, key: {file: %q}}\n", signer.Domain(), c.Selector, reference(folder, file))}
+		Zone: sendercheck.TXT(signer.RecordName(), signer.Record()).Zone, JobsYAML: fmt.Sprintf("dkim:\n  %s: {selector: %s, key: {file: %q}}\n", signer.Domain(), c.Selector, reference(folder, file))}
 	k.Next = []string{
 		"put the record into the DNS of " + k.Domain + ", and wait until it is there",
 		"add the lines to " + i.config + " (one dkim: for all domains); the user that outboxd runs as must be able to read the key",

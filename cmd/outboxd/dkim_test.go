@@ -13,6 +13,7 @@ import (
 	"outboxd/jobs/jobfile"
 	"outboxd/mail/compose/dkim"
 	"outboxd/mail/compose/dkim/dkimtest"
+	"outboxd/mail/sendercheck"
 )
 
 // secrets makes the folder for keys beside the jobs.yaml, which keygen does not read.
@@ -111,12 +112,12 @@ func TestCheckOfKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	record := signer.Record()
-	s.must(exitDone, "check --online", "warn  dkim acme.example: the DNS has no TXT record outboxd._domainkey.acme.example", "What to do: put it there: "+signer.ZoneRecord())
-	s.dns = map[string][]string{"outboxd._domainkey.acme.example.": {"other text", strings.Replace(record, "p=", "p= ", 1)}}
-	s.must(exitDone, "check --online", "ok    dkim acme.example: the key can be used, and the DNS has its record")
-	s.dns["outboxd._domainkey.acme.example."] = []string{"v=DKIM1; k=rsa; p="}
-	s.must(exitDone, "check --online", "warn  dkim acme.example: the DNS has another key")
+	name, zone := signer.RecordName(), sendercheck.TXT(signer.RecordName(), signer.Record()).Zone
+	s.must(exitFailed, "check --online", "ok    dkim acme.example: the key can be used (dkim.key)", "fail  domain acme.example: the DNS has no key under "+name, "The record: "+zone)
+	s.dns.Add(zone + "\n" + name + ". TXT \"other text\"")
+	s.must(exitDone, "check --online", "ok    domain acme.example: "+name+": an RSA key with 2048 bits (dkim.selector)", "mails pass by their signature")
+	s.dns.Set(name + ". TXT \"v=DKIM1; k=rsa; p=\"")
+	s.must(exitFailed, "check --online", "fail  domain acme.example: the key under "+name+" is revoked", "The record: "+zone)
 	if err := os.Chmod(file, 0o644); err != nil {
 		t.Fatal(err)
 	}

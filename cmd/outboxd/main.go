@@ -41,8 +41,8 @@ type outside struct {
 	stdout, stderr io.Writer
 	env            func(name string) string
 	now            func() time.Time
-	signals        <-chan os.Signal                                                   // nil: those of the process
-	lookup         func(ctx context.Context, name string) (texts []string, err error) // TXT records; nil: the system's DNS
+	signals        <-chan os.Signal // nil: those of the process
+	resolver       string           // of the DNS, HOST:PORT; "": the system's
 }
 
 // commands is the command line.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"outboxd/db/dbtest"
+	"outboxd/mail/sendercheck/dnstest"
 	"outboxd/mail/smtptest"
 )
 
@@ -25,7 +25,7 @@ type site struct {
 	config  string
 	runtime string
 	env     map[string]string
-	dns     map[string][]string // TXT records; a name that is not here is not there
+	dns     *dnstest.Server // the resolver of the program
 }
 
 func newSite(t *testing.T) *site {
@@ -35,9 +35,18 @@ func newSite(t *testing.T) *site {
 	return s
 }
 
-// place makes the folders. The runtime folder is short: the path of a socket is bounded.
+// senderZone is a domain that no receiver holds anything against.
+const senderZone = `
+	acme.example. MX 10 mail.acme.example.
+	mail.acme.example. A 192.0.2.1
+	acme.example. TXT "v=spf1 mx ~all"
+	_dmarc.acme.example. TXT "v=DMARC1; p=quarantine; rua=mailto:dmarc@acme.example"`
+
+// place makes the folders and the resolver. The runtime folder is short: the path of a socket is bounded.
 func (s *site) place() {
 	s.t.Helper()
+	s.dns = dnstest.New(s.t)
+	s.dns.Add(senderZone)
 	s.config = filepath.Join(s.t.TempDir(), "jobs.yaml")
 	dir, err := os.MkdirTemp("", "ob")
 	if err != nil {
@@ -85,14 +94,7 @@ func (s *site) write(text string) {
 }
 
 func (s *site) outside(stdout, stderr *output) outside {
-	return outside{stdout: stdout, stderr: stderr, env: func(name string) string { return s.env[name] }, now: time.Now, lookup: s.lookup}
-}
-
-func (s *site) lookup(_ context.Context, name string) ([]string, error) {
-	if texts := s.dns[name]; texts != nil {
-		return texts, nil
-	}
-	return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+	return outside{stdout: stdout, stderr: stderr, env: func(name string) string { return s.env[name] }, now: time.Now, resolver: s.dns.Addr()}
 }
 
 // do runs a command and returns its exit status and what it printed.

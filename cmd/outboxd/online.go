@@ -2,72 +2,86 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strings"
+	"io"
+	"slices"
 	"sync"
 	"time"
 
 	"outboxd/jobs"
 	"outboxd/jobs/jobfile"
+	"outboxd/mail/sendercheck"
 )
 
 // finding is one line of a check of what is really there.
-type finding struct {
-	level  string // ok, warn or fail
-	about  string
-	text   string
-	remedy string
-}
+type finding = sendercheck.Finding
 
 const (
-	levelOK   = "ok"
-	levelWarn = "warn"
-	levelFail = "fail"
+	levelOK   = sendercheck.OK
+	levelWarn = sendercheck.Warn
+	levelFail = sendercheck.Fail
 
 	onlineTime  = 30 * time.Second // for one database
 	onlineAtOne = 8                // databases and accounts looked at at once
 	clockLimit  = 2 * time.Second
 )
 
-// checkOnline looks at every database, key and account and prints what it finds in the order of the file.
-func checkOnline(i *invocation, file *jobfile.File) error {
+// found makes a finding. Its id is the same in every version.
+func found(id string, level sendercheck.Level, about, text, remedy string) finding {
+	return finding{ID: id, Level: level, About: about, Text: text, Remedy: remedy}
+}
+
+// checkOnline looks at every database, key, account and domain, and tells what it finds in the order of the file. What cannot be
+// looked at is a finding, and stops nothing else.
+func checkOnline(i *invocation, file *jobfile.File, dns lookup) []finding {
 	var looks []func() []finding
+	fault := func(id, about string, err error, remedy string) {
+		looks = append(looks, func() []finding { return []finding{found(id, levelFail, about, err.Error(), remedy)} })
+	}
+	state, stateErr := i.remembered()
+	if stateErr != nil {
+		fault("state", "state directory", stateErr, "databases and accounts were not looked at")
+	}
 	world, err := jobs.Open(file)
-	if err != nil {
-		looks = append(looks, func() []finding {
-			return []finding{{levelFail, "databases", err.Error(), "the secrets must be readable for this user; the databases were not looked at"}}
-		})
-	} else {
-		seen := map[string]bool{}
-		for _, s := range world.Schemas() {
-			if len(s.Server.Hosts) > 0 && !seen[s.Server.Name] {
-				seen[s.Server.Name] = true
-				looks = append(looks, func() []finding { return lookAtNodes(i.ctx, s, i.now) })
-			}
-			looks = append(looks, func() []finding { return lookAtDatabase(i.ctx, s, i.now) })
-		}
-		looks = append(looks, lookAtFences(i, world)...)
-		for _, p := range world.Companies {
-			looks = append(looks, func() []finding { return lookAtContent(i.ctx, world, p) })
-		}
+	switch {
+	case err != nil:
+		fault("db.open", "databases", err, "the secrets must be readable for this user; the databases were not looked at")
+	case stateErr == nil:
+		looks = append(looks, lookAtWorld(i, world, state)...)
 	}
 	for _, key := range file.DKIM {
-		looks = append(looks, func() []finding { return lookAtKey(i, key) })
+		looks = append(looks, func() []finding { return lookAtKey(key) })
 	}
 	for _, a := range file.Accounts {
-		if a.Active {
-			looks = append(looks, func() []finding { return lookAtAccount(i, a) })
+		if a.Active && stateErr == nil {
+			looks = append(looks, func() []finding { return lookAtAccount(i.ctx, state, a, i.now()) })
 		}
 	}
-	failed, printed := printFindings(i, atOnce(looks))
+	looks = append(looks, func() []finding { return lookAtSenders(i.ctx, file, dns) })
+	all := atOnce(looks)
 	if world != nil {
-		printed = errors.Join(printed, world.Close())
+		if err := world.Close(); err != nil {
+			all = append(all, found("db.open", levelWarn, "databases", err.Error(), ""))
+		}
 	}
-	if printed == nil && failed {
-		return exitError(exitFailed)
+	return all
+}
+
+// lookAtWorld looks at everything that is in databases.
+func lookAtWorld(i *invocation, world *jobs.World, state *jobs.State) (looks []func() []finding) {
+	seen := map[string]bool{}
+	for _, s := range world.Schemas() {
+		if len(s.Server.Hosts) > 0 && !seen[s.Server.Name] {
+			seen[s.Server.Name] = true
+			looks = append(looks, func() []finding { return lookAtNodes(i.ctx, s, i.now) })
+		}
+		looks = append(looks, func() []finding { return lookAtDatabase(i.ctx, s, i.now) })
 	}
-	return printed
+	looks = append(looks, lookAtFences(i, world, state)...)
+	for _, p := range world.Companies {
+		looks = append(looks, func() []finding { return lookAtContent(i.ctx, world, p) })
+	}
+	return looks
 }
 
 // atOnce runs all looks, several at once, and returns what they found in their order.
@@ -90,16 +104,22 @@ func atOnce(looks []func() []finding) []finding {
 	return out
 }
 
-func printFindings(i *invocation, all []finding) (failed bool, err error) {
-	w := &errorWriter{w: i.stdout}
+func anyFailed(all []finding) bool {
+	return slices.ContainsFunc(all, func(f finding) bool { return f.Level == levelFail })
+}
+
+func printFindings(out io.Writer, all []finding) error {
+	w := &errorWriter{w: out}
 	for _, f := range all {
-		failed = failed || f.level == levelFail
-		fmt.Fprintf(w, "%-4s  %s: %s\n", f.level, clean(f.about), clean(f.text))
-		if f.remedy != "" {
-			fmt.Fprintf(w, "      What to do: %s\n", clean(f.remedy))
+		fmt.Fprintf(w, "%-4s  %s: %s (%s)\n", f.Level, clean(f.About), clean(f.Text), f.ID)
+		if f.Remedy != "" {
+			fmt.Fprintf(w, "      What to do: %s\n", clean(f.Remedy))
+		}
+		if f.Record != nil {
+			fmt.Fprintf(w, "      The record: %s\n", clean(f.Record.Zone))
 		}
 	}
-	return failed, w.err
+	return w.err
 }
 
 // lookAtNodes tells how each node of a cluster stands. One that does not serve is no error while another does: then the
@@ -107,28 +127,24 @@ func printFindings(i *invocation, all []finding) (failed bool, err error) {
 func lookAtNodes(ctx context.Context, s jobs.Schema, now func() time.Time) []finding {
 	ctx, cancel := context.WithTimeout(ctx, onlineTime)
 	defer cancel()
-	var found []finding
+	var all []finding
 	for _, n := range s.Pool.Nodes(ctx) {
 		about := fmt.Sprintf("server %s, host %s", s.Server.Name, n.Host)
 		if n.Err != nil {
-			found = append(found, finding{levelWarn, about, "passed over: " + n.Err.Error(), ""})
+			all = append(all, found("db.node", levelWarn, about, "passed over: "+n.Err.Error(), ""))
 			continue
 		}
-		found = append(found, finding{levelOK, about, n.State, ""})
+		all = append(all, found("db.node", levelOK, about, n.State, ""))
 		if off := clockOff(n.Clock, now()); off != 0 {
-			found = append(found, finding{levelWarn, about, fmt.Sprintf("its clock differs from this computer's by %s", off),
-				"let all nodes keep time by NTP: limits, leases and pauses go by the clock of the node in use"})
+			all = append(all, found("db.clock", levelWarn, about, fmt.Sprintf("its clock differs from this computer's by %s", off),
+				"let all nodes keep time by NTP: limits, leases and pauses go by the clock of the node in use"))
 		}
 	}
-	return found
+	return all
 }
 
 // lookAtFences tells of each company whether its database is the one that it was.
-func lookAtFences(i *invocation, world *jobs.World) (looks []func() []finding) {
-	state, err := i.remembered()
-	if err != nil {
-		return []func() []finding{func() []finding { return []finding{{levelFail, "state directory", err.Error(), ""}} }}
-	}
+func lookAtFences(i *invocation, world *jobs.World, state *jobs.State) (looks []func() []finding) {
 	desk := jobs.NewDesk(world, nil, state)
 	for _, p := range world.Companies {
 		looks = append(looks, func() []finding {
@@ -139,32 +155,13 @@ func lookAtFences(i *invocation, world *jobs.World) (looks []func() []finding) {
 			case err != nil:
 				return nil // the look at the database tells
 			case f != nil:
-				return []finding{{levelFail, about, "nothing is sent, for it is not the database that it was: " + f.Why, f.Hint}}
+				return []finding{found("db.fence", levelFail, about, "nothing is sent, for it is not the database that it was: "+f.Why, f.Hint)}
 			}
 			if to := p.Company.Divert; to != "" {
-				return []finding{{levelWarn, about, fmt.Sprintf("every mail of the company goes to %s and to nobody else", to), "without divert in jobs.yaml it goes to its recipients"}}
+				return []finding{found("company.divert", levelWarn, about, fmt.Sprintf("every mail of the company goes to %s and to nobody else", to), "without divert in jobs.yaml it goes to its recipients")}
 			}
 			return nil
 		})
 	}
 	return looks
-}
-
-func lookAtAccount(i *invocation, a *jobfile.Account) []finding {
-	about := "account " + a.Name
-	state, err := i.remembered()
-	if err != nil {
-		return []finding{{levelFail, about, err.Error(), ""}}
-	}
-	r := jobs.TestLogin(i.ctx, state, a)
-	if s, failed := r.FailedStep(); failed {
-		return []finding{{levelFail, about, s.Step + ": " + s.Text, s.Remedy}}
-	}
-	var found []string
-	for _, s := range r.Steps {
-		if s.Result == jobs.StepOK && s.Text != "" {
-			found = append(found, s.Text)
-		}
-	}
-	return []finding{{levelOK, about, strings.Join(found, "; "), ""}}
 }

@@ -6,35 +6,38 @@ import (
 	"strings"
 
 	"outboxd/jobs"
+	"outboxd/mail/sendercheck"
 )
 
 // lookAtContent tells whether a company's templates in the database compile, and whether its reader can read.
-func lookAtContent(ctx context.Context, world *jobs.World, p *jobs.Place) (found []finding) {
+func lookAtContent(ctx context.Context, world *jobs.World, p *jobs.Place) (all []finding) {
 	ctx, cancel := context.WithTimeout(ctx, onlineTime)
 	defer cancel()
 	about := fmt.Sprintf("company %s, database %s", p.Company.Name, p.Company.Database)
-	add := func(level, text, remedy string) { found = append(found, finding{level, about, text, remedy}) }
+	add := func(id string, level sendercheck.Level, text, remedy string) {
+		all = append(all, found(id, level, about, text, remedy))
+	}
 	n, wrong, err := p.CheckTemplateRows(ctx)
 	switch {
 	case err != nil: // the look at the database tells
 	case len(wrong) > 0:
 		for _, err := range wrong {
-			add(levelFail, err.Error(), "mend it in outbox_template; mails of this template fail until then")
+			add("templates", levelFail, err.Error(), "mend it in outbox_template; mails of this template fail until then")
 		}
 	case n > 0:
-		add(levelOK, counted(n, "template")+" in outbox_template", "")
+		add("templates", levelOK, counted(n, "template")+" in outbox_template", "")
 	}
 	if p.Reader == nil {
-		return found
+		return all
 	}
 	others, err := world.CheckReader(ctx, p)
 	switch {
 	case err != nil:
-		add(levelFail, fmt.Sprintf("reader %s: %v", p.Company.Reader.Username, err), "a DBA lets the user in from this computer, and grants it SELECT on what the queries need")
+		add("reader", levelFail, fmt.Sprintf("reader %s: %v", p.Company.Reader.Username, err), "a DBA lets the user in from this computer, and grants it SELECT on what the queries need")
 	case len(others) > 0:
-		add(levelWarn, fmt.Sprintf("reader %s sees the databases of other companies: %s", p.Company.Reader.Username, strings.Join(others, ", ")), "a user of its own for each company, with rights on that company's database alone")
+		add("reader", levelWarn, fmt.Sprintf("reader %s sees the databases of other companies: %s", p.Company.Reader.Username, strings.Join(others, ", ")), "a user of its own for each company, with rights on that company's database alone")
 	default:
-		add(levelOK, "reader "+p.Company.Reader.Username, "")
+		add("reader", levelOK, "reader "+p.Company.Reader.Username, "")
 	}
-	return found
+	return all
 }

@@ -10,6 +10,7 @@ import (
 
 	"outboxd/db"
 	"outboxd/jobs"
+	"outboxd/mail/sendercheck"
 )
 
 // clockOff is by how much a server's clock differs, 0 when that is of no account.
@@ -29,8 +30,8 @@ type database struct {
 	found []finding
 }
 
-func (d *database) add(level, text, remedy string) {
-	d.found = append(d.found, finding{level, fmt.Sprintf("%s, database %s", d.For, d.Database), text, remedy})
+func (d *database) add(id string, level sendercheck.Level, text, remedy string) {
+	d.found = append(d.found, found(id, level, fmt.Sprintf("%s, database %s", d.For, d.Database), text, remedy))
 }
 
 func lookAtDatabase(ctx context.Context, s jobs.Schema, now func() time.Time) []finding {
@@ -42,7 +43,7 @@ func lookAtDatabase(ctx context.Context, s jobs.Schema, now func() time.Time) []
 		if db.Kind(err) == db.KindSetup {
 			hint = fmt.Sprintf("check username and password in jobs.yaml, and that the server lets %s in from this computer", s.Username)
 		}
-		d.add(levelFail, fmt.Sprintf("as %s: %v", s.Username, err), hint)
+		d.add("db.connect", levelFail, fmt.Sprintf("as %s: %v", s.Username, err), hint)
 		return d.found
 	}
 	d.version()
@@ -58,7 +59,7 @@ func lookAtDatabase(ctx context.Context, s jobs.Schema, now func() time.Time) []
 		if f.Stops {
 			level = levelFail
 		}
-		d.add(level, "altered by hand: "+f.Text, f.Remedy)
+		d.add("db.tables", level, "altered by hand: "+f.Text, f.Remedy)
 	}
 	switch {
 	case altered != nil:
@@ -68,19 +69,19 @@ func lookAtDatabase(ctx context.Context, s jobs.Schema, now func() time.Time) []
 		if db.Kind(err) == db.KindSetup {
 			hint = "the tables or the user's rights are missing: a DBA runs the statements that outboxd migrate --print shows"
 		}
-		d.add(levelFail, err.Error(), hint)
+		d.add("db.tables", levelFail, err.Error(), hint)
 		return d.found
 	}
 	behind, err := s.Pool.Behind(ctx, s.Database, s.Parts...)
 	switch {
 	case err != nil:
-		d.add(levelFail, err.Error(), jobs.DatabaseHint(err))
+		d.add("db.tables", levelFail, err.Error(), jobs.DatabaseHint(err))
 		return d.found
 	case behind:
-		d.add(levelWarn, "the tables are one step older than this program, which works with them but for what is new", "run outboxd migrate; the rights are looked at after that")
+		d.add("db.tables", levelWarn, "the tables are one step older than this program, which works with them but for what is new", "run outboxd migrate; the rights are looked at after that")
 		return d.found
 	case len(faults) == 0:
-		d.add(levelOK, "the tables fit this program", "")
+		d.add("db.tables", levelOK, "the tables fit this program", "")
 	}
 	d.rights()
 	return d.found
@@ -90,14 +91,14 @@ func lookAtDatabase(ctx context.Context, s jobs.Schema, now func() time.Time) []
 func (d *database) version() {
 	v, err := d.Pool.Version(d.ctx)
 	if err != nil {
-		d.add(levelFail, err.Error(), jobs.DatabaseHint(err))
+		d.add("db.version", levelFail, err.Error(), jobs.DatabaseHint(err))
 		return
 	}
 	if oldServer(v) {
-		d.add(levelWarn, fmt.Sprintf("server version %s", v), "outboxd is made for MariaDB 10.6 or MySQL 8.0 and newer")
+		d.add("db.version", levelWarn, fmt.Sprintf("server version %s", v), "outboxd is made for MariaDB 10.6 or MySQL 8.0 and newer")
 		return
 	}
-	d.add(levelOK, fmt.Sprintf("logged in as %s, server version %s", d.Username, v), "")
+	d.add("db.version", levelOK, fmt.Sprintf("logged in as %s, server version %s", d.Username, v), "")
 }
 
 // oldServer tells whether a VERSION() is below MariaDB 10.6 and MySQL 8.0.
@@ -124,21 +125,21 @@ func (d *database) settings() {
 	if err == nil && logging == "1" {
 		var form string
 		if form, err = d.Pool.ReadText(d.ctx, "SELECT @@GLOBAL.binlog_format"); err == nil && strings.EqualFold(form, "STATEMENT") {
-			d.add(levelFail, "binlog_format is STATEMENT: the server refuses every write of a READ COMMITTED session (error 1665)",
+			d.add("db.settings", levelFail, "binlog_format is STATEMENT: the server refuses every write of a READ COMMITTED session (error 1665)",
 				"set binlog_format = ROW (or MIXED) in the server's configuration and restart it")
 		}
 	}
 	if err != nil {
-		d.add(levelWarn, fmt.Sprintf("the server's settings cannot be read: %v", err), "")
+		d.add("db.settings", levelWarn, fmt.Sprintf("the server's settings cannot be read: %v", err), "")
 		return
 	}
 	if flush, err := d.Pool.ReadText(d.ctx, "SELECT @@GLOBAL.innodb_flush_log_at_trx_commit"); err == nil && flush != "1" {
-		d.add(levelWarn, "innodb_flush_log_at_trx_commit is "+flush+": a power cut can lose what was committed in the last second, and a mail sent in it goes again",
+		d.add("db.settings", levelWarn, "innodb_flush_log_at_trx_commit is "+flush+": a power cut can lose what was committed in the last second, and a mail sent in it goes again",
 			"set innodb_flush_log_at_trx_commit = 1")
 	}
 	mode, err := d.Pool.ReadText(d.ctx, "SELECT @@GLOBAL.sql_mode")
 	if err == nil && !strings.Contains(mode, "STRICT_") {
-		d.add(levelWarn, "sql_mode is not strict: what a sender inserts too long is cut without an error", "add STRICT_TRANS_TABLES to the server's sql_mode")
+		d.add("db.settings", levelWarn, "sql_mode is not strict: what a sender inserts too long is cut without an error", "add STRICT_TRANS_TABLES to the server's sql_mode")
 	}
 }
 
@@ -146,16 +147,16 @@ func (d *database) settings() {
 func (d *database) clock() {
 	text, err := d.Pool.ReadText(d.ctx, "SELECT UNIX_TIMESTAMP(SYSDATE(6))")
 	if err != nil {
-		d.add(levelWarn, fmt.Sprintf("the server's clock cannot be read: %v", err), "")
+		d.add("db.clock", levelWarn, fmt.Sprintf("the server's clock cannot be read: %v", err), "")
 		return
 	}
 	seconds, err := strconv.ParseFloat(text, 64)
 	if err != nil {
-		d.add(levelWarn, fmt.Sprintf("the server's clock cannot be read: %v", err), "")
+		d.add("db.clock", levelWarn, fmt.Sprintf("the server's clock cannot be read: %v", err), "")
 		return
 	}
 	if off := clockOff(time.UnixMicro(int64(seconds*1e6)), d.now()); off != 0 {
-		d.add(levelWarn, fmt.Sprintf("the server's clock differs from this computer's by %s", off),
+		d.add("db.clock", levelWarn, fmt.Sprintf("the server's clock differs from this computer's by %s", off),
 			"let both keep time by NTP; outboxd works by the server's clock, but logs and rows are hard to compare")
 	}
 }
@@ -247,16 +248,16 @@ func (d *database) rights() {
 		case db.Kind(err) == db.KindSetup:
 			missing = append(missing, p.verb+" on "+p.table)
 		default:
-			d.add(levelFail, fmt.Sprintf("%s on %s: %v", p.verb, p.table, err), jobs.DatabaseHint(err))
+			d.add("db.rights", levelFail, fmt.Sprintf("%s on %s: %v", p.verb, p.table, err), jobs.DatabaseHint(err))
 			return
 		}
 	}
 	if len(missing) > 0 {
-		d.add(levelFail, fmt.Sprintf("user %s lacks rights: %s", d.Username, strings.Join(missing, ", ")),
+		d.add("db.rights", levelFail, fmt.Sprintf("user %s lacks rights: %s", d.Username, strings.Join(missing, ", ")),
 			"a DBA runs the GRANT statements that outboxd migrate --print shows")
 		return
 	}
-	d.add(levelOK, fmt.Sprintf("user %s has all rights that it needs", d.Username), "")
+	d.add("db.rights", levelOK, fmt.Sprintf("user %s has all rights that it needs", d.Username), "")
 }
 
 // purgeProbes are those of a company with a job of kind purge.

@@ -78,7 +78,7 @@ func (a *Account) Identity() string {
 // General tells whether it is the general account, which every company may use and which carries the system's own mail.
 func (a *Account) General() bool { return a.Name == generalAccount }
 
-// serves tells whether the company may use the account, active or not.
-func (a *Account) serves(company string) bool {
+// Serves tells whether the company may use the account, active or not.
+func (a *Account) Serves(company string) bool {
 	return len(a.Companies) == 0 || slices.Contains(a.Companies, company)
 }

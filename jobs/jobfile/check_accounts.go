@@ -170,5 +170,5 @@ func (c *checker) companyNames(path string, list []string) {
 
 // serves is Account.Serves for an account whose list of companies may be broken: that is one problem, not many.
 func (c *checker) serves(a *Account, company string) bool {
-	return c.main.bad[join("accounts", a.Name)+".companies"] || a.serves(company)
+	return c.main.bad[join("accounts", a.Name)+".companies"] || a.Serves(company)
 }

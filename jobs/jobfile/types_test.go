@@ -16,11 +16,11 @@ func TestIdentity(t *testing.T) {
 }
 
 func TestServes(t *testing.T) {
-	if !(&Account{}).serves("acme") {
+	if !(&Account{}).Serves("acme") {
 		t.Error("an account for all does not serve acme")
 	}
 	some := &Account{Companies: []string{"acme"}}
-	if !some.serves("acme") || some.serves("beta") {
+	if !some.Serves("acme") || some.Serves("beta") {
 		t.Error("an account for acme")
 	}
 }

@@ -252,7 +252,7 @@ func TestDKIMFindings(t *testing.T) {
 	nothing := func(s *Sender) { s.Selectors = nil }
 	runAll(t, "dkim.align",
 		check{want: "ok the provider's key of the domain is in the DNS"}, check{change: mine, want: "ok outboxd signs as acme.example"},
-		check{remove: s1, want: "fail the provider has no key of the domain", remedy: "dkim keygen"}, check{change: nothing, want: "warn not known as which domain", remedy: "outboxd account test main --to"},
+		check{remove: s1, want: "fail the provider has no key of the domain", remedy: "dkim keygen"}, check{change: nothing, want: "warn not known as which domain", remedy: "outboxd account test NAME --to"},
 		check{fault: "s1._domainkey.acme.example", want: "warn could not be asked"},
 		check{change: func(s *Sender) { mine(s); s.Keys[0].Partly = true }, zone: zoneTXT(name, record), want: "warn mails of the companies that the key is not for"},
 	)

@@ -29,16 +29,15 @@ func (l *look) dkim(s Sender) signing {
 	}
 	if len(s.Selectors) == 0 {
 		l.addFor(s.Account, Finding{ID: "dkim.selector", Level: Warn, Text: "not known under which selector the account's server signs, if it does",
-			Remedy: l.ways(s)})
+			Remedy: l.ways()})
 		return signing{Warn, Warn, "not known as which domain the account's server signs"}
 	}
 	return l.providerKeys(s)
 }
 
 // ways are the ways to signatures of the domain, where outboxd does not sign.
-func (l *look) ways(s Sender) string {
-	return fmt.Sprintf("let outboxd sign: outboxd dkim keygen %s; or switch signing on at the provider. A test mail shows what is signed now: outboxd account test %s --to ADDRESS, and look for dkim= in the header of what arrives",
-		l.domain.name, s.Account)
+func (l *look) ways() string {
+	return fmt.Sprintf("let outboxd sign (outboxd dkim keygen %s), or switch signing on at the provider; what is signed now a test mail shows: outboxd account test NAME --to ADDRESS --read-back MAILBOX", l.domain.name)
 }
 
 // ownKey compares the DNS with a key that outboxd signs with.

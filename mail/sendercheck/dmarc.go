@@ -158,7 +158,7 @@ func withTag(text, name, value string) string {
 func (l *look) alignment(s Sender, p policy, d signing) {
 	f := Finding{ID: "dkim.align", Level: d.aligned, Text: d.text}
 	if d.aligned != OK {
-		f.Remedy = l.ways(s)
+		f.Remedy = l.ways()
 	}
 	l.addFor(s.Account, f)
 	envelope := s.envelope(l.domain.name)
@@ -167,7 +167,7 @@ func (l *look) alignment(s Sender, p policy, d signing) {
 	if same {
 		spf = l.spfLevel(envelope, s)
 	}
-	f = Finding{ID: "dmarc.align", Level: Warn, Remedy: l.ways(s)}
+	f = Finding{ID: "dmarc.align", Level: Warn, Remedy: l.ways()}
 	switch {
 	case d.level == OK && d.aligned == OK:
 		f.Level, f.Text, f.Remedy = OK, "mails pass by their signature, also after they were forwarded", ""

@@ -99,21 +99,3 @@ func (s *Signer) Record() string {
 	kind, key := s.public()
 	return "v=DKIM1; k=" + kind + "; p=" + base64.StdEncoding.EncodeToString(key)
 }
-
-// mostString is how many octets one character-string of a TXT record holds (RFC 1035 3.3).
-const mostString = 255
-
-// ZoneRecord returns the record as a line of a zone file, its value in as many strings as it needs.
-func (s *Signer) ZoneRecord() string {
-	var parts []string
-	for value := s.Record(); value != ""; {
-		n := min(len(value), mostString)
-		parts = append(parts, `"`+value[:n]+`"`)
-		value = value[n:]
-	}
-	text := strings.Join(parts, " ")
-	if len(parts) > 1 {
-		text = "( " + text + " )"
-	}
-	return s.RecordName() + ". IN TXT " + text
-}
