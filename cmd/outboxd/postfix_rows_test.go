@@ -4,7 +4,6 @@ package main
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -107,27 +106,25 @@ func TestP1P2_PostfixRestarts(t *testing.T) {
 	s.configure(system)
 	s.mails("system", restartRows)
 	s.start()
-	ended := func() int {
-		n, err := strconv.Atoi(s.db.Read(t, `SELECT COUNT(*) FROM {db}.outbox WHERE state IN ('sent', 'uncertain')`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
-	onward := func() { // nobody waits for pauses
-		s.db.Exec(t, `UPDATE {db}.outbox_bucket SET paused_until = UTC_TIMESTAMP(6) WHERE paused_until > UTC_TIMESTAMP(6)`)
-		s.db.Exec(t, `UPDATE {db}.outbox SET available_at = UTC_TIMESTAMP(6) WHERE state = 'queued' AND available_at > UTC_TIMESTAMP(6)`)
-	}
+	ended := func() int { return s.count(`state IN ('sent', 'uncertain')`) }
 	for n := range restarts {
-		s.until("so far", func() bool { onward(); return ended() >= (n+1)*restartRows/(restarts+2) })
+		s.until("so far", func() bool { s.hurry(); return ended() >= (n+1)*restartRows/(restarts+2) })
 		s.postfix.Restart()
 	}
-	s.until("all ended", func() bool { onward(); return ended() == restartRows })
+	s.until("all ended", func() bool { s.hurry(); return ended() == restartRows })
 
+	open, delivered := s.tookEachOnce(restartRows)
+	t.Logf("%d rows, %d restarts of Postfix: %d uncertain, of which %d were delivered", restartRows, restarts, open, delivered)
+}
+
+// tookEachOnce compares the table with what has arrived: whatever says sent is there, nothing is there twice. It counts the rows that
+// say uncertain, and those of them that are there.
+func (s *postfixSite) tookEachOnce(rows int) (open, delivered int) {
+	s.t.Helper()
 	uncertain := map[string]bool{}
-	for n := 1; n <= restartRows; n++ {
+	for n := 1; n <= rows; n++ {
 		to := fmt.Sprintf("system%d@kunde.example", n)
-		uncertain[to] = s.db.Read(t, `SELECT state FROM {db}.outbox WHERE rcpt = ?`, to) == "uncertain"
+		uncertain[to] = s.db.Read(s.t, `SELECT state FROM {db}.outbox WHERE rcpt = ?`, to) == "uncertain"
 	}
 	came := map[string]int{}
 	s.until("arrived, though its row says sent", func() bool {
@@ -135,24 +132,21 @@ func TestP1P2_PostfixRestarts(t *testing.T) {
 		for _, m := range s.postfix.Mails(0) {
 			came[m.To]++
 		}
-		for to, open := range uncertain {
-			if !open && came[to] == 0 {
+		for to, unknown := range uncertain {
+			if !unknown && came[to] == 0 {
 				return false
 			}
 		}
 		return true
 	})
-	open, delivered := 0, 0
-	for to, n := range came {
-		if n > 1 {
-			t.Errorf("%s has it %d times", to, n)
-		}
-	}
 	for to, unknown := range uncertain {
+		if came[to] > 1 {
+			s.t.Errorf("%s has it %d times", to, came[to])
+		}
 		if unknown {
 			open++
 			delivered += came[to]
 		}
 	}
-	t.Logf("%d rows, %d restarts of Postfix: %d uncertain, of which %d were delivered", restartRows, restarts, open, delivered)
+	return open, delivered
 }

@@ -8,6 +8,7 @@ import (
 	"net/textproto"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -99,11 +100,28 @@ func (s *postfixSite) until(what string, came func() bool) {
 	}
 }
 
+// hurry ends all pauses and waits.
+func (s *postfixSite) hurry() {
+	s.t.Helper()
+	s.db.Exec(s.t, `UPDATE {db}.outbox_bucket SET paused_until = UTC_TIMESTAMP(6) WHERE paused_until > UTC_TIMESTAMP(6)`)
+	s.db.Exec(s.t, `UPDATE {db}.outbox SET available_at = UTC_TIMESTAMP(6) WHERE state = 'queued' AND available_at > UTC_TIMESTAMP(6)`)
+}
+
+// count is how many rows fit a condition.
+func (s *postfixSite) count(where string, args ...any) int {
+	s.t.Helper()
+	n, err := strconv.Atoi(s.db.Read(s.t, `SELECT COUNT(*) FROM {db}.outbox WHERE `+where, args...))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return n
+}
+
 // arrivedOnce compares what has left with what has arrived: each sent mail once, and nothing else.
 func (s *postfixSite) arrivedOnce(rows int) {
 	s.t.Helper()
-	if got := s.db.Read(s.t, `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sent' AND attempts = 1`); got != fmt.Sprint(rows) {
-		s.t.Errorf("%s of %d rows were sent with one attempt", got, rows)
+	if got := s.count(`state = 'sent' AND attempts = 1`); got != rows {
+		s.t.Errorf("%d of %d rows were sent with one attempt", got, rows)
 	}
 	seen := map[string]int{}
 	for _, m := range s.postfix.Mails(rows) {
@@ -114,7 +132,7 @@ func (s *postfixSite) arrivedOnce(rows int) {
 		seen[header.Get("Message-ID")]++
 	}
 	for id, n := range seen {
-		if n != 1 || s.db.Read(s.t, `SELECT COUNT(*) FROM {db}.outbox WHERE message_id = ?`, id) != "1" {
+		if n != 1 || s.count(`message_id = ?`, id) != 1 {
 			s.t.Errorf("%s arrived %d times", id, n)
 		}
 	}

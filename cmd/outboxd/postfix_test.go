@@ -3,7 +3,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -88,7 +87,7 @@ func TestP5_PostfixTroubles(t *testing.T) {
 
 	d := s.start()
 	s.until("sent by the account without trouble", func() bool {
-		return s.db.Read(t, `SELECT COUNT(*) FROM {db}.outbox WHERE account = 'system' AND state = 'sent'`) == fmt.Sprint(wellRows)
+		return s.count(`account = 'system' AND state = 'sent'`) == wellRows
 	})
 	for _, trouble := range troubles {
 		s.checkTrouble(&trouble)
@@ -104,9 +103,8 @@ func TestP5_PostfixTroubles(t *testing.T) {
 	d.signals <- syscall.SIGHUP
 	all := wellRows + troubledRows*len(troubles)
 	s.until("sent when the troubles were over", func() bool {
-		s.db.Exec(t, `UPDATE {db}.outbox_bucket SET paused_until = UTC_TIMESTAMP(6) WHERE paused_until > UTC_TIMESTAMP(6)`)
-		s.db.Exec(t, `UPDATE {db}.outbox SET available_at = UTC_TIMESTAMP(6) WHERE state = 'queued' AND available_at > UTC_TIMESTAMP(6)`)
-		return s.db.Read(t, `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sent'`) == fmt.Sprint(all)
+		s.hurry()
+		return s.count(`state = 'sent'`) == all
 	})
 	s.arrivedOnce(all)
 	for account, mechanism := range map[string]string{"login": "LOGIN", "cram": "CRAM-MD5", "system": "PLAIN"} {
@@ -162,7 +160,7 @@ func TestPostfixAccountTest(t *testing.T) {
 		}
 	}
 	s.mend(services)
-	s.db.Exec(t, `UPDATE {db}.outbox_bucket SET paused_until = UTC_TIMESTAMP(6) WHERE paused_until > UTC_TIMESTAMP(6)`)
+	s.hurry()
 	before := len(s.postfix.Mails(0))
 	for _, service := range services {
 		s.must(exitDone, "account test --to eva@kunde.example "+service.Name, "auth", "mail")
@@ -200,8 +198,7 @@ func (s *postfixSite) checkTrouble(trouble *postfixTrouble) {
 	if trouble.name() == "rate" {
 		want-- // one is allowed
 	}
-	waiting := fmt.Sprint(want)
-	if got := s.db.Read(s.t, `SELECT COUNT(*) FROM {db}.outbox WHERE account = ? AND state = 'queued' AND attempts = 0`, trouble.name()); got != waiting {
-		s.t.Errorf("%s: %s rows wait with no attempt spent, want %s", trouble.name(), got, waiting)
+	if got := s.count(`account = ? AND state = 'queued' AND attempts = 0`, trouble.name()); got != want {
+		s.t.Errorf("%s: %d rows wait with no attempt spent, want %d", trouble.name(), got, want)
 	}
 }
