@@ -145,6 +145,9 @@ func TestSPFFindings(t *testing.T) {
 		check{zone: spf("v=spf1 ip4:300.1.1.1 -all"), want: `fail the record cannot be read, and receivers take none of it: "ip4:300.1.1.1" has no IPv4 address`},
 		check{zone: spf("v=spf1 include:gone.example " + include + " ~all"), want: `fail receivers take none of the record: "include:gone.example": there is no SPF record`, remedy: "leave it out", record: record},
 		check{zone: spf("v=spf1 include:acme.example " + include + " ~all"), want: `fail receivers take none of the record: "include:acme.example": it leads back to itself`, record: record},
+		check{zone: spf("v=spf1 mx redirect=gone.example"), want: "fail receivers take none of the record", record: "acme.example TXT v=spf1 mx include:_spf.relay.example ~all"},
+		check{remove: "_spf.relay.example", want: `fail receivers take none of the record: "include:_spf.relay.example"`, remedy: "tell the provider"},
+		check{zone: spf("v=spf1 mx -all") + "\n" + spf("v=spf1 what ~all"), want: "fail there are 2 SPF records", remedy: "remove all of them"},
 		check{fault: "acme.example", want: "warn could not be asked: TXT acme.example"},
 	)
 	many := func(n int) string {

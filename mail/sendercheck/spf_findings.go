@@ -64,11 +64,24 @@ func (l *look) spfPresent(s *spfState, missing []string) Finding {
 		fault := s.walk.faults[0]
 		f.Text = fmt.Sprintf("receivers take none of the record: %s, in %s", fault.err, quoted(s.texts[0]))
 		f.Remedy = fmt.Sprintf("correct what %s leads to, or leave it out", fault.term)
-		f.Record = l.publish(s.domain, withoutTerms(s.texts[0], []string{fault.term}, missing))
+		if l.needed(fault.term) {
+			f.Remedy = fmt.Sprintf("tell the provider, whose %s is broken", fault.term)
+			break
+		}
+		repaired := withoutTerms(s.texts[0], []string{fault.term}, missing)
+		if isRedirect(fault.term) {
+			repaired = endedSPF(repaired)
+		}
+		f.Record = l.publish(s.domain, repaired)
 	default:
 		return Finding{ID: f.ID, Level: OK, Text: quoted(s.texts[0])}
 	}
 	return f
+}
+
+// needed tells whether a term of the domain's record is an account's own include.
+func (l *look) needed(term string) bool {
+	return slices.ContainsFunc(l.domain.envelope, func(by Sender) bool { return by.Include != "" && strings.EqualFold(term, spfInclude+":"+by.Include) })
 }
 
 func (l *look) spfLookups(s *spfState) Finding {
@@ -154,7 +167,7 @@ func (l *look) spfEnding(s *spfState) Finding {
 			return unasked(f.ID, s.walk.unasked)
 		}
 		f.Level, f.Text = Warn, "the record has no ending, so that anybody may send for the domain without being noticed"
-		own = !strings.Contains(strings.ToLower(s.texts[0]), " "+spfRedirect+"=")
+		own = !slices.ContainsFunc(strings.Fields(s.texts[0]), isRedirect)
 	case '?':
 		f.Level, f.Text = Warn, "it ends with ?all, so that anybody may send for the domain without being noticed"
 	default:

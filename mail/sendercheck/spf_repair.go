@@ -17,6 +17,10 @@ func isAll(word string) bool {
 	return strings.EqualFold(strings.TrimLeft(word, "+-~?"), spfAll)
 }
 
+func isRedirect(word string) bool {
+	return strings.HasPrefix(strings.ToLower(word), spfRedirect+"=")
+}
+
 // withTerms is a record with further terms before its ending: before all, or where there is none before the modifiers.
 func withTerms(text string, terms []string) string {
 	words := strings.Fields(text)
@@ -48,19 +52,22 @@ func endedSPF(text string) string {
 }
 
 // mergedSPF is one record in place of several: all their mechanisms, and the softest of their endings but none softer than ~all.
+// It is empty when one of them cannot be read.
 func mergedSPF(texts, missing []string) string {
 	var terms, modifiers []string
 	ending := "-all"
 	for _, text := range texts {
+		if _, err := parseSPF(text); err != nil {
+			return ""
+		}
 		strict := false
 		for _, word := range strings.Fields(text)[1:] {
 			switch {
 			case isAll(word):
 				strict = word[0] == '-'
 			case modifierForm.MatchString(word):
-				if redirect, ok := strings.CutPrefix(strings.ToLower(word), spfRedirect+"="); ok {
-					word = spfInclude + ":" + redirect
-					terms = appendNew(terms, word)
+				if isRedirect(word) {
+					terms = appendNew(terms, spfInclude+":"+word[len(spfRedirect)+1:])
 					continue
 				}
 				modifiers = appendNew(modifiers, word)

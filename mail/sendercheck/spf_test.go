@@ -52,6 +52,7 @@ func TestExamplesOfTheRFC(t *testing.T) {
 		"v=spf1 ip4:192.0.2.128/28 -all":         "192.0.2.129 192.0.2.130 192.0.2.131 192.0.2.140",
 		"V=SPF1 -IP4:192.0.2.129 A:%{d} MX -All": "192.0.2.10 192.0.2.11 192.0.2.130",
 		"v=spf1 a:www.example.com -all":          "192.0.2.10 192.0.2.11",
+		"v=spf1 all=x a unknown=-all -all":       "192.0.2.10 192.0.2.11",
 	} {
 		s := dnstest.New(t)
 		s.Add(appendixA)

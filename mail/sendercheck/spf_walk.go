@@ -154,7 +154,7 @@ func failedResult(err error) string {
 
 func (w *spfWalk) terms(ctx context.Context, f spfFrame, terms []spfTerm) (string, error) {
 	redirect := -1
-	if i := slices.IndexFunc(terms, func(t spfTerm) bool { return t.name == spfAll }); f.top && i >= 0 {
+	if i := slices.IndexFunc(terms, func(t spfTerm) bool { return t.name == spfAll && t.qualifier != 0 }); f.top && i >= 0 {
 		w.ending = terms[i].qualifier
 	}
 	for i, t := range terms {
@@ -210,8 +210,11 @@ func (w *spfWalk) measured(t spfTerm, look func() (bool, error)) (bool, error) {
 // redirect goes on with another domain's record in place of this one's (RFC 7208 6.1).
 func (w *spfWalk) redirect(ctx context.Context, f spfFrame, t spfTerm) (string, error) {
 	target, known, err := w.target(ctx, f, t)
-	if err != nil || !known {
+	if err != nil {
 		return failedResult(err), err
+	}
+	if !known {
+		return spfNeutral, nil
 	}
 	w.vouch(f.vouched, target)
 	result, err := w.record(ctx, spfFrame{target, f.vouched, f.top})
