@@ -9,8 +9,11 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"outboxd/db/dbtest"
+	"outboxd/jobs"
+	"outboxd/jobs/jobfile"
 	"outboxd/mail/oauth/oauthtest"
 	"outboxd/mail/smtptest"
 )
@@ -195,4 +198,37 @@ func TestSignInFolderIsNoCompanys(t *testing.T) {
 	if strings.Contains(again.log.String(), `"witness"`) {
 		t.Errorf("%s", &again.log)
 	}
+}
+
+// TestOnlineSignIn: the check renews the sign-in once, and logs in with what it got.
+func TestOnlineSignIn(t *testing.T) {
+	s, at := newSignInSite(t)
+	file, problems := jobfile.Load(s.config)
+	if file == nil {
+		t.Fatal(problems)
+	}
+	state := jobs.OpenState(s.runtime, "check")
+	defer state.Close()
+	look := func() []finding { return lookAtAccount(t.Context(), state, file.Account("main"), time.Now()) }
+	wantFindings(t, "nobody", look(), "auth.oauth_expiry fail nobody has signed in", "smtp.connect -", "auth.login -", "tls.smtp -")
+	out, ended := s.begin("account login main", nil)
+	out.await(t, "ABCD-EFGH", 1)
+	at.Approve()
+	if code := <-ended; code != exitDone {
+		t.Fatalf("exit status %d: %s", code, out)
+	}
+	wantFindings(t, "signed in", look(), "auth.oauth_expiry ok", "smtp.connect ok", "auth.mechs ok XOAUTH2", "auth.login ok XOAUTH2 as main@acme.example")
+	if n := at.Renewals(); n != 1 {
+		t.Errorf("%d renewals", n)
+	}
+	file.Account("main").OAuth.SecretExpires = time.Now().Add(9 * 24 * time.Hour)
+	wantFindings(t, "secret", look(), "auth.oauth_expiry warn client secret ends on")
+	at.Script(oauthtest.Refuse("invalid_client", "AADSTS7000222: The provided client secret keys are expired."))
+	found := look()
+	wantFindings(t, "secret ended", found, "auth.oauth_expiry fail AADSTS7000222")
+	if !strings.Contains(found[0].Remedy, "client secret has ended") {
+		t.Errorf("%+v", found[0])
+	}
+	at.Revoke()
+	wantFindings(t, "revoked", look(), "auth.oauth_expiry fail invalid_grant", "auth.login fail 535")
 }

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
+	"outboxd/control"
 	"outboxd/jobs"
 	"outboxd/jobs/jobfile"
 	"outboxd/mail"
@@ -30,7 +32,9 @@ func (a *account) add(id string, level sendercheck.Level, text, remedy string) {
 }
 
 func lookAtAccount(ctx context.Context, state *jobs.State, conf *jobfile.Account, now time.Time) []finding {
-	a := &account{Account: conf, now: now, reply: jobs.TestLogin(ctx, state, conf)}
+	a := &account{Account: conf, now: now}
+	a.signIn(ctx, state)
+	a.reply = jobs.TestLogin(ctx, state, conf)
 	a.connection()
 	a.encryption()
 	a.mechanisms()
@@ -50,9 +54,34 @@ func (a *account) step(name string) (jobs.TestStep, bool) {
 	return jobs.TestStep{}, false
 }
 
-// connection tells of the steps that have no check of their own.
+// signIn renews the token of an account that signs in by OAuth, which the login takes then, and tells what of the sign-in ends soon.
+func (a *account) signIn(ctx context.Context, state *jobs.State) {
+	if a.OAuth == nil {
+		return
+	}
+	const id = "auth.oauth_expiry"
+	warnings, err := jobs.CheckSignIn(ctx, state, a.Account, a.now)
+	if hinter, ok := errors.AsType[control.Hinter](err); ok {
+		a.add(id, levelFail, err.Error(), hinter.ErrorHint())
+		return
+	}
+	var texts, remedies []string
+	for _, w := range warnings {
+		texts, remedies = append(texts, w.Text), append(remedies, w.Remedy)
+	}
+	if len(warnings) > 0 {
+		a.add(id, levelWarn, strings.Join(texts, "; "), strings.Join(remedies, " "))
+		return
+	}
+	a.add(id, levelOK, "the sign-in can be renewed, and nothing of it ends soon", "")
+}
+
+// connection tells of the steps that have no check of their own. Without a token there was no connection.
 func (a *account) connection() {
-	own := []string{mail.StepTLS.String(), mail.StepAuth.String()}
+	if s, _ := a.step(jobs.StepSignIn); s.Result == jobs.StepFailed {
+		return
+	}
+	own := []string{mail.StepTLS.String(), mail.StepAuth.String(), jobs.StepSignIn}
 	var texts []string
 	for _, s := range a.reply.Steps {
 		switch {
