@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -17,7 +18,9 @@ const endTimeout = 20 * time.Second
 // process is a program in the foreground, the leader of a group with all that it starts.
 type process struct {
 	cmd   *exec.Cmd
+	guard *exec.Cmd
 	ended chan struct{}
+	gone  bool // with its group; the number may be another's by now
 }
 
 // find looks for a program, also where PATH may not.
@@ -40,7 +43,7 @@ func launch(log, program string, args ...string) (*process, error) {
 	p.cmd.Stdout, p.cmd.Stderr = out, out
 	p.cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
 	p.cmd.Dir = "/"
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL} // the kernel ends it when the test's process dies
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -48,12 +51,30 @@ func launch(log, program string, args ...string) (*process, error) {
 		_ = p.cmd.Wait() // how it ended shows in the log
 		close(p.ended)
 	}()
+	if err := p.watch(); err != nil {
+		return nil, errors.Join(err, p.kill())
+	}
 	return p, nil
+}
+
+// watch starts a shell that ends the group when the test's process dies, however it dies: then the pipe that the shell reads
+// ends. Of a process that changes its user, as Postfix does, the kernel would forget to end it (PR_SET_PDEATHSIG).
+func (p *process) watch() error {
+	guard := exec.Command("/bin/sh", "-c", `read -r end; kill -KILL "-$1"`, "sh", strconv.Itoa(p.cmd.Process.Pid))
+	guard.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // it outlives a Ctrl-C
+	if _, err := guard.StdinPipe(); err != nil {
+		return err
+	}
+	if err := guard.Start(); err != nil {
+		return err
+	}
+	p.guard = guard
+	return nil
 }
 
 // end lets the program end in order, and then ends what is left of its group. One that was never started has ended.
 func (p *process) end() error {
-	if p == nil {
+	if p == nil || p.gone {
 		return nil
 	}
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
@@ -69,12 +90,17 @@ func (p *process) end() error {
 
 // kill ends the program and its group at once.
 func (p *process) kill() error {
-	if p == nil {
+	if p == nil || p.gone {
 		return nil
+	}
+	if p.guard != nil {
+		_ = p.guard.Process.Kill() // before there can be another group of that number
+		_ = p.guard.Wait()         // it was killed
 	}
 	if err := syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return err
 	}
 	<-p.ended
+	p.gone = true
 	return nil
 }
