@@ -149,3 +149,8 @@ func (b *Buckets) LoginTurn(ctx context.Context, name string, hold time.Duration
 	b.note(err)
 	return wait, wrap(err, "ask for the turn to log in to "+name+" in "+b.database)
 }
+
+// EndLoginTurn gives the turn to log in back: the login went well, or there was none.
+func (b *Buckets) EndLoginTurn(ctx context.Context, name string) error {
+	return b.keep(ctx, "end the turn to log in to "+name, b.sql.text("bucket-login-end"), name)
+}

@@ -111,6 +111,7 @@ func TestP5_LoginTurnIsGivenOnce(t *testing.T) {
 		func() { must(t, daemons[1].Pause(ctx, account, 0, db.Trouble{Scope: "account", Class: "auth"})) },
 		func() { must(t, daemons[2].Heal(ctx, account)) }, // ends the trouble
 		func() { must(t, daemons[2].Heal(ctx, account)) }, // and a turn without any
+		func() { must(t, daemons[0].EndLoginTurn(ctx, account)) },
 		func() { d.Exec(t, "UPDATE {db}.outbox_bucket SET login_until = UTC_TIMESTAMP(6)") },
 	} {
 		ends()

@@ -78,6 +78,9 @@ ON DUPLICATE KEY UPDATE last_error_at = VALUES(last_error_at), last_error_class 
 UPDATE {db}.outbox_bucket SET login_until = TIMESTAMPADD(MICROSECOND, ?, UTC_TIMESTAMP(6))
 WHERE name = ? AND (login_until IS NULL OR login_until <= UTC_TIMESTAMP(6))
 
+-- name: bucket-login-end
+UPDATE {db}.outbox_bucket SET login_until = NULL WHERE name = ?
+
 -- name: bucket-login-left
 SELECT GREATEST(0, COALESCE(TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(6), login_until), 0)) AS login_left
 FROM {db}.outbox_bucket WHERE name = ?
