@@ -2,7 +2,7 @@ package jobs
 
 import (
 	"context"
-	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,6 +26,7 @@ type account struct {
 	buckets *db.Buckets
 	log     *zap.Logger
 	alerts  *alerter
+	times   *troubleTimes
 
 	fingerprint string // of all this: a reload keeps an account that is the same
 
@@ -41,12 +42,9 @@ type account struct {
 	shared  bool    // by several companies
 	control *outage // of the control database; nil where the bucket is in the company's own
 
-	mu       sync.Mutex
-	paused   time.Time     // nothing is tried before
-	resumed  chan struct{} // closed when the pause changes
-	asked    time.Time     // when another daemon's word on the pause was last asked for
-	failures int           // troubles in a row, of all daemons
-	mended   bool          // its settings have changed since: a pause of before does not hold back the first try
+	logins chan struct{} // holds the one who logs in: a wrong password is tried once at a time
+	condition
+	background sync.WaitGroup // what is noted beside the mails
 }
 
 // sender holds one connection, or the place for one.
@@ -61,10 +59,11 @@ const (
 	mailsSession = 500              // then a new session: servers want to let go now and then
 )
 
-func newAccount(conf *jobfile.Account, to access, buckets *db.Buckets, log *zap.Logger, alerts *alerter) *account {
-	a := &account{conf: conf, smtp: to.Config, signIn: to.signIn, bucket: accountBucket(conf), domains: newDomains(conf), buckets: buckets, alerts: alerts,
+func newAccount(conf *jobfile.Account, to access, buckets *db.Buckets, log *zap.Logger, alerts *alerter, times *troubleTimes) *account {
+	a := &account{conf: conf, smtp: to.Config, signIn: to.signIn, bucket: accountBucket(conf), domains: newDomains(conf), buckets: buckets, alerts: alerts, times: times,
 		log: log.With(zap.String("account", conf.Name)), senders: make(chan *sender, conf.Connections), pace: newPace(),
-		line: newLine(conf.Connections), making: make(chan struct{}, 1), dials: rate.NewLimiter(rate.Limit(2*conf.Connections), conf.Connections), resumed: make(chan struct{})}
+		line: newLine(conf.Connections), making: make(chan struct{}, 1), dials: rate.NewLimiter(rate.Limit(2*conf.Connections), conf.Connections), logins: make(chan struct{}, 1)}
+	a.condition.changed = make(chan struct{})
 	if own, err := mail.ParseAddress(conf.From); err == nil {
 		a.sender, a.domain = own.Addr(), own.Host
 	}
@@ -74,7 +73,29 @@ func newAccount(conf *jobfile.Account, to access, buckets *db.Buckets, log *zap.
 	return a
 }
 
-func (a *account) limited() bool { return len(a.bucket.Windows) > 0 }
+// limited tells whether its mails take slots of its bucket: where it has limits, and as long as it is slowed. It may change at
+// any time: whoever counts on it for a while keeps the answer.
+func (a *account) limited() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.bucket.Windows) > 0 || a.bucket.Warmup != nil || a.slowed.PerHour > 0
+}
+
+func (a *account) isSlowed() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.slowed.PerHour > 0
+}
+
+// windows are its limits as they are now, the pace of a slowed account among them.
+func (a *account) windows() []db.Window {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.slowed.PerHour == 0 {
+		return a.bucket.Windows
+	}
+	return append(slices.Clone(a.bucket.Windows), db.Window{N: a.slowed.PerHour, Per: time.Hour})
+}
 
 // permit is the right to send: on a limited account one mail and the turn to ask for its slot.
 type permit struct {
@@ -87,20 +108,21 @@ type permit struct {
 // prepare waits until the account is well and due and a sender is free.
 func (a *account) prepare(ctx context.Context) (*permit, error) {
 	for {
-		if a.limited() {
+		if err := a.awaitHealth(ctx); err != nil {
+			return nil, err
+		}
+		limited := a.limited()
+		if limited {
 			if err := a.pace.wait(ctx); err != nil {
 				return nil, err
 			}
 		}
-		if err := a.awaitHealth(ctx); err != nil {
-			return nil, err
-		}
 		select {
 		case s := <-a.senders:
-			if a.pauseLeft() <= 0 && (!a.limited() || time.Until(a.pace.due()) <= 0) {
-				return &permit{account: a, senders: []*sender{s}, turn: a.limited()}, nil
+			if a.usable() && (!limited || time.Until(a.pace.due()) <= 0) {
+				return &permit{account: a, senders: []*sender{s}, turn: limited}, nil
 			}
-			a.free(s) // it fell ill, or another mail had the slot, while we waited for the sender
+			a.senders <- s // it fell ill, or another mail had the slot, while we waited
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
@@ -154,46 +176,6 @@ func (a *account) free(s *sender) {
 	a.senders <- s
 }
 
-// errPaused says that another daemon has found the account in trouble.
-var errPaused = errors.New("the account is paused")
-
-// ready sees to it that the sender has a session. A *smtpout.Error has paused the account already.
-func (a *account) ready(ctx context.Context, s *sender) error {
-	if s.session != nil && s.session.Usable() && time.Since(s.since) < idleSession && s.mails < mailsSession {
-		return nil
-	}
-	a.drop(s)
-	health, err := a.buckets.Health(ctx, a.bucket)
-	if err = a.noteBucket(err); err != nil && a.limited() {
-		return err // an unlimited account has nothing to ask but for its pause
-	}
-	a.mu.Lock()
-	a.failures = health.Failures
-	mended := a.mended
-	a.mended = false
-	a.mu.Unlock()
-	if health.Left > 0 && !mended {
-		a.pauseUntil(time.Now().Add(health.Left))
-		return errPaused
-	}
-	if err := a.dials.Wait(ctx); err != nil {
-		return err
-	}
-	session, err := smtpout.Dial(ctx, a.smtp)
-	if err != nil {
-		var refused *smtpout.Error
-		if errors.As(err, &refused) && ctx.Err() == nil {
-			a.trouble(ctx, refused.Outcome)
-		}
-		return err
-	}
-	s.session, s.mails, s.since = session, 0, time.Now()
-	if health.Left > 0 {
-		return a.noteBucket(a.buckets.Pause(ctx, a.bucket.Name, 0, db.Trouble{Scope: health.Scope, Class: health.Class, Reason: health.Reason}))
-	}
-	return nil
-}
-
 // drop ends the sender's session, if it has one.
 func (a *account) drop(s *sender) {
 	if s.session == nil {
@@ -225,4 +207,5 @@ func (a *account) shut() {
 	for range cap(a.senders) {
 		a.drop(<-a.senders)
 	}
+	a.background.Wait()
 }

@@ -23,7 +23,9 @@ type accountTrouble struct {
 
 // accountTroubles are the troubles by what goes wrong, with the replies of real servers. Those of a real Postfix are in cmd/outboxd.
 func accountTroubles() []accountTrouble {
-	at := func(step smtptest.Step, reply string) smtptest.Rule { return smtptest.Rule{Step: step, Do: smtptest.Reply(reply)} }
+	at := func(step smtptest.Step, reply string) smtptest.Rule {
+		return smtptest.Rule{Step: step, Do: smtptest.Reply(reply)}
+	}
 	dismiss := func(step smtptest.Step, reply string) smtptest.Rule {
 		return smtptest.Rule{Step: step, Do: smtptest.ReplyAndHangup(reply)}
 	}

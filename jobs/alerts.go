@@ -133,7 +133,7 @@ func (a *alerter) deliver(stop context.Context, one alert) {
 	}
 	var errs []error
 	for _, acc := range accounts {
-		if acc.pauseLeft() > 0 || acc.alertKey() == one.about && a.isOn(one.about) {
+		if !acc.able() || acc.alertKey() == one.about && a.isOn(one.about) {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(stop, alertTimeout)
@@ -180,7 +180,7 @@ func (a *account) sendAlert(ctx context.Context, all signers, to []string, subje
 	if err := a.ready(ctx, s); err != nil {
 		return err
 	}
-	if a.limited() {
+	if p.turn {
 		if err := a.takeForAlert(ctx, len(d.To)); err != nil {
 			return err
 		}
@@ -234,7 +234,11 @@ func (a *account) takeForAlert(ctx context.Context, recipients int) error {
 	if err = a.noteBucket(err); err != nil {
 		return err
 	}
-	a.pace.next(time.Now().Add(take.Wait[a.bucket.Name]))
+	if take.Held {
+		a.forget()
+	} else {
+		a.pace.next(time.Now().Add(take.Wait[a.bucket.Name]))
+	}
 	if !take.OK {
 		return errLost
 	}

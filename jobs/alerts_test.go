@@ -53,7 +53,7 @@ func TestAlertsAreTriedForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, logs := observer.New(zap.InfoLevel)
 		a := newAlerter(zap.New(core), "here")
-		ill := &account{conf: &jobfile.Account{Name: "main"}, paused: time.Now().Add(24 * time.Hour)}
+		ill := &account{conf: &jobfile.Account{Name: "main"}, condition: condition{paused: time.Now().Add(24 * time.Hour)}}
 		a.use(&jobfile.Alerts{To: []string{"it@acme.example"}}, []*account{ill}, nil)
 		all := newPulses()
 		go a.run(t.Context(), all.add("alerts"))

@@ -171,6 +171,7 @@ func (a *account) learn(r smtpout.Result, p *parcel) {
 // reason to stop the others.
 func (a *account) troubleFor(ctx context.Context, o mail.Outcome, from string) time.Duration {
 	if o.Class == mail.ClassSendAsDenied && from != a.sender {
+		a.reproach(o)
 		return a.refused.add(from, o)
 	}
 	return a.trouble(ctx, o)

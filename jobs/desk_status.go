@@ -2,11 +2,9 @@ package jobs
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"outboxd/db"
-	"outboxd/jobs/jobfile"
 )
 
 // StatusRequest asks how all is. It has no fields.
@@ -48,29 +46,6 @@ type LeftOut struct {
 	File      string   `json:"file"`
 	Companies []string `json:"companies"`
 	Problems  []string `json:"problems"`
-}
-
-// The states of an account.
-const (
-	AccountOK       = "ok"
-	AccountPaused   = "paused"   // in trouble: tried again at PausedUntil
-	AccountInactive = "inactive" // active: false
-	AccountUnknown  = "unknown"  // its database cannot be asked, so nothing is sent by it
-	AccountUnusable = "unusable" // its secret or its certificates could not be read at the start
-)
-
-// AccountStatus is how an account does, over all daemons and companies.
-type AccountStatus struct {
-	Account     string     `json:"account"`
-	State       string     `json:"state"`
-	PausedUntil *time.Time `json:"paused_until,omitempty"`
-	Reason      string     `json:"reason,omitempty"` // what is wrong, with the remedy
-	Failures    int        `json:"failures,omitempty"`
-	UsedHour    int        `json:"used_last_hour"` // mails
-	UsedDay     int        `json:"used_last_day"`  // mails; 0 for an account without limits, which is not counted
-	LimitHour   int        `json:"limit_hour"`     // mails; 0 means unlimited
-	Limits      []string   `json:"limits"`         // as in jobs.yaml, the rate first
-	NextAt      *time.Time `json:"next_at,omitempty"`
 }
 
 // Status tells how all is. What cannot be asked is told with its reason and does not keep back the rest.
@@ -157,37 +132,6 @@ func (d *Desk) examine(ctx context.Context, p *Place) (string, error) {
 	}
 	e, err := gatherEvidence(ctx, p, ask, d.state.Company(name), d.state.Instance(), addressesOf(d.world, p), new(error))
 	return e.judge().fenced, err
-}
-
-func (d *Desk) accountStatus(ctx context.Context, a *jobfile.Account) AccountStatus {
-	s := AccountStatus{Account: a.Name, State: AccountOK, LimitHour: a.Rate.N, Limits: limitTexts(a)}
-	buckets, bucket := d.world.bucketsOf(a), accountBucket(a)
-	health, err := buckets.Health(ctx, bucket)
-	if err == nil && len(bucket.Windows) > 0 {
-		var usage db.Usage
-		usage, err = buckets.Usage(ctx, bucket)
-		s.UsedHour, s.UsedDay = usage.HourMails, usage.DayMails
-		if usage.Next > 0 {
-			s.NextAt = d.in(usage.Next)
-		}
-	}
-	broken := d.world.unusable[a.Name]
-	switch {
-	case broken != nil:
-		s.State, s.Reason = AccountUnusable, broken.Error()+"; mend it, then reload"
-	case !a.Active:
-		s.State, s.Reason = AccountInactive, fmt.Sprintf("active: false in %s", d.world.File.Path)
-	case err != nil:
-		s.State, s.Reason = AccountUnknown, fmt.Sprintf("%v; %s", err, DatabaseHint(err))
-	case health.Left > 0:
-		s.State, s.PausedUntil, s.Reason, s.Failures = AccountPaused, d.in(health.Left), health.Reason, health.Failures
-		if s.NextAt == nil || s.NextAt.Before(*s.PausedUntil) {
-			s.NextAt = s.PausedUntil
-		}
-	case health.Failures > 0: // the pause is over and no mail has gone yet
-		s.Reason, s.Failures = health.Reason, health.Failures
-	}
-	return s
 }
 
 // in is a time from now, in whole milliseconds: no finer than it is known.

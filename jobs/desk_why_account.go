@@ -9,6 +9,7 @@ import (
 
 	"outboxd/db"
 	"outboxd/jobs/jobfile"
+	"outboxd/mail"
 )
 
 // way finds the account and the job that send the row, or says why there are none.
@@ -64,9 +65,29 @@ func (w *why) account(ctx context.Context, a *jobfile.Account) {
 		w.say("The account %s cannot be judged, and nothing is sent by it until it can: %v.", a.Name, err)
 		return
 	}
-	if health.Left > 0 {
+	w.hold(a, health)
+	switch {
+	case health.Left > 0 && health.Class == string(mail.ClassAuth):
+		w.sayUntil(w.row.Clock.Add(health.Left), "The login to account %s is refused%s. It is tried again at %s.", a.Name, because(health.Reason))
+	case health.Left > 0:
 		w.sayUntil(w.row.Clock.Add(health.Left), "The account %s is paused%s. It is tried again at %s.", a.Name, because(health.Reason))
 	}
+	if health.Pace.PerHour > 0 {
+		w.say("The account %s is slowed: %s.", a.Name, slowedText(health.Pace))
+	}
+}
+
+// hold tells that a person has paused the account.
+func (w *why) hold(a *jobfile.Account, health db.Health) {
+	if !health.Held {
+		return
+	}
+	w.next = fmt.Sprintf("outboxd account resume %s, when it may send again", a.Name)
+	if health.HeldLeft > 0 {
+		w.sayUntil(w.row.Clock.Add(health.HeldLeft), "The account %s was paused by %s%s. The pause ends at %s.", a.Name, health.HeldBy, because(health.HeldReason))
+		return
+	}
+	w.say("The account %s was paused by %s until it is resumed%s.", a.Name, health.HeldBy, because(health.HeldReason))
 }
 
 // budget tells who goes first, and when the account's rate comes to this row.
@@ -114,7 +135,16 @@ func (d *Desk) pace(ctx context.Context, p *Place, a *jobfile.Account, job *jobf
 	if err != nil {
 		return 0, nil, err
 	}
+	health, err := d.world.bucketsOf(a).Health(ctx, bucket)
+	if err != nil {
+		return 0, nil, err
+	}
 	next, windows := usage.Next, bucket.Windows
+	for _, now := range []int{health.Pace.PerHour, health.Warm} {
+		if now > 0 {
+			windows = append(windows, db.Window{N: now, Per: time.Hour})
+		}
+	}
 	if own, limited := jobBucket(p.Company.Name, job); limited {
 		usage, err := p.Own.Usage(ctx, own)
 		if err != nil {

@@ -44,6 +44,7 @@ type Engine struct {
 	doubt    time.Duration    // how long a database may seem a copy until it counts as one
 	now      func() time.Time // by which sending windows open
 	packTime time.Duration    // how long the making of a message may keep a sender
+	troubles *troubleTimes
 	state    *State
 	witness  *witness.Folder // of state
 	weigher  *weigher
@@ -72,7 +73,7 @@ func New(file *jobfile.File, o Options) (*Engine, error) {
 	}
 	memory := OpenState(o.State, o.Name)
 	e := &Engine{log: o.Log, host: o.Host, instance: db.Instance{ID: memory.Instance(), Host: o.Host},
-		pulses: newPulses(), watches: newWatches(), alerts: newAlerter(o.Log, o.Host), patience: downAlertAfter, doubt: doubtTime, now: time.Now, state: memory, witness: memory.Folder, weigher: newWeigher(heavyRoom), packTime: packTime}
+		pulses: newPulses(), watches: newWatches(), alerts: newAlerter(o.Log, o.Host), patience: downAlertAfter, doubt: doubtTime, now: time.Now, state: memory, witness: memory.Folder, weigher: newWeigher(heavyRoom), packTime: packTime, troubles: &troubleTimes{1, slowAlertAfter}}
 	e.control = e.newOutage(e.log, "control", "the control database", "What is sent by limited accounts of several companies waits.", time.Local)
 	e.control.down, e.control.up = eventControlDown, eventControlUp
 	world, err := Open(file)
@@ -124,7 +125,7 @@ func (e *Engine) openAccounts(w *World, before map[string]*account) (map[string]
 			accounts[conf.Name] = old
 			continue
 		}
-		a := newAccount(conf, to, buckets, e.log, e.alerts)
+		a := newAccount(conf, to, buckets, e.log, e.alerts, e.troubles)
 		a.fingerprint, a.mended, a.shared = settings, before[conf.Name] != nil, shared
 		if buckets == w.buckets {
 			a.control = e.control
@@ -335,6 +336,9 @@ func (e *Engine) keepAccounts(ctx context.Context) {
 		e.mu.Unlock()
 		for _, a := range all {
 			a.closeIdle()
+			if a.isSlowed() { // it may recover while it rests
+				a.look(ctx)
+			}
 			if n%tendEvery == 0 {
 				if err := a.noteBucket(a.domains.tend(ctx, a.buckets)); err != nil {
 					e.log.Warn(eventStoreError, zap.Error(err))

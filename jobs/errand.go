@@ -112,7 +112,7 @@ func (e *errand) leave(cancel context.CancelCauseFunc) {
 
 // comeBack waits for a sender and a turn as a row does that is not taken yet.
 func (e *errand) comeBack(row db.Row) error {
-	ctx, cancel := context.WithTimeout(e.f.r.stop, patience(e.f.a.bucket.Windows, e.f.r.bucket.Windows))
+	ctx, cancel := context.WithTimeout(e.f.r.stop, patience(e.f.a.windows(), e.f.r.bucket.Windows))
 	defer cancel()
 	e.f.a.line.work(e.f.who)
 	defer e.f.a.line.rest(e.f.who)

@@ -42,3 +42,13 @@ var Patience = patience
 
 // SetNow sets the clock by which sending windows open.
 func (e *Engine) SetNow(now func() time.Time) { e.now = now }
+
+// SetTroubles sets the factor of the pauses of accounts, and how long one is slowed before a person is told; 0 leaves them.
+func (e *Engine) SetTroubles(pauses float64, slowed time.Duration) {
+	if pauses != 0 {
+		e.troubles.pauses = pauses
+	}
+	if slowed != 0 {
+		e.troubles.slowed = slowed
+	}
+}

@@ -142,7 +142,8 @@ func (f *feeder) turn(stop context.Context) (more bool, err error) {
 	if err != nil || len(got.Rows) == 0 {
 		p.release()
 		f.decided()
-		return got.Missed || f.a.pauseLeft() > 0, err
+		left, _ := f.a.wait()
+		return got.Missed || left > 0, err
 	}
 	rows, err := f.r.c.fence.admit(stop, got.Rows)
 	if len(rows) == 0 {

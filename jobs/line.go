@@ -204,8 +204,10 @@ func (a *account) acquire(ctx context.Context, who asker, most int) (*permit, er
 			return nil, ctx.Err()
 		}
 		if len(w.granted) == 0 { // else it was served right before, and nobody may have a sender left
-			if p, err := a.prepare(ctx); err == nil && a.line.grant(p) && a.limited() {
-				continue // the turn is the permit's now
+			if p, err := a.prepare(ctx); err == nil {
+				if turn := p.turn; a.line.grant(p) && turn {
+					continue // the turn is the permit's now
+				}
 			}
 		}
 		<-a.making

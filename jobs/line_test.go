@@ -16,7 +16,9 @@ import (
 
 // lineAccount is an account of a mail a second, or an unlimited one, that nobody is connected to.
 func lineAccount(connections int, rate jobfile.Rate) *account {
-	return newAccount(&jobfile.Account{Name: "main", Connections: connections, Rate: rate}, access{}, nil, zap.NewNop(), nil)
+	a := newAccount(&jobfile.Account{Name: "main", Connections: connections, Rate: rate}, access{}, nil, zap.NewNop(), nil, nil)
+	a.known, a.nextLook = true, time.Now().Add(1000*time.Hour) // it is well, and there is no database to ask
+	return a
 }
 
 // mailers are companies that send mails of a second each. order has one letter for each mail: its company's name.

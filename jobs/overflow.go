@@ -62,20 +62,12 @@ func mayCarry(a *jobfile.Account, sendAs string, from mail.Address) bool {
 // able tells whether the account is at work and can send now.
 func (c *company) able(account string) bool {
 	a := c.accounts[account]
-	return a != nil && a.able(c.e.now())
+	return a != nil && a.able()
 }
 
 // open tells whether the account's sending window is open for the company.
 func (c *company) open(a *jobfile.Account) bool {
 	return a.Window.Open(c.e.now().In(c.place.Company.Timezone), c.place.Company.Holidays)
-}
-
-// fullAfter is how long a mail may have to wait for its account's budget until another one stands in.
-const fullAfter = time.Minute
-
-// able tells whether the account sends, or will within a minute.
-func (a *account) able(now time.Time) bool {
-	return a.pauseLeft() <= 0 && a.pace.due().Sub(now) <= fullAfter
 }
 
 // idles tells why a feeder takes nothing now although rows wait: it is out of its account's window, all its company's mail goes to one

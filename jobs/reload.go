@@ -48,7 +48,7 @@ func (e *Engine) Reload(file *jobfile.File) error {
 	e.startCompanies(kept)
 	e.refused = ""
 	e.alerts.end("reload", "the new jobs.yaml is in force")
-	e.log.Info(eventReloaded, zap.Int("companies", len(world.Companies)), zap.Int("undisturbed", len(kept)))
+	e.log.Info(eventReloaded, append(credentialNote(file), zap.Int("companies", len(world.Companies)), zap.Int("undisturbed", len(kept)))...)
 	e.old.Go(func() {
 		for _, c := range leaving {
 			<-c.done
@@ -63,6 +63,37 @@ func (e *Engine) Reload(file *jobfile.File) error {
 		}
 	})
 	return nil
+}
+
+// credentialNote says, where an account or a server has its password from systemd, that a reload does not read it anew.
+func credentialNote(file *jobfile.File) []zap.Field {
+	var names []string
+	add := func(what, name string, s jobfile.Secret) {
+		if s.Credential != "" {
+			names = append(names, what+" "+name)
+		}
+	}
+	for _, s := range file.Servers {
+		add("server", s.Name, s.Password)
+	}
+	for _, a := range file.Accounts {
+		add("account", a.Name, a.Password)
+		if a.OAuth != nil {
+			add("client_secret of account", a.Name, a.OAuth.ClientSecret)
+		}
+	}
+	for _, c := range file.Companies {
+		if c.Login != nil {
+			add("login of company", c.Name, c.Login.Password)
+		}
+		if c.Reader != nil {
+			add("reader of company", c.Name, c.Reader.Password)
+		}
+	}
+	if names == nil {
+		return nil
+	}
+	return []zap.Field{zap.Strings("credentials", names), zap.String("note", "systemd hands credentials over at the start alone: after one of these has changed, systemctl restart outboxd, which lets mails in flight end")}
 }
 
 // endAlerts ends those of what the new file has mended or does not have any more.

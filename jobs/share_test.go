@@ -19,16 +19,23 @@ type sharers struct {
 
 func newSharers(t *testing.T, account string, weights ...int) *sharers {
 	t.Helper()
-	s := &sharers{site: newSite(t)}
+	s := newSite(t)
+	return s.sharers("main: "+s.account(account), weights...)
+}
+
+// sharers makes companies that share accounts; the site's own database is the control database.
+func (s *site) sharers(accounts string, weights ...int) *sharers {
+	s.t.Helper()
+	all := &sharers{site: s}
 	var companies strings.Builder
 	for i, weight := range weights {
-		d := dbtest.New(t)
-		s.each = append(s.each, &site{t: t, db: d})
+		d := dbtest.New(s.t)
+		all.each = append(all.each, &site{t: s.t, db: d})
 		fmt.Fprintf(&companies, "  c%d: {server: main, database: %s, weight: %d, jobs: {send: {kind: deliver, poll: 100ms}}}\n", i, d.Name, weight)
 	}
-	s.text = s.servers("") + fmt.Sprintf("control: {server: main, database: %s}\naccounts:\n  main: %s\ncompanies:\n%s", s.db.Name, s.account(account), companies.String())
-	t.Cleanup(s.end) // before their databases go
-	return s
+	all.text = s.servers("") + fmt.Sprintf("control: {server: main, database: %s}\naccounts:\n  %s\ncompanies:\n%s", s.db.Name, accounts, companies.String())
+	s.t.Cleanup(s.end) // before their databases go
+	return all
 }
 
 // mailing inserts n rows for a company.

@@ -40,6 +40,8 @@ type site struct {
 	room     int64            // of the next engine for large messages; 0 for its own
 	packTime time.Duration    // of the next engine; 0 for its own
 	now      func() time.Time // of the next engine, for sending windows; nil for its own
+	pauses   float64          // factor of the next engine's pauses of accounts; 0 for 1
+	slowed   time.Duration    // until the next engine tells that an account is slowed; 0 for its own
 }
 
 // daemon is one engine at work.
@@ -165,6 +167,9 @@ func (s *site) start(text, name string) *daemon {
 	}
 	if s.patience != 0 {
 		e.SetPatience(s.patience)
+	}
+	if s.pauses != 0 || s.slowed != 0 {
+		e.SetTroubles(s.pauses, s.slowed)
 	}
 	stop, cancel := context.WithCancel(context.Background())
 	kill, end := context.WithCancel(context.Background())

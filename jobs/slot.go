@@ -44,8 +44,14 @@ func (s *slot) ask(ctx context.Context) error {
 			s.f.setPaces(part.waits(limitsPause))
 			return err
 		}
+		if t.Held { // the account is: whoever waits for it looks
+			s.f.a.forget()
+			s.refund(ctx)
+			return errLost
+		}
 		s.f.setPaces(t.Wait)
 		if !t.OK {
+			s.f.a.noteFull(ctx, t.Wait[s.f.a.bucket.Name])
 			s.refund(ctx)
 			return s.f.a.domains.full(t.Wait)
 		}

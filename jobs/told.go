@@ -149,7 +149,7 @@ func (e *Engine) mendedIn(key string) string {
 		if name, _, _ = strings.Cut(name, " "); !e.guards(name) {
 			return "nothing is held any more by hold_above of " + name
 		}
-	case "account":
+	case "account", "slowed":
 		if e.accounts[name] == nil && e.world.unusable[name] == nil {
 			return "account " + name + " is not in jobs.yaml any more"
 		}

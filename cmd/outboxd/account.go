@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"outboxd/jobs"
 )
@@ -21,9 +22,9 @@ func (c accountListCommand) Run(i *invocation) error {
 		return printJSON(i.stdout, reply, "  ")
 	}
 	w := &errorWriter{w: i.stdout}
-	t := newTable(w, "ACCOUNT", "STATE", "SERVER", "ENCRYPTION", "USER", "FROM", "LIMITS", "COMPANIES")
+	t := newTable(w, "ACCOUNT", "STATE", "LAST SUCCESS", "SERVER", "ENCRYPTION", "USER", "FROM", "LIMITS", "COMPANIES")
 	for _, a := range reply.Accounts {
-		t.row(a.Account, a.State, fmt.Sprintf("%s:%d", a.Host, a.Port), a.Encryption, a.Username, a.From, strings.Join(a.Limits, ", "), orAll(a.Companies))
+		t.row(a.Account, stateText(a.AccountStatus), clockOf(a.LastSuccess), fmt.Sprintf("%s:%d", a.Host, a.Port), a.Encryption, a.Username, a.From, strings.Join(a.Limits, ", "), orAll(a.Companies))
 	}
 	if err := t.end(); err != nil {
 		return err
@@ -32,7 +33,7 @@ func (c accountListCommand) Run(i *invocation) error {
 	for _, a := range reply.Accounts {
 		all = append(all, a.AccountStatus)
 	}
-	printAccountTroubles(w, all)
+	printAccountTroubles(w, all, time.Time{})
 	return w.err
 }
 

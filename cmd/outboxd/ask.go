@@ -30,6 +30,8 @@ var (
 	opAccountTest        = operation[jobs.AccountTestRequest, jobs.AccountTestReply]{"account/test", (*jobs.Desk).AccountTest}
 	opAccountLogin       = operation[jobs.AccountLoginRequest, jobs.AccountLoginReply]{"account/login", (*jobs.Desk).AccountLogin}
 	opAccountLoginFinish = operation[jobs.AccountLoginFinishRequest, jobs.AccountLoginFinishReply]{"account/login/finish", (*jobs.Desk).AccountLoginFinish}
+	opAccountPause       = operation[jobs.AccountPauseRequest, jobs.AccountChangeReply]{"account/pause", (*jobs.Desk).AccountPause}
+	opAccountResume      = operation[jobs.AccountResumeRequest, jobs.AccountChangeReply]{"account/resume", (*jobs.Desk).AccountResume}
 	opMessagePreview     = operation[jobs.PreviewRequest, jobs.PreviewReply]{"message/preview", (*jobs.Desk).Preview}
 	opAdopt              = operation[jobs.AdoptRequest, jobs.AdoptReply]{"adopt", (*jobs.Desk).Adopt}
 	opAudit              = operation[jobs.AuditRequest, jobs.AuditReply]{"audit", (*jobs.Desk).Audit}
@@ -38,7 +40,7 @@ var (
 // operations is all that the daemon answers.
 var operations = []interface {
 	serve(s *control.Server, desk func() *jobs.Desk)
-}{opStatus, opQueueList, opQueueShow, opQueueWhy, opQueueRetry, opQueueSettle, opQueueHold, opQueueRelease, opQueueCancel, opAccountList, opAccountTest, opAccountLogin, opAccountLoginFinish, opMessagePreview, opAdopt, opAudit}
+}{opStatus, opQueueList, opQueueShow, opQueueWhy, opQueueRetry, opQueueSettle, opQueueHold, opQueueRelease, opQueueCancel, opAccountList, opAccountTest, opAccountLogin, opAccountLoginFinish, opAccountPause, opAccountResume, opMessagePreview, opAdopt, opAudit}
 
 // serve answers the operation by the desk of the moment: a reload brings a new one.
 func (o operation[Q, R]) serve(s *control.Server, desk func() *jobs.Desk) {

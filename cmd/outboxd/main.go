@@ -65,10 +65,12 @@ type commands struct {
 		Cancel  queueCancelCommand  `cmd:"" help:"End queued rows unsent."`
 	} `cmd:"" help:"Look at rows and change them. A row is named acme/17, or 17 where there is one company."`
 	Account struct {
-		List  accountListCommand  `cmd:"" help:"Show the accounts: how they are set and how they do."`
-		Login accountLoginCommand `cmd:"" help:"Sign in to an account by OAuth, in a browser on any computer."`
-		Test  accountTestCommand  `cmd:"" help:"Connect and log in to an account; with --to also send a mail."`
-	} `cmd:"" help:"Look at SMTP accounts and test them."`
+		List   accountListCommand   `cmd:"" help:"Show the accounts: how they are set and how they do."`
+		Login  accountLoginCommand  `cmd:"" help:"Sign in to an account by OAuth, in a browser on any computer."`
+		Test   accountTestCommand   `cmd:"" help:"Connect and log in to an account; with --to also send a mail."`
+		Pause  accountPauseCommand  `cmd:"" help:"Send nothing by an account until it is resumed, on every computer and over restarts."`
+		Resume accountResumeCommand `cmd:"" help:"Let an account send again that was paused by hand."`
+	} `cmd:"" help:"Look at SMTP accounts, sign in to them, test and pause them."`
 	DKIM struct {
 		Keygen dkimKeygenCommand `cmd:"" help:"Make a key that signs mails, and say what belongs into the DNS and into jobs.yaml."`
 	} `cmd:"" name:"dkim" help:"Make keys that sign mails."`

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -103,21 +102,7 @@ func (c statusCommand) print(i *invocation, r jobs.StatusReply) error {
 		return err
 	}
 	fmt.Fprintln(w)
-	t = newTable(w, "ACCOUNT", "STATE", "SENT 1H", "LIMITS", "SENT 24H", "NEXT")
-	for _, a := range r.Accounts {
-		day, next := strconv.Itoa(a.UsedDay), "at once"
-		if a.LimitHour == 0 {
-			day = "-"
-		}
-		switch {
-		case a.NextAt != nil:
-			next = clockOf(a.NextAt)
-		case a.State != jobs.AccountOK:
-			next = "-"
-		}
-		t.row(a.Account, a.State, a.UsedHour, strings.Join(a.Limits, ", "), day, next)
-	}
-	if err := t.end(); err != nil {
+	if err := printAccounts(w, r.Accounts); err != nil {
 		return err
 	}
 	printTroubles(w, r)
@@ -160,6 +145,9 @@ func printDaemon(w io.Writer, r jobs.StatusReply) {
 		fmt.Fprintln(w, "It is ending: it takes nothing more and waits for the mails in flight.")
 	}
 }
+
+// errorsFor is how long an account's last error is shown after it is over.
+const errorsFor = 24 * time.Hour
 
 // printTroubles lists all that a person may want to mend.
 func printTroubles(w io.Writer, r jobs.StatusReply) {
@@ -206,7 +194,7 @@ func printTroubles(w io.Writer, r jobs.StatusReply) {
 	for _, k := range r.Keys {
 		fmt.Fprintf(w, "\nMails of %s wait, for they cannot be signed: %s\n  What to do: %s\n", clean(k.Domain), clean(k.Reason), clean(k.Hint))
 	}
-	printAccountTroubles(w, r.Accounts)
+	printAccountTroubles(w, r.Accounts, r.Time.Add(-errorsFor))
 }
 
 // maxWaits is how many things that rows of a company wait for are listed.
@@ -230,19 +218,6 @@ func printWaits(w io.Writer, r jobs.StatusReply) {
 		}
 		for _, o := range r.Daemon.Companies[c.Company].Overflow {
 			fmt.Fprintf(w, "\nAccount %s sends the mail of account %s of company %s (overflow)\n", clean(o.By), clean(o.Account), clean(c.Company))
-		}
-	}
-}
-
-func printAccountTroubles(w io.Writer, all []jobs.AccountStatus) {
-	for _, a := range all {
-		switch {
-		case a.State == jobs.AccountPaused:
-			fmt.Fprintf(w, "\nAccount %s is paused until %s: %s\n", clean(a.Account), clockOf(a.PausedUntil), clean(a.Reason))
-		case a.State == jobs.AccountUnknown, a.State == jobs.AccountUnusable:
-			fmt.Fprintf(w, "\nAccount %s sends nothing: %s\n", clean(a.Account), clean(a.Reason))
-		case a.State == jobs.AccountOK && a.Reason != "":
-			fmt.Fprintf(w, "\nAccount %s was in trouble and tries again: %s\n", clean(a.Account), clean(a.Reason))
 		}
 	}
 }
