@@ -95,6 +95,9 @@ func (f *feeder) judge(p *parcel, outcomes []mail.Outcome) judgement {
 	for i, o := range outcomes {
 		r := &d.each[p.open[i]]
 		r.Token, r.Code, r.Enhanced, r.LastError = p.row.Token, o.Reply.Code, o.Reply.Enhanced, explain(o)
+		if o.Verdict != mail.Accepted && !o.PausesAccount() && o.Reply.Code != 0 {
+			f.a.reproach(o)
+		}
 		switch {
 		case o.Verdict == mail.Accepted:
 			r.State, r.LastError = db.RecipientAccepted, ""

@@ -25,6 +25,7 @@ type QueueWhyReply struct {
 type Reason struct {
 	Text  string     `json:"text"`
 	Until *time.Time `json:"until,omitempty"` // when it ends by itself, as far as is known
+	Cause string     `json:"cause,omitempty"` // in one word, as in logs, where an account is in trouble
 }
 
 // QueueWhy tells what a row waits for and until when, or what became of it and what to do.

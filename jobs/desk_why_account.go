@@ -66,11 +66,13 @@ func (w *why) account(ctx context.Context, a *jobfile.Account) {
 		return
 	}
 	w.hold(a, health)
-	switch {
-	case health.Left > 0 && health.Class == string(mail.ClassAuth):
-		w.sayUntil(w.row.Clock.Add(health.Left), "The login to account %s is refused%s. It is tried again at %s.", a.Name, because(health.Reason))
-	case health.Left > 0:
-		w.sayUntil(w.row.Clock.Add(health.Left), "The account %s is paused%s. It is tried again at %s.", a.Name, because(health.Reason))
+	if health.Left > 0 {
+		what := "The account %s is paused"
+		if health.Class == string(mail.ClassAuth) {
+			what = "The login to account %s is refused"
+		}
+		w.sayUntil(w.row.Clock.Add(health.Left), what+"%s%s. It is tried again at %s.", a.Name, CauseText(health.Class), because(health.Reason))
+		w.reasons[len(w.reasons)-1].Cause = health.Class
 	}
 	if health.Pace.PerHour > 0 {
 		w.say("The account %s is slowed: %s.", a.Name, slowedText(health.Pace))

@@ -19,6 +19,14 @@ type LastTry struct {
 	Remedy  string     `json:"remedy,omitempty"`
 }
 
+// CauseText is a cause as texts for people have it, behind what was said; "" where none is known.
+func CauseText(class string) string {
+	if class == "" {
+		return ""
+	}
+	return " (cause: " + class + ")"
+}
+
 // lastTry is nil for a row whose last attempt was taken, that was not tried, or that is being tried.
 func lastTry(row db.Detail) *LastTry {
 	if len(row.Tries) == 0 || row.State == db.Sent {

@@ -1,6 +1,7 @@
 package jobs_test
 
 import (
+	"cmp"
 	"encoding/csv"
 	"fmt"
 	"os"
@@ -133,10 +134,10 @@ func TestEveryReplyIsExplained(t *testing.T) {
 		if status, err = d.Status(t.Context(), jobs.StatusRequest{}); err != nil {
 			t.Fatal(err)
 		}
-		return !slices.ContainsFunc(all, func(r said) bool { return r.beforeMail() && accountOf(status, r.id).Reason == "" })
+		return !slices.ContainsFunc(all, func(r said) bool { return accountOf(status, r.id).LastErrorAt == nil })
 	}
 	if !until(waitMost, told) {
-		t.Fatalf("not every account is in trouble: %+v", status.Accounts)
+		t.Fatalf("not every account has an error: %+v", status.Accounts)
 	}
 	for i, r := range all {
 		want := r.outcome()
@@ -170,15 +171,20 @@ func (s said) inWhy(t *testing.T, d *jobs.Desk, row int, want mail.Outcome) {
 		t.Fatal(err)
 	}
 	var texts []string
+	cause := ""
 	for _, r := range got.Reasons {
 		texts = append(texts, r.Text)
+		cause = cmp.Or(cause, r.Cause)
 	}
 	words := strings.Join(texts, "\n")
-	if !strings.Contains(words, strings.TrimSuffix(want.Reply.String(), ".")) || !strings.Contains(words, strings.TrimSuffix(want.Remedy, ".")) {
+	if !explained(words, want) {
 		t.Errorf("%s: queue why lacks %q or %q: %s", s.id, want.Reply, want.Remedy, words)
 	}
 	switch {
-	case s.beforeMail(): // its account has it
+	case s.beforeMail():
+		if cause != string(want.Class) || !strings.Contains(words, "(cause: "+cause+")") {
+			t.Errorf("%s: queue why has the cause %q, want %s: %+v", s.id, cause, want.Class, got.Reasons)
+		}
 	case got.Last == nil || got.Last.Cause != string(want.Class) || got.Last.Remedy != want.Remedy || got.Last.Reply != want.Reply.String() || got.Last.Step != want.Step.String():
 		t.Errorf("%s: queue why: %+v, want %+v", s.id, got.Last, want)
 	case !strings.Contains(words, ": "+got.Last.Cause+"."):
@@ -186,12 +192,17 @@ func (s said) inWhy(t *testing.T, d *jobs.Desk, row int, want mail.Outcome) {
 	}
 }
 
-// inStatus: the account's last error.
+// inStatus: the account's last error. While it is in trouble the state has it too.
 func (s said) inStatus(t *testing.T, got jobs.AccountStatus, want mail.Outcome) {
-	if !want.PausesAccount() {
-		return
+	if got.ErrorClass != string(want.Class) || !explained(got.LastError, want) || got.LastErrorAt == nil {
+		t.Errorf("%s: status: last error %q (%s), want %+v", s.id, got.LastError, got.ErrorClass, want)
 	}
-	if !strings.Contains(got.Reason, want.Reply.String()) || !strings.Contains(got.Reason, want.Remedy) {
+	if want.PausesAccount() && (got.Class != string(want.Class) || !explained(got.Reason, want) || got.State == jobs.AccountOK) {
 		t.Errorf("%s: status: %+v, want %+v", s.id, got, want)
 	}
+}
+
+// explained tells whether a text has the words and the remedy.
+func explained(text string, o mail.Outcome) bool {
+	return strings.Contains(text, strings.TrimSuffix(o.Reply.String(), ".")) && strings.Contains(text, strings.TrimSuffix(o.Remedy, "."))
 }

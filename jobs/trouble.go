@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -169,7 +170,7 @@ func (a *account) heal(ctx context.Context) {
 	}
 }
 
-// reproach notes an error of the account that does not pause it.
+// reproach notes an error that does not pause the account: people see it as the account's last one.
 func (a *account) reproach(o mail.Outcome) {
 	a.mu.Lock()
 	note := time.Since(a.reproached) >= noteEvery
@@ -200,5 +201,5 @@ func explain(o mail.Outcome) string {
 	if o.Remedy == "" {
 		return o.String()
 	}
-	return o.String() + ". " + o.Remedy
+	return strings.TrimSuffix(o.String(), ".") + ". " + o.Remedy
 }

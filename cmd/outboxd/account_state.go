@@ -46,18 +46,18 @@ func printAccountTroubles(w io.Writer, all []jobs.AccountStatus, errorsAfter tim
 		case jobs.AccountHeld:
 			fmt.Fprintf(w, "\nAccount %s was paused by %s%s%s\n  What to do: outboxd account resume %s, when it may send again\n", name, clean(a.HeldBy), until(a), after(": ", reason), name)
 		case jobs.AccountLoginRefused:
-			fmt.Fprintf(w, "\nAccount %s cannot log in, and waits%s: %s\n", name, until(a), reason)
+			fmt.Fprintf(w, "\nAccount %s cannot log in, and waits%s: %s\n", name, until(a)+clean(jobs.CauseText(a.Class)), reason)
 		case jobs.AccountPaused, jobs.AccountFull, jobs.AccountSlowed:
-			fmt.Fprintf(w, "\nAccount %s is %s%s: %s\n", name, clean(stateText(a)), until(a), reason)
+			fmt.Fprintf(w, "\nAccount %s is %s%s: %s\n", name, clean(stateText(a)), until(a)+clean(jobs.CauseText(a.Class)), reason)
 		case jobs.AccountUnknown, jobs.AccountUnusable:
 			fmt.Fprintf(w, "\nAccount %s sends nothing: %s\n", name, reason)
 		case jobs.AccountOK:
 			if reason != "" {
-				fmt.Fprintf(w, "\nAccount %s was in trouble and tries again: %s\n", name, reason)
+				fmt.Fprintf(w, "\nAccount %s was in trouble and tries again%s: %s\n", name, clean(jobs.CauseText(a.Class)), reason)
 			}
 		}
 		if a.LastErrorAt != nil && a.LastErrorAt.After(errorsAfter) && a.LastError != a.Reason {
-			fmt.Fprintf(w, "\nAccount %s had its last error at %s: %s\n", name, clockOf(a.LastErrorAt), clean(a.LastError))
+			fmt.Fprintf(w, "\nAccount %s had its last error at %s%s: %s\n", name, clockOf(a.LastErrorAt), clean(jobs.CauseText(a.ErrorClass)), clean(a.LastError))
 		}
 	}
 }
