@@ -257,7 +257,7 @@ func (w *world) overWarm(full int) (over []string) {
 func TestP3_WindowsHoldWhileThePaceChanges(t *testing.T) {
 	for i, s := range []scenario{
 		{windows: hourly(600, mailsIn(15, time.Minute), recipientsIn(15000, day)), recipients: func(r *rand.Rand) int { return 1 + r.IntN(3) },
-			warmup: &db.Warmup{Start: 60, Days: 2}, provider: &provider{limit: 200, per: time.Hour, lifted: 9 * day / 4}, lasts: 5 * day / 2},
+			warmup: &db.Warmup{Start: 60, Days: 2}, provider: &provider{limit: 200, per: time.Hour, lifted: 9 * day / 4}, lasts: 3 * day},
 		{windows: []db.Window{mailsIn(4000, day)}, warmup: &db.Warmup{Start: 50, Days: 8}, provider: &provider{limit: 4, per: time.Minute, atMail: true, lifted: 3 * day}, lasts: 3 * day},
 		{provider: &provider{limit: 300, per: time.Hour, quota: true, lifted: 10 * day}, lasts: 2 * day},
 	} {
