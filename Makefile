@@ -39,8 +39,8 @@ test-postfix: mariadb postfix ## a real Postfix with Dovecot's logins, of the te
 	@test "$$(id -u)" = 0 || { echo 'Postfix gives its parts other users, so these tests need root: sudo env "PATH=$$PATH" make test-postfix'; exit 1; }
 	go test -tags postfix -count=1 -run Postfix ./mail/smtpout ./cmd/outboxd
 
-simulate: mariadb ## let 30 days pass for accounts with all kinds of limits, in minutes: make simulate SEED=7
-	OUTBOXD_SIMULATE=$(SEED) go test -count=1 -v -timeout 30m -run TestP3_SimulatedDays ./db
+simulate: mariadb ## let 30 days pass for accounts with all kinds of limits, and days at servers that throttle, in minutes: make simulate SEED=7
+	OUTBOXD_SIMULATE=$(SEED) go test -count=1 -v -timeout 30m -run 'TestP3_SimulatedDays|TestP3_WindowsHoldWhileThePaceChanges|TestThrottledAccount' ./db
 
 bench: mariadb ## measure throughput, claims, latency, many companies and memory; an hour and 20 GB of disk (docs/performance.md)
 	go test -run '^$$' -bench 'Throughput|Latency|Waiting' -benchtime 1x -timeout 60m ./jobs

@@ -323,33 +323,3 @@ func TestP5_HealthIsSharedByAllDaemons(t *testing.T) {
 		t.Errorf("healed: %+v, %v", h, err)
 	}
 }
-
-// TestP3_UsageIsDroppedByTheBucketsClock: neither a clock that was set nor a process that has just begun drops what counts.
-func TestP3_UsageIsDroppedByTheBucketsClock(t *testing.T) {
-	d := dbtest.New(t)
-	ctx := deadline(t)
-	c := &clock{d: d}
-	b := c.daemon(t)
-	k := of(db.Window{N: 100, Per: time.Minute}, db.Window{N: 100, Per: day})
-	take(t, b, k, 1)
-	tend := func(b *db.Buckets, want string) {
-		t.Helper()
-		must(t, b.Tend(ctx, k[0]))
-		if got := d.Read(t, "SELECT GROUP_CONCAT(name ORDER BY name) FROM {db}.outbox_usage WHERE slot > 0"); got != want {
-			t.Errorf("counted: %s, want %s", got, want)
-		}
-	}
-	c.jump(3 * day)
-	late := c.daemon(t)
-	tend(late, account+","+account+" 100ms") // it has taken nothing: it has no business here
-	c.pass(2 * time.Hour)
-	tend(b, account)
-	if u, err := b.Usage(ctx, k[0]); err != nil || u.DayMails != 1 {
-		t.Errorf("usage %+v, %v", u, err)
-	}
-	c.pass(2 * day)
-	tend(b, "NULL")
-	if u, err := b.Usage(ctx, db.Bucket{Name: "account:unknown"}); err != nil || u != (db.Usage{}) {
-		t.Errorf("a bucket never used: %+v, %v", u, err)
-	}
-}

@@ -167,6 +167,8 @@ func (m *Memory) dropAfter(name string, slot int64) error {
 	return nil
 }
 
+func (m *Memory) dropAbandoned(string, int64) error { return nil } // no bucket has been for so long
+
 // SetClusterClock has the pool's cluster go by another clock.
 func (p *Pool) SetClusterClock(now func() time.Time) { p.cluster.now = now }
 

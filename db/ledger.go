@@ -21,6 +21,7 @@ type ledger interface {
 	remove(u usage) error // unless its slot has less
 	dropBefore(name string, slot int64) error
 	dropAfter(name string, slot int64) error
+	dropAbandoned(prefix string, now int64) error // some of what buckets with such names have not used for long
 }
 
 // bucketRow is one row of outbox_bucket.
@@ -116,4 +117,8 @@ func (t tables) dropBefore(name string, slot int64) error {
 
 func (t tables) dropAfter(name string, slot int64) error {
 	return t.exec(t.sql.text("usage-drop-after"), name, slot)
+}
+
+func (t tables) dropAbandoned(prefix string, now int64) error {
+	return t.exec(t.sql.text("usage-drop-abandoned"), append([]any{prefix, prefix + "\U0010FFFF"}, abandonedSlots(now)...)...)
 }

@@ -80,18 +80,35 @@ func TestStepThatWasAppliedInPart(t *testing.T) {
 	must(t, d.Pool.CheckSchema(deadline(t), d.Name, db.CompanyPart))
 }
 
-// What is added to the mails' table is added at once, however many there are: the server refuses to do it in another way.
+// The same of the buckets, whose step adds columns alone.
+func TestBucketStepThatWasAppliedInPart(t *testing.T) {
+	d := dbtest.New(t)
+	d.BucketOneStepOlder(t)
+	d.Exec(t, "ALTER TABLE {db}.outbox_bucket ADD COLUMN held_at TIMESTAMP(6) NULL")
+	if n, err := d.Pool.Migrate(deadline(t), d.Name, db.BucketPart); err != nil || n != 1 {
+		t.Fatalf("%d steps, %v", n, err)
+	}
+	must(t, d.Pool.CheckSchema(deadline(t), d.Name, db.BucketPart))
+}
+
+// What is added to the tables of mails and of buckets is added at once, however many rows there are: the server refuses to do
+// it in another way.
 func TestNewColumnsAreAddedInstantly(t *testing.T) {
 	d := dbtest.New(t)
 	d.OneStepOlder(t)
+	d.BucketOneStepOlder(t)
 	d.Exec(t, `INSERT INTO {db}.outbox (recipients, subject, body_text) SELECT CONCAT('r', seq, '@kunde.example'), 'Hello', REPEAT('x', 500) FROM `+dbtest.Numbers(1000))
-	step, err := os.ReadFile("schema/company_0003.sql")
-	must(t, err)
-	added := regexp.MustCompile(`(?m)^ALTER TABLE \{db\}\.outbox ADD .*;$`).FindAllString(string(step), -1)
-	if len(added) != 4 {
-		t.Fatalf("%d columns", len(added))
+	d.Exec(t, `INSERT INTO {db}.outbox_bucket (name) SELECT CONCAT('account:me@host to ', seq, '.example') FROM `+dbtest.Numbers(1000))
+	for file, columns := range map[string]int{"company_0003": 4, "bucket_0002": 13} {
+		step, err := os.ReadFile("schema/" + file + ".sql")
+		must(t, err)
+		added := regexp.MustCompile(`(?m)^ALTER TABLE \{db\}\.outbox(_bucket)? ADD .*;$`).FindAllString(string(step), -1)
+		if len(added) != columns {
+			t.Fatalf("%s: %d columns", file, len(added))
+		}
+		for _, statement := range added {
+			d.Exec(t, strings.TrimSuffix(statement, ";")+", ALGORITHM=INSTANT")
+		}
 	}
-	for _, statement := range added {
-		d.Exec(t, strings.TrimSuffix(statement, ";")+", ALGORITHM=INSTANT")
-	}
+	must(t, d.Pool.CheckSchema(deadline(t), d.Name, db.BucketPart))
 }

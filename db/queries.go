@@ -77,20 +77,39 @@ type statements struct {
 
 func (q queries) of(database string) statements { return statements{q, database, &atomic.Bool{}} }
 
-var newerLine = regexp.MustCompile(`(?m)^\{[23]\}(.*\n)`)
-
 // text returns the statement called name. The name of a part stands for its text; a line that begins with {3}, of a bucket
 // with {2}, is left out where the tables are older than that step.
 func (s statements) text(name string) string {
 	text := s.queries[name]
-	for _, part := range []string{"part-row", "part-message-id"} {
-		text = strings.Replace(text, "{"+part+"}", strings.TrimSpace(s.queries[part]), 1)
+	if strings.Contains(text, "{part-") {
+		for _, part := range []string{"part-row", "part-message-id"} {
+			text = strings.Replace(text, "{"+part+"}", strings.TrimSpace(s.queries[part]), 1)
+		}
 	}
-	kept := "$1"
-	if s.older.Load() {
-		kept = ""
+	if strings.Contains(text, "\n{") {
+		text = fitted(text, s.older.Load())
 	}
-	return strings.ReplaceAll(newerLine.ReplaceAllString(text, kept), "{db}", s.database)
+	return strings.ReplaceAll(text, "{db}", s.database)
+}
+
+// fitted is the text with the lines of the newest step, or without.
+func fitted(text string, older bool) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if newer, marked := cutMark(line); !marked {
+			b.WriteString(line)
+		} else if !older {
+			b.WriteString(newer)
+		}
+	}
+	return b.String()
+}
+
+func cutMark(line string) (rest string, marked bool) {
+	if rest, marked = strings.CutPrefix(line, "{3}"); marked {
+		return rest, true
+	}
+	return strings.CutPrefix(line, "{2}")
 }
 
 // list returns the statement called name with {ids} and {pairs} made into n placeholders and n pairs of placeholders.

@@ -203,19 +203,32 @@ func recipientsIn(n int, per time.Duration) db.Window {
 
 // TestP3_SimulationIsTheTables: the same hours by the statements and in memory are the same mails, at the same µs.
 func TestP3_SimulationIsTheTables(t *testing.T) {
-	s := scenario{windows: hourly(600, mailsIn(15, time.Minute), recipientsIn(40, time.Minute), recipientsIn(900, time.Hour), mailsIn(2000, day)),
-		recipients: upTo(4), lasts: 80 * time.Minute, seed: 4}
-	d := dbtest.New(t)
-	real := newWorld(t, s, func(mono func() time.Duration) *db.Buckets {
-		b, err := d.Pool.Buckets(d.Name, mono)
-		must(t, err)
-		return b
-	})
-	memory := newWorld(t, s, db.NewMemory().Buckets)
-	for _, w := range []*world{real, memory} {
-		w.run()
+	for _, s := range []scenario{
+		{windows: hourly(600, mailsIn(15, time.Minute), recipientsIn(40, time.Minute), recipientsIn(900, time.Hour), mailsIn(2000, day)),
+			recipients: upTo(4), lasts: 80 * time.Minute, seed: 4},
+		{windows: hourly(900), warmup: &db.Warmup{Start: 300, Days: 9}, provider: &provider{limit: 200, per: time.Hour, lifted: day}, lasts: 150 * time.Minute, seed: 5},
+	} {
+		d := dbtest.New(t)
+		real := newWorld(t, s.again(), func(mono func() time.Duration) *db.Buckets {
+			b, err := d.Pool.Buckets(d.Name, mono)
+			must(t, err)
+			return b
+		})
+		memory := newWorld(t, s.again(), db.NewMemory().Buckets)
+		for _, w := range []*world{real, memory} {
+			w.run()
+		}
+		if len(real.sent) < 300 || !reflect.DeepEqual(real.sent, memory.sent) || !reflect.DeepEqual(real.provider, memory.provider) {
+			t.Errorf("%d mails by the tables, %d in memory, and not the same", len(real.sent), len(memory.sent))
+		}
 	}
-	if len(real.sent) < 400 || !reflect.DeepEqual(real.sent, memory.sent) {
-		t.Errorf("%d mails by the tables, %d in memory, and not the same", len(real.sent), len(memory.sent))
+}
+
+// again is the scenario with a provider of its own.
+func (s scenario) again() scenario {
+	if s.provider != nil {
+		p := *s.provider
+		s.provider = &p
 	}
+	return s
 }

@@ -344,36 +344,3 @@ func (u undo) apply(l ledger, e *locked) error {
 	}
 	return nil
 }
-
-// purgeEvery is how often what no window counts any more is dropped.
-const purgeEvery = time.Hour
-
-// Tend looks at the bucket's clock, so that a server's clock that was set is noticed while the bucket rests, and drops
-// what its windows count no more. To be called every minute.
-func (b *Buckets) Tend(ctx context.Context, k Bucket) error {
-	if err := b.create(ctx, []Bucket{k}); err != nil {
-		return err
-	}
-	err := b.locked(ctx, []Bucket{k}, func(l ledger, entries []locked) error {
-		if err := entries[0].write(l); err != nil {
-			return err
-		}
-		return entries[0].purge(l)
-	})
-	return wrap(err, "tend bucket "+k.Name+" in "+b.database)
-}
-
-// purge drops slots that have left their window for as long as it lasts: by the bucket's clock, and only once that can
-// be believed.
-func (e *locked) purge(l ledger) error {
-	if !e.settled || e.watch.last-e.watch.purged < purgeEvery {
-		return nil
-	}
-	e.watch.purged = e.watch.last
-	for _, w := range append([]Window{{Per: day}, {Per: time.Hour}}, e.stated.Windows...) {
-		if err := l.dropBefore(w.usageName(e.Name), (e.now-2*w.Per.Microseconds())/w.grain().slot.Microseconds()); err != nil {
-			return err
-		}
-	}
-	return nil
-}

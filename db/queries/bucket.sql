@@ -39,6 +39,10 @@ DELETE FROM {db}.outbox_usage WHERE name = ? AND slot < ?
 -- name: usage-drop-after
 DELETE FROM {db}.outbox_usage WHERE name = ? AND slot > ?
 
+-- name: usage-drop-abandoned
+DELETE FROM {db}.outbox_usage WHERE name >= ? AND name < ?
+  AND (slot >= ? AND slot < ? OR slot >= ? AND slot < ? OR slot >= ? AND slot < ?) LIMIT 1000
+
 -- name: bucket-pause
 -- Several troubles at the same time count as one. Values: name, pause in µs, scope, reason.
 INSERT INTO {db}.outbox_bucket (name, paused_until, pause_scope, pause_reason, failures)
