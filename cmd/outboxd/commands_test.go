@@ -112,6 +112,20 @@ func TestStatusCommand(t *testing.T) {
 	s.must(exitDone, "status", "main     paused", "Account main is paused until", "535 wrong password")
 }
 
+func TestAccountPauseCommand(t *testing.T) {
+	s := newSite(t)
+	s.must(exitDone, "account pause main --for 2h --reason moving", "main, system: paused until ", "Account main was paused by ", ": moving", "outboxd account resume main")
+	s.must(exitDone, "status", "main     held")
+	s.must(exitDone, "account list", "main     held", ": moving")
+	s.must(exitDone, "account pause main", "main, system: paused until outboxd account resume main")
+	s.must(exitDone, "account list --json", `"state": "held"`, `"held_by"`)
+	s.must(exitDone, "account resume main --reason moved", "main, system: not paused by hand any more")
+	s.must(exitDone, "status", "main     ok")
+	s.must(exitDone, "audit", "account pause", "for 2h0m0s", "moving", "account resume", "moved")
+	s.must(exitWrong, "account pause main --for 99999h", "up to a year")
+	s.must(exitFailed, "account pause nobody", "the accounts are")
+}
+
 func TestStatusWatch(t *testing.T) {
 	s := newSite(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -231,7 +245,7 @@ func TestMigrateCommand(t *testing.T) {
 		s.db.Exec(t, "DROP TABLE {db}."+table)
 	}
 	s.must(exitFailed, "check --online", "outboxd migrate")
-	s.must(exitDone, "migrate", s.db.Name+": 6 steps applied")
+	s.must(exitDone, "migrate", s.db.Name+": 7 steps applied")
 	s.must(exitDone, "migrate", s.db.Name+": up to date")
 	s.must(exitDone, "check --online", "the tables fit this program")
 	s.must(exitDone, "migrate --print", "-- company acme: database "+s.db.Name+" on server main (127.0.0.1:", "CREATE TABLE", "GRANT INSERT (recipients", "CREATE DATABASE IF NOT EXISTS")
