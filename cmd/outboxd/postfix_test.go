@@ -92,6 +92,14 @@ func TestP5_PostfixTroubles(t *testing.T) {
 	for _, trouble := range troubles {
 		s.checkTrouble(&trouble)
 	}
+	status := strings.Join(strings.Fields(s.must(exitDone, "status")), " ")
+	for _, trouble := range troubles {
+		for _, text := range trouble.why {
+			if !strings.Contains(status, text) {
+				t.Errorf("status lacks %q of %s: %s", text, trouble.name(), status)
+			}
+		}
+	}
 	if text := d.log.String() + s.postfix.Log(); strings.Contains(text, "wrong-password") || strings.Contains(text, postfixtest.Password) {
 		t.Error("a log has a password")
 	}
