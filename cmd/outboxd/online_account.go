@@ -61,8 +61,12 @@ func (a *account) signIn(ctx context.Context, state *jobs.State) {
 	}
 	const id = "auth.oauth_expiry"
 	warnings, err := jobs.CheckSignIn(ctx, state, a.Account, a.now)
-	if hinter, ok := errors.AsType[control.Hinter](err); ok {
-		a.add(id, levelFail, err.Error(), hinter.ErrorHint())
+	if err != nil {
+		remedy := ""
+		if hinter, ok := errors.AsType[control.Hinter](err); ok {
+			remedy = hinter.ErrorHint()
+		}
+		a.add(id, levelFail, err.Error(), remedy)
 		return
 	}
 	var texts, remedies []string

@@ -169,6 +169,7 @@ func TestSPFFindings(t *testing.T) {
 		check{zone: spf("v=spf1 include:b.example ~all") + "\nb.example. TXT \"v=spf1 include:_SPF.relay.example ?all\"", want: "ok include:_spf.relay.example is there"},
 		check{zone: spf("v=spf1 ip4:198.51.100.0/24 ip6:2001:db8::/32 -all"), want: "ok all addresses of _spf.relay.example are there one by one"},
 		check{zone: spf("v=spf1 mx ip4:198.51.100.0/24 -all"), want: "fail include:_spf.relay.example is not in the record", remedy: "in place of the record", record: "acme.example TXT v=spf1 mx ip4:198.51.100.0/24 include:_spf.relay.example -all"},
+		check{zone: spf("v=spf1 mx -all") + "\n_spf.relay.example. TXT \"v=spf1 exists:%{i}.relay.example -all\"", want: "fail", record: "acme.example TXT v=spf1 mx include:_spf.relay.example -all"},
 		check{zone: spf("v=spf1 -include:_spf.relay.example -all"), want: "fail", record: "acme.example TXT v=spf1 -include:_spf.relay.example include:_spf.relay.example -all"},
 		check{zone: spf("v=spf1 " + strings.Repeat("a:mail.acme.example ", 10) + "-all"), want: "fail", remedy: "it would take 11 lookups",
 			record: "acme.example TXT v=spf1 " + strings.Repeat("a:mail.acme.example ", 10) + "include:_spf.relay.example -all"},
@@ -347,11 +348,13 @@ func TestPublicDomains(t *testing.T) {
 		gmail.com. TXT "v=spf1 redirect=_spf.google.com"
 		_spf.google.com. TXT "v=spf1 ip4:203.0.113.0/24 ~all"
 		acme.onmicrosoft.com. MX 1 mail.acme.example.
+		yahoo.com. MX 1 mail.acme.example.
+		yahoo.com. TXT "v=spf1 ip4:203.0.113.0/24 ~all"
 		acme.onmicrosoft.com. TXT "v=spf1 mx -all"`)
 	by := sender()
 	by.From = []string{"gmail.com"}
 	all := Check(t.Context(), resolver(s), []Sender{by, {Account: "own", Host: "smtp.gmail.com", From: []string{"gmail.com"}, Include: "_spf.google.com"},
-		{Account: "unknown", Host: "smtp.acme.example", From: []string{"acme.onmicrosoft.com"}}})
+		{Account: "unknown", Host: "smtp.acme.example", From: []string{"acme.onmicrosoft.com"}}, {Account: "yahoo", Host: "smtp.mail.yahoo.com", From: []string{"yahoo.com"}}})
 	got := map[string]Level{}
 	for _, f := range all {
 		if f.ID == "dmarc.align" {
@@ -361,7 +364,7 @@ func TestPublicDomains(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 	}
-	if fmt.Sprint(got) != "map[domain acme.onmicrosoft.com, account unknown:warn domain gmail.com, account main:fail domain gmail.com, account own:ok]" {
+	if fmt.Sprint(got) != "map[domain acme.onmicrosoft.com, account unknown:warn domain gmail.com, account main:fail domain gmail.com, account own:ok domain yahoo.com, account yahoo:ok]" {
 		t.Error(got)
 	}
 }

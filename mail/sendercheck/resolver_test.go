@@ -205,6 +205,24 @@ func TestSilentServersAreGivenUp(t *testing.T) {
 	}
 }
 
+// One that answers some questions is not given up for others.
+func TestServersThatAnswerAreKept(t *testing.T) {
+	s := dnstest.New(t)
+	r := resolver(s)
+	for i := range maxSilence + 2 {
+		silent := fmt.Sprintf("n%d.example", i)
+		s.On(silent, dnstest.Silent)
+		r.Timeout = soon
+		if _, err := r.texts(t.Context(), silent); err == nil || !strings.Contains(err.Error(), "timeout") {
+			t.Error(err)
+		}
+		r.Timeout = 0
+		if _, err := r.texts(t.Context(), fmt.Sprintf("good%d.example", i)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestNewResolver(t *testing.T) {
 	for text, want := range map[string]string{
 		"192.0.2.1": "192.0.2.1:53", "192.0.2.1:5353": "192.0.2.1:5353", "ns.acme.example": "ns.acme.example:53", "2001:db8::1": "[2001:db8::1]:53",
