@@ -34,15 +34,9 @@ func (r *runner) lookAside(ctx context.Context, own []ownLane, all offers) error
 		if err := r.heedWait(ctx, lane); err != nil {
 			return err
 		}
-		routes, err := r.c.place.Store.Routes(ctx, lane.ID, -1, routesAtOnce)
+		routes, err := r.routesIn(ctx, lane.ID)
 		if err != nil {
 			return err
-		}
-		if len(routes) == 0 {
-			if err := r.c.dropLane(ctx, lane.ID); err != nil {
-				return err
-			}
-			continue
 		}
 		for _, route := range routes {
 			r.offer(all, origin, lane.ID, route)

@@ -29,11 +29,18 @@ func (s *site) from(n int, sender string) {
 
 // TestPeoplesOwnAccounts: each person's mail goes by the own account, all others of the domain by the general one.
 func TestPeoplesOwnAccounts(t *testing.T) {
+	for name, jobs := range map[string]string{"one job": "send: {kind: deliver, poll: 100ms}",
+		"two jobs": "send: {kind: deliver, poll: 100ms, accounts: [system]}\npeople: {kind: deliver, poll: 100ms, accounts: [eva, jan]}"} {
+		t.Run(name, func(t *testing.T) { peoplesOwnAccounts(t, jobs) })
+	}
+}
+
+func peoplesOwnAccounts(t *testing.T, jobs string) {
 	s, own := newSite(t), smtptest.New(t, everybody)
 	for _, sender := range []string{"eva@acme.example", "Ida <ida@acme.example>", "Jan <JAN@acme.example>", "ida@other.example", "Eva <eva@acme.example>"} {
 		s.from(20, sender)
 	}
-	s.start(s.people(own, unlimited), "one")
+	s.start(strings.Replace(s.people(own, unlimited), "send: {kind: deliver, poll: 100ms, }", strings.ReplaceAll(jobs, "\n", "\n      "), 1), "one")
 	s.await("100", `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sent'`)
 	const by = `SELECT GROUP_CONCAT(DISTINCT from_address, ' ', sent_via ORDER BY from_address SEPARATOR ', ') FROM {db}.outbox`
 	if got := s.db.Read(t, by); got != "Eva <eva@acme.example> eva, eva@acme.example eva, Ida <ida@acme.example> system, ida@other.example system, Jan <JAN@acme.example> jan" {

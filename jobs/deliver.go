@@ -22,18 +22,19 @@ type runner struct {
 	stop   context.Context // ends when nothing more is to be taken; set by run
 	work   context.Context // ends when mails in flight are to be abandoned
 
-	mu      sync.Mutex
-	flood   *flood // nil without hold_above
-	feeders map[feederKey]*feeder
-	next    int64                  // where the next look at the routes begins
-	lane    int                    // with which of the open lanes the next poll begins
-	soon    time.Duration          // after the last poll: until a recipient domain that rows wait for may be sent to
-	told    map[uint32]time.Time   // of lanes: until when their rows are seen to wait
-	parted  map[db.Queue]time.Time // of queues: up to where their rows were looked through for people who have an account of their own
-	sorting bool
-	failing bool
-	parting bool
-	group   sync.WaitGroup // feeders and mails in flight
+	mu       sync.Mutex
+	flood    *flood // nil without hold_above
+	feeders  map[feederKey]*feeder
+	next     int64                  // where the next look at the routes begins
+	lane     int                    // with which of the open lanes the next poll begins
+	soon     time.Duration          // after the last poll: until a recipient domain that rows wait for may be sent to
+	told     map[uint32]time.Time   // of lanes: until when their rows are seen to wait
+	parted   map[db.Queue]time.Time // of queues: up to where their rows were looked through for people who have an account of their own
+	standing overflows              // as of the last poll: whom others stand in for
+	sorting  bool
+	failing  bool
+	parting  bool
+	group    sync.WaitGroup // feeders and mails in flight
 }
 
 const (
@@ -115,41 +116,46 @@ func (r *runner) poll(ctx context.Context) (idle *db.Watched, err error) {
 	r.partSenders(found)
 	lanes = lanes.window(r.lane, lanesAtOnce)
 	r.lane += lanesAtOnce
+	return nil, r.hand(ctx, found, lanes)
+}
+
+// hand offers feeders what they may send: of the routes that were found and of those in the lanes.
+func (r *runner) hand(ctx context.Context, found []db.Route, lanes *lanes) error {
 	all := []uint32{0}
 	for _, lane := range lanes.open {
-		more, err := r.c.place.Store.Routes(ctx, lane.ID, -1, routesAtOnce)
+		more, err := r.routesIn(ctx, lane.ID)
 		if err != nil {
-			return nil, err
-		}
-		if len(more) == 0 {
-			if err := r.c.dropLane(ctx, lane.ID); err != nil {
-				return nil, err
-			}
+			return err
 		}
 		found = append(found, more...)
 		all = append(all, lane.ID)
 	}
 	offers, lost := r.assign(found)
 	if err := r.lookAside(ctx, lanes.own, offers); err != nil {
-		return nil, err
+		return err
 	}
-	standing := overflows{}
 	for key, o := range offers {
-		if key.account != key.origin {
-			standing[key.origin] = key.account
-		}
 		if f := r.feeder(key); !f.idles() {
 			f.offer(ctx, *o, lanes)
 		}
 	}
-	r.tellOverflow(standing)
+	r.tellOverflow(offers)
 	r.failUnroutable(ctx, lost, all)
-	return nil, nil
+	return nil
+}
+
+// routesIn lists the routes of a lane's rows; a lane without any is dropped.
+func (r *runner) routesIn(ctx context.Context, lane uint32) ([]db.Route, error) {
+	found, err := r.c.place.Store.Routes(ctx, lane, -1, routesAtOnce)
+	if err == nil && len(found) == 0 {
+		err = r.c.dropLane(ctx, lane)
+	}
+	return found, err
 }
 
 // idle returns what is to be watched instead of being polled; nil when there is something to do.
 func (r *runner) idle(ctx context.Context, lanes *lanes, found []db.Route) (*db.Watched, error) {
-	if len(lanes.open) > 0 || len(lanes.paused) > 0 || len(lanes.own) > 0 || len(found) > routesWatched || r.next >= 0 {
+	if len(lanes.open) > 0 || len(lanes.paused) > 0 || len(lanes.own) > 0 || len(r.standing) > 0 || len(found) > routesWatched || r.next >= 0 {
 		return nil, nil
 	}
 	if r.flood != nil && (len(found) > 0 || r.flood.alarmed) {

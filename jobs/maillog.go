@@ -19,7 +19,7 @@ const (
 
 	eventAccountPaused    = "account_paused"    // the account is in trouble and waits
 	eventOverflow         = "overflow"          // another account sends this one's mail, as overflow allows
-	eventOverflowOver     = "overflow_over"     // the account sends its own mail again, or it waits
+	eventOverflowOver     = "overflow_over"     // the account is able again
 	eventAccountUnusable  = "account_unusable"  // its secret or its certificates cannot be read
 	eventKeyUnusable      = "key_unusable"      // a domain's mails cannot be signed, and wait
 	eventAccountWell      = "account_well"      // the account sends again

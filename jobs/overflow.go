@@ -103,11 +103,23 @@ func (f *feeder) elsewhere(row db.Row, w way) db.Settlement {
 // overflows says by whom accounts are stood in for.
 type overflows map[string]string
 
-// tellOverflow logs who stands in for whom when that changes, and keeps it for status.
-func (r *runner) tellOverflow(now overflows) {
+// tellOverflow logs who stands in for whom when that changes, and keeps it for status: until the account is able again, also while
+// nothing of it waits.
+func (r *runner) tellOverflow(all offers) {
+	now, before := overflows{}, r.standing
+	for origin, by := range before {
+		if !r.c.able(origin) {
+			now[origin] = by
+		}
+	}
+	for key := range all {
+		if key.account != key.origin {
+			now[key.origin] = key.account
+		}
+	}
+	r.standing = now
 	r.c.mu.Lock()
-	before := r.c.overflows[r.job.Name]
-	r.c.overflows[r.job.Name] = now
+	r.c.overflows[r.job.Name] = now // which nobody changes
 	r.c.mu.Unlock()
 	for origin, by := range now {
 		if before[origin] != by {

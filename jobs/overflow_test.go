@@ -71,6 +71,29 @@ func TestOverflowWhenTheBudgetIsUsedUp(t *testing.T) {
 	s.start(s.overflow(first, "rate: 3000/hour, limits: [2/day]", unlimited, ""), "one")
 	s.await("2", viaCount, "invoices")
 	s.await("4", viaCount, "system")
+	s.reload(s.overflow(first, "rate: 3000/hour, limits: [100/day]", unlimited, ""))
+	s.unnamed(3)
+	s.await("5", viaCount, "invoices")
+	s.await("4", viaCount, "system")
+}
+
+// TestOverflowOfAFinishedMessage keeps its From; one that the other account may not send waits for its own.
+func TestOverflowOfAFinishedMessage(t *testing.T) {
+	s, first, relay := newSite(t), smtptest.New(t), smtptest.New(t)
+	first.Down()
+	text := s.overflow(first, unlimited, unlimited, "")
+	text = strings.Replace(text, "  system: ", "  relay: "+accountOn("127.0.0.1", relay, unlimited+", sender_domains: [acme.example, other.example]")+"\n  system: ", 1)
+	text = strings.Replace(text, "[invoices, system]", "[invoices, relay]", 1)
+	text = strings.Replace(text, "sender_domains: [acme.example], reply_to", "sender_domains: [acme.example, beta.example], reply_to", 1)
+	s.db.Exec(t, `INSERT INTO {db}.outbox (recipients, raw) VALUES
+		('a@kunde.example', 'From: Eva <eva@acme.example>\nSubject: x\n\nx\n'), ('b@kunde.example', 'From: Ida <ida@beta.example>\nSubject: x\n\nx\n')`)
+	s.start(text, "one")
+	s.await("1", viaCount, "relay")
+	if got := sentAs(t, relay.Messages()[0], nil); !strings.HasPrefix(got, "eva@acme.example; Eva <eva@acme.example>; ;") {
+		t.Errorf("it went as %s", got)
+	}
+	s.await("queued 0 its From is ida@beta.example, so it waits for account invoices: relay may not send it in its place",
+		`SELECT CONCAT_WS(' ', state, attempts, last_error) FROM {db}.outbox WHERE id = 2`)
 }
 
 // TestOverflowNeedsOneThatMay: nobody stands in that would change the sender, that the job does not take, that names other senders,

@@ -91,7 +91,7 @@ func TestP3_PerDomainOverTwoDaemons(t *testing.T) {
 	s.start(text, "one")
 	s.start(text, "two")
 	s.await("60", `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sent' AND recipients LIKE '%@free.example'`)
-	s.await("20 20", `SELECT CONCAT(LEAST(20, SUM(recipients LIKE '%@a.example')), ' ', LEAST(20, SUM(recipients LIKE '%@b.example'))) FROM {db}.outbox WHERE state = 'sent'`)
+	s.await("14 14", `SELECT CONCAT(LEAST(14, SUM(recipients LIKE '%@a.example')), ' ', LEAST(14, SUM(recipients LIKE '%@b.example'))) FROM {db}.outbox WHERE state = 'sent'`)
 	s.end()
 	times := map[string][]time.Time{}
 	for _, m := range s.smtp.Messages() {

@@ -121,9 +121,8 @@ func (f *feeder) name(work context.Context, row *db.Row, p *parcel) error {
 
 // try does everything up to the settlement.
 func (f *feeder) try(work context.Context, row *db.Row, e *errand) db.Settlement {
-	back := func(reason string, wait time.Duration) db.Settlement { return givenBack(*row, reason, wait) }
 	if f.r.stop.Err() != nil {
-		return back("", 0) // the stop came while it was being taken
+		return givenBack(*row, "", 0) // the stop came while it was being taken
 	}
 	if row.Expired {
 		rest, end, reason := db.ExpireRest(row.Known)
@@ -147,6 +146,12 @@ func (f *feeder) try(work context.Context, row *db.Row, e *errand) db.Settlement
 	if err != nil {
 		return f.unpacked(*row, meaning(err))
 	}
+	return f.hand(work, *row, parcel, e)
+}
+
+// hand gives a parcel to the account's server, once it has a slot.
+func (f *feeder) hand(work context.Context, row db.Row, parcel *parcel, e *errand) db.Settlement {
+	back := func(reason string, wait time.Duration) db.Settlement { return givenBack(row, reason, wait) }
 	if wait, reason := f.a.refused.left(parcel.from); wait > 0 {
 		return back(reason, wait)
 	}
@@ -158,7 +163,7 @@ func (f *feeder) try(work context.Context, row *db.Row, e *errand) db.Settlement
 	var full *domainFullError
 	switch {
 	case errors.As(err, &full):
-		return f.stepAside(*row, full)
+		return f.stepAside(row, full)
 	case errors.Is(err, errLost):
 		return back("", 0)
 	case err != nil:
@@ -174,7 +179,7 @@ func (f *feeder) try(work context.Context, row *db.Row, e *errand) db.Settlement
 	}
 	t := f.decide(parcel, result)
 	if parcel.handed {
-		f.r.c.fence.note(*row, parcel.outcome(t))
+		f.r.c.fence.note(row, parcel.outcome(t))
 	}
 	return t
 }
