@@ -13,6 +13,7 @@ import (
 
 // Route stands for the rows that name the same account, or the same sender domain and no account.
 type Route struct {
+	Lane    uint32
 	Hash    uint32
 	Account string `db:"account"`      // of some row of the route
 	From    string `db:"from_address"` // of the same row
@@ -261,7 +262,7 @@ func (s *Store) Routes(ctx context.Context, lane uint32, after int64, limit int)
 			return nil, fmt.Errorf("read a route of %s: %w", s.database, err)
 		}
 		if err == nil {
-			r.Hash = next
+			r.Lane, r.Hash = lane, next
 			routes = append(routes, r)
 		}
 		after = int64(next)

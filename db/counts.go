@@ -9,7 +9,7 @@ import (
 // Counts is where a company's rows stand. Each number stops at CountLimit: a status must not cost more with the backlog.
 type Counts struct {
 	Queued    int            `json:"queued"`     // waiting, due or not, held ones not counted
-	Due       int            `json:"due"`        // of these, due now and in no paused lane
+	Due       int            `json:"due"`        // of these, due now and in none of the lanes that wait
 	OldestDue int            `json:"oldest_due"` // seconds for which the oldest of these has been due
 	Sending   int            `json:"sending"`
 	Held      int            `json:"held"`
@@ -52,7 +52,7 @@ func (s *Store) Counts(ctx context.Context, routes []Route) (Counts, error) {
 				Due    int `db:"due"`
 				Oldest int `db:"oldest"`
 			}
-			if err := s.pool.db.GetContext(ctx, &n, s.sql.text("count-due"), r.Hash, p, CountLimit+1); err != nil {
+			if err := s.pool.db.GetContext(ctx, &n, s.sql.text("count-due"), r.Lane, r.Hash, p, CountLimit+1); err != nil {
 				return c, fmt.Errorf("count due rows of %s: %w", s.database, err)
 			}
 			c.Due, c.OldestDue = min(c.Due+n.Due, CountLimit+1), max(c.OldestDue, n.Oldest)

@@ -114,7 +114,7 @@ func (s *Store) withRecipient(ctx context.Context, address string) ([]uint64, er
 }
 
 // Ahead counts the due rows of the same route that go before the row, at most limit.
-func (s *Store) Ahead(ctx context.Context, d Detail, limit int) (int, error) {
+func (s *Store) Ahead(ctx context.Context, d Detail, lane uint32, limit int) (int, error) {
 	sum := 0
 	for p := 1; p <= d.Priority && sum < limit; p++ {
 		before := d.Clock
@@ -122,7 +122,7 @@ func (s *Store) Ahead(ctx context.Context, d Detail, limit int) (int, error) {
 			before = d.AvailableAt
 		}
 		var n int
-		if err := s.pool.db.GetContext(ctx, &n, s.sql.text("ahead"), d.Route, p, before, before, d.ID, limit-sum); err != nil {
+		if err := s.pool.db.GetContext(ctx, &n, s.sql.text("ahead"), lane, d.Route, p, before, before, d.ID, limit-sum); err != nil {
 			return 0, fmt.Errorf("count rows of %s: %w", s.database, err)
 		}
 		sum += n

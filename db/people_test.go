@@ -213,10 +213,10 @@ func TestAheadCountsThoseThatGoBefore(t *testing.T) {
 	for id, want := range map[uint64]int{1: 0, 2: 1, 4: 3, 5: 4} {
 		show, err := d.Store.Show(ctx, id)
 		must(t, err)
-		if got, err := d.Store.Ahead(ctx, show, 100); err != nil || got != want {
+		if got, err := d.Store.Ahead(ctx, show, 0, 100); err != nil || got != want {
 			t.Errorf("%d go before row %d, want %d (%v)", got, id, want, err)
 		}
-		if got, err := d.Store.Ahead(ctx, show, 2); err != nil || got != min(want, 2) {
+		if got, err := d.Store.Ahead(ctx, show, 0, 2); err != nil || got != min(want, 2) {
 			t.Errorf("%d go before row %d, at most 2 (%v)", got, id, err)
 		}
 	}

@@ -64,6 +64,7 @@ type Detail struct {
 	CreatedAt   time.Time  `db:"created_at" json:"created_at"`
 	UpdatedAt   time.Time  `db:"updated_at" json:"updated_at"`
 	Route       uint32     `db:"route" json:"-"`
+	LaneID      uint32     `db:"lane_id" json:"-"`
 	Lane        string     `db:"lane" json:"lane,omitempty"`
 	LaneUntil   *time.Time `db:"lane_until" json:"lane_until,omitempty"`
 	LaneReason  string     `db:"lane_reason" json:"lane_reason,omitempty"`

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"outboxd/jobs"
 	"outboxd/mail/smtptest"
 )
 
@@ -29,18 +30,18 @@ func (s *site) from(n int, sender string) {
 
 // TestPeoplesOwnAccounts: each person's mail goes by the own account, all others of the domain by the general one.
 func TestPeoplesOwnAccounts(t *testing.T) {
-	for name, jobs := range map[string]string{"one job": "send: {kind: deliver, poll: 100ms}",
+	for name, job := range map[string]string{"one job": "send: {kind: deliver, poll: 100ms}",
 		"two jobs": "send: {kind: deliver, poll: 100ms, accounts: [system]}\npeople: {kind: deliver, poll: 100ms, accounts: [eva, jan]}"} {
-		t.Run(name, func(t *testing.T) { peoplesOwnAccounts(t, jobs) })
+		t.Run(name, func(t *testing.T) { peoplesOwnAccounts(t, job) })
 	}
 }
 
-func peoplesOwnAccounts(t *testing.T, jobs string) {
+func peoplesOwnAccounts(t *testing.T, job string) {
 	s, own := newSite(t), smtptest.New(t, everybody)
 	for _, sender := range []string{"eva@acme.example", "Ida <ida@acme.example>", "Jan <JAN@acme.example>", "ida@other.example", "Eva <eva@acme.example>"} {
 		s.from(20, sender)
 	}
-	s.start(strings.Replace(s.people(own, unlimited), "send: {kind: deliver, poll: 100ms, }", strings.ReplaceAll(jobs, "\n", "\n      "), 1), "one")
+	s.start(strings.Replace(s.people(own, unlimited), "send: {kind: deliver, poll: 100ms, }", strings.ReplaceAll(job, "\n", "\n      "), 1), "one")
 	s.await("100", `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sent'`)
 	const by = `SELECT GROUP_CONCAT(DISTINCT from_address, ' ', sent_via ORDER BY from_address SEPARATOR ', ') FROM {db}.outbox`
 	if got := s.db.Read(t, by); got != "Eva <eva@acme.example> eva, eva@acme.example eva, Ida <ida@acme.example> system, ida@other.example system, Jan <JAN@acme.example> jan" {
@@ -81,6 +82,10 @@ func TestP4_PeopleDoNotWaitForTheGeneralAccount(t *testing.T) {
 		s.start(s.people(own, unlimited), "one")
 		s.await("2", `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sent' AND sent_via = 'system'`)
 		s.await("500", `SELECT COUNT(*) FROM {db}.outbox o JOIN {db}.outbox_lane l ON l.id = o.lane WHERE state = 'queued' AND l.name = 'account:eva'`)
+		if status, err := s.engine.Desk().Status(t.Context(), jobs.StatusRequest{}); err != nil || status.Companies[0].Due != 500 {
+			t.Errorf("status tells %+v, %v", status.Companies, err)
+		}
+		s.why("500", "499 rows of the company go before it.")
 		// Her account is taken out of the file: her mail goes by the general account.
 		text := s.people(own, unlimited)
 		before, _, _ := strings.Cut(text, "\n  eva: ")

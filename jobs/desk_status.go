@@ -92,7 +92,7 @@ const mostRoutes = 100
 
 func (d *Desk) companyStatus(ctx context.Context, p *Place) CompanyStatus {
 	s := CompanyStatus{Company: p.Company.Name, Timezone: p.Company.Timezone.String(), Divert: p.Company.Divert}
-	routes, err := p.Store.Routes(ctx, 0, -1, mostRoutes)
+	routes, err := waitingRoutes(ctx, p)
 	if err == nil {
 		var counts db.Counts
 		counts, err = p.Store.Counts(ctx, routes)
@@ -108,6 +108,23 @@ func (d *Desk) companyStatus(ctx context.Context, p *Place) CompanyStatus {
 		s.Waits, _ = companyWaits(ctx, d.world, p, d.now()) // an error of the database would show above
 	}
 	return s
+}
+
+// waitingRoutes lists the routes of rows that wait for nothing but their account.
+func waitingRoutes(ctx context.Context, p *Place) ([]db.Route, error) {
+	routes, err := p.Store.Routes(ctx, 0, -1, mostRoutes)
+	if err != nil {
+		return nil, err
+	}
+	lanes, err := p.Store.Lanes(ctx)
+	for _, lane := range lanes {
+		if own, is := parseOwnLane(lane); err == nil && is && own.domain == "" {
+			var more []db.Route
+			more, err = p.Store.Routes(ctx, lane.ID, -1, mostRoutes)
+			routes = append(routes, more...)
+		}
+	}
+	return routes, err
 }
 
 // Fenced tells whether the company's database is a copy, as the daemon has found or, where none runs, as it would find; nil

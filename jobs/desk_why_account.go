@@ -97,7 +97,12 @@ func (w *why) budget(ctx context.Context, a *jobfile.Account, job *jobfile.Deliv
 	if w.row.AvailableAt.After(w.row.Clock) || job == nil {
 		return
 	}
-	ahead, err := w.place.Store.Ahead(ctx, w.row, db.CountLimit+1)
+	own, isOwn := parseOwnLane(db.Lane{Name: w.row.Lane})
+	lane := w.row.LaneID
+	if !isOwn {
+		lane = 0 // where it would go on
+	}
+	ahead, err := w.place.Store.Ahead(ctx, w.row, lane, db.CountLimit+1)
 	if err != nil {
 		w.say("How many rows go first cannot be counted: %v.", err)
 		return
@@ -106,6 +111,11 @@ func (w *why) budget(ctx context.Context, a *jobfile.Account, job *jobfile.Deliv
 	if err != nil {
 		w.say("The allowance of account %s cannot be read, and nothing is sent by it until it can: %v.", a.Name, err)
 		return
+	}
+	limits := limitText(a, job)
+	if b, limited := newDomains(a).bucket(own.domain); limited && own.domain != "" {
+		windows = append(windows, b.Windows...)
+		limits += fmt.Sprintf(", to %s %s", own.domain, newDomains(a).limitText(own.domain))
 	}
 	first := w.row.Clock.Add(next)
 	if next > 0 {
@@ -116,7 +126,7 @@ func (w *why) budget(ctx context.Context, a *jobfile.Account, job *jobfile.Deliv
 		w.say("More than %d rows of the company go before it.", db.CountLimit)
 	case ahead > 0 && len(windows) > 0:
 		w.sayUntil(first.Add(lasting(ahead, windows)), "%s of the company %s before it at %s: its turn is about %s, later if others use the account.",
-			countOf(ahead, "row"), goes(ahead), limitText(a, job))
+			countOf(ahead, "row"), goes(ahead), limits)
 	case ahead > 0:
 		w.say("%s of the company %s before it.", countOf(ahead, "row"), goes(ahead))
 	}

@@ -57,6 +57,7 @@ func TestP4_FullDomainDelaysNobody(t *testing.T) {
 		t.Errorf("rows that wait were touched again at %s, after %s", again, touched)
 	}
 	s.why("acme/500", "It waits with others for the recipient's domain gmail.example: account main sends 1/hour to it. The next of them goes at")
+	s.why("acme/500", "498 rows of the company go before it at unlimited, to gmail.example 1/hour: its turn is about")
 	later := s.mail("later@kunde.example, a@gmail.example")
 	s.why("acme/"+later, "The limit of account main for gmail.example (1/hour) is used up for the moment.")
 	status, err := s.engine.Desk().Status(t.Context(), jobs.StatusRequest{})

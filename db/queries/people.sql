@@ -15,7 +15,7 @@ SELECT o.id, o.recipients, COALESCE(o.cc, '') AS cc, COALESCE(o.bcc, '') AS bcc,
        COALESCE(o.lease_token, '') AS lease_token, COALESCE(o.smtp_code, 0) AS smtp_code, COALESCE(o.smtp_enhanced, '') AS smtp_enhanced,
        COALESCE(o.last_error, '') AS last_error, o.size, o.created_at, o.updated_at, o.route,
 {3}    COALESCE(o.template, '') AS template, COALESCE(o.language, '') AS language, COALESCE(LENGTH(o.raw), 0) AS raw,
-       COALESCE(l.name, '') AS lane, l.wait_until AS lane_until, COALESCE(l.reason, '') AS lane_reason,
+       o.lane AS lane_id, COALESCE(l.name, '') AS lane, l.wait_until AS lane_until, COALESCE(l.reason, '') AS lane_reason,
        UTC_TIMESTAMP(6) AS clock
 FROM {db}.outbox o LEFT JOIN {db}.outbox_lane l ON l.id = o.lane WHERE o.id = ?
 
@@ -32,9 +32,9 @@ SELECT lease_token, marked_at, finished_at, account, daemon, COALESCE(step, '') 
 FROM {db}.outbox_attempt WHERE outbox_id = ? ORDER BY COALESCE(marked_at, finished_at)
 
 -- name: ahead
--- Due rows of one queue that go before a time and number, up to a limit. Values: route, priority, time, time, id, limit.
+-- Due rows of one queue that go before a time and number, up to a limit. Values: lane, route, priority, time, time, id, limit.
 SELECT COUNT(*) FROM (SELECT 1 FROM {db}.outbox
-  WHERE qlane = 0 AND route = ? AND priority = ? AND available_at <= UTC_TIMESTAMP(6)
+  WHERE qlane = ? AND route = ? AND priority = ? AND available_at <= UTC_TIMESTAMP(6)
     AND (available_at < ? OR (available_at = ? AND id < ?)) LIMIT ?) a
 
 -- name: retry
@@ -76,9 +76,9 @@ SELECT COUNT(*) FROM (SELECT 1 FROM {db}.outbox WHERE qlane = 4294967295 LIMIT ?
 SELECT COUNT(*) FROM (SELECT 1 FROM {db}.outbox WHERE trouble = ? LIMIT ?) c
 
 -- name: count-due
--- How many, and for how many seconds the oldest of them has been due. Values: route, priority, limit.
+-- How many, and for how many seconds the oldest of them has been due. Values: lane, route, priority, limit.
 SELECT COUNT(*) AS due, COALESCE(TIMESTAMPDIFF(SECOND, MIN(available_at), UTC_TIMESTAMP(6)), 0) AS oldest
-FROM (SELECT available_at FROM {db}.outbox WHERE qlane = 0 AND route = ? AND priority = ? AND available_at <= UTC_TIMESTAMP(6) ORDER BY available_at LIMIT ?) c
+FROM (SELECT available_at FROM {db}.outbox WHERE qlane = ? AND route = ? AND priority = ? AND available_at <= UTC_TIMESTAMP(6) ORDER BY available_at LIMIT ?) c
 
 -- name: sent-lately
 -- Values: seconds, limit.
