@@ -51,7 +51,8 @@ func (r *runner) heedWait(ctx context.Context, lane ownLane) error {
 	if a == nil {
 		return nil
 	}
-	left := a.domains.left(lane.domain)
+	a.domains.want(lane.domain, r.c.name)
+	left := a.domains.left(lane.domain, r.c.name)
 	if left == 0 {
 		return nil
 	}
@@ -93,7 +94,7 @@ func (r *runner) sortAside(f *feeder, claim db.Claim, met []uint32) {
 }
 
 func (r *runner) sortLanes(f *feeder, claim db.Claim, met []uint32) error {
-	limited, err := f.limitedLanes(met, f.a.domains.waiting())
+	limited, err := f.limitedLanes(met, f.a.domains.waiting(r.c.name))
 	if err != nil {
 		return err
 	}

@@ -21,14 +21,14 @@ type domains struct {
 	others *jobfile.Rate // of each domain that has none of its own
 	hashes map[uint32]bool
 
-	mu   sync.Mutex
-	due  map[string]time.Time // those that wait
-	used map[string]time.Time // when each was asked for last
-	next []string             // whose buckets are looked after next
+	mu    sync.Mutex
+	turns map[string]*domainTurn // of those that wait
+	used  map[string]time.Time   // when each was asked for last
+	next  []string               // whose buckets are looked after next
 }
 
 func newDomains(conf *jobfile.Account) *domains {
-	d := &domains{head: domainHead(conf), rates: map[string]jobfile.Rate{}, hashes: map[uint32]bool{}, due: map[string]time.Time{}, used: map[string]time.Time{}}
+	d := &domains{head: domainHead(conf), rates: map[string]jobfile.Rate{}, hashes: map[uint32]bool{}, turns: map[string]*domainTurn{}, used: map[string]time.Time{}}
 	for _, limit := range conf.PerDomain {
 		if limit.Name == "*" {
 			d.others = &limit.Rate
@@ -118,23 +118,6 @@ func (d *domains) single(hash uint32) bool {
 	return limited || !stated && d.others != nil
 }
 
-// heard notes what the buckets said, by their names.
-func (d *domains) heard(waits map[string]time.Duration) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	now := time.Now()
-	for name, wait := range waits {
-		domain, own := strings.CutPrefix(name, d.head)
-		if !own {
-			continue
-		}
-		d.used[domain] = now
-		if delete(d.due, domain); wait > 0 {
-			d.due[domain] = now.Add(wait)
-		}
-	}
-}
-
 // full is why a take was refused: for the recipient domain that has to wait longest, or else for something that all mails wait for.
 func (d *domains) full(waits map[string]time.Duration) error {
 	full := &domainFullError{}
@@ -155,28 +138,6 @@ func (d *domains) limitText(domain string) string {
 		return rate.String()
 	}
 	return ""
-}
-
-// left tells how long the domain still has to wait.
-func (d *domains) left(domain string) time.Duration {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return max(0, time.Until(d.due[domain]))
-}
-
-// waiting lists the domains that have to wait, by their hashes.
-func (d *domains) waiting() map[uint32]string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	all := map[uint32]string{}
-	for domain, due := range d.due {
-		if time.Until(due) <= 0 {
-			delete(d.due, domain)
-			continue
-		}
-		all[domainHash(domain)] = domain
-	}
-	return all
 }
 
 const (

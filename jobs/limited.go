@@ -26,7 +26,7 @@ func (f *feeder) heedDomains(c *db.Claim) {
 	for domain := range quiet {
 		c.Paused = append(c.Paused, domain)
 	}
-	waiting := f.a.domains.waiting()
+	waiting := f.a.domains.waiting(f.r.c.name)
 	if f.r.c.divertDomain() == "" { // else no row goes to whom it names
 		for domain := range waiting {
 			c.Paused = append(c.Paused, domain)
@@ -63,7 +63,7 @@ func (f *feeder) limitedLanes(met []uint32, domains map[uint32]string) (map[uint
 		if !named {
 			continue
 		}
-		lane, err := f.domainLane(domain, f.a.domains.left(domain))
+		lane, err := f.domainLane(domain, f.a.domains.left(domain, f.r.c.name))
 		if err != nil {
 			return nil, err
 		}

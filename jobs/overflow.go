@@ -74,7 +74,7 @@ func (c *company) open(a *jobfile.Account) bool {
 // domain that has to wait, or it stands in for an account that is able again.
 func (f *feeder) idles() bool {
 	c := f.r.c
-	if !c.open(f.a.conf) || f.a.domains.left(c.divertDomain()) > 0 {
+	if !c.open(f.a.conf) || f.a.domains.left(c.divertDomain(), c.name) > 0 {
 		return true
 	}
 	if !f.standsIn() {

@@ -55,6 +55,7 @@ func (s *slot) ask(ctx context.Context) error {
 			s.refund(ctx)
 			return s.f.a.domains.full(t.Wait)
 		}
+		s.f.a.domains.served(t.Wait, s.f.r.c.name)
 		s.takes = append(s.takes, grant{part.buckets, t})
 	}
 	return nil
