@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"outboxd/db"
@@ -98,10 +99,8 @@ func (r *runner) sortLanes(f *feeder, claim db.Claim, met []uint32) error {
 	if err != nil {
 		return err
 	}
-	shared := r.c.pausedLanes()
-	for domain, lane := range limited {
-		shared[domain] = lane
-	}
+	shared := maps.Clone(r.c.pausedLanes())
+	maps.Copy(shared, limited)
 	if err := r.sortQueues(0, claim.Routes, shared, r.hint); err != nil {
 		return err
 	}
@@ -110,9 +109,7 @@ func (r *runner) sortLanes(f *feeder, claim db.Claim, met []uint32) error {
 		if err != nil {
 			return err
 		}
-		for domain, to := range limited {
-			apart[domain] = to
-		}
+		maps.Copy(apart, limited)
 		if err := r.sortQueues(lane, claim.Aside[lane], apart, func([]uint64) {}); err != nil {
 			return err
 		}

@@ -142,6 +142,7 @@ func (c *company) knows(account string) bool {
 	return c.resolver.byName(account) != nil
 }
 
+// pausedLanes are the lanes of the domains that throttle, by their hashes. Others read the map too.
 func (c *company) pausedLanes() map[uint32]uint32 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
