@@ -38,7 +38,7 @@ func TestAccountStates(t *testing.T) {
 	if a := state(); a.State != jobs.AccountLoginRefused || a.Class != "auth" || a.Reason != "535 no. Mend it." || !soon(a.PausedUntil) || a.LastSuccess == nil {
 		t.Errorf("%+v", a)
 	}
-	if got := why(t, d, 1); !strings.Contains(got, "The login to account main is refused: 535 no. Mend it. It is tried again at ") {
+	if got := why(t, d, 1); !strings.Contains(got, "The login to account main is refused (cause: auth): 535 no. Mend it. It is tried again at ") {
 		t.Error(got)
 	}
 	must(b.Pause(ctx, bucket.Name, 0, db.Trouble{Scope: "account", Class: "auth", Reason: "535 no. Mend it."}))

@@ -99,3 +99,25 @@ func TestP5_PauseByHandEnds(t *testing.T) {
 		}
 	}
 }
+
+// TestP5_NothingIsSentBeforeThePausesAreKnown: an account without limits goes on when the control database is away, but not right
+// after a start: a pause by hand may stand there.
+func TestP5_NothingIsSentBeforeThePausesAreKnown(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	all := s.sharers("main: "+s.account(unlimited), 1, 1)
+	lose := func() { s.db.Exec(t, `RENAME TABLE {db}.outbox_bucket TO {db}.bucket_gone`) }
+	lose()
+	all.mailing(0, 3)
+	s.start(all.text, "one")
+	s.awaitEvent("control_down", 1)
+	if n := s.smtp.Counts().Data; n != 0 {
+		t.Errorf("%d mails left", n)
+	}
+	s.db.Exec(t, `RENAME TABLE {db}.bucket_gone TO {db}.outbox_bucket`)
+	all.each[0].await("3", `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sent'`)
+	lose()
+	all.mailing(1, 3)
+	all.each[1].await("3", `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sent'`)
+	s.db.Exec(t, `RENAME TABLE {db}.bucket_gone TO {db}.outbox_bucket`)
+}
