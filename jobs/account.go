@@ -42,6 +42,7 @@ type account struct {
 	shared  bool    // by several companies
 	control *outage // of the control database; nil where the bucket is in the company's own
 
+	token  tokenWait
 	logins chan struct{} // holds the one who logs in: a wrong password is tried once at a time
 	condition
 	background sync.WaitGroup // what is noted beside the mails

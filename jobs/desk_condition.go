@@ -66,6 +66,7 @@ func (d *Desk) accountStatus(ctx context.Context, a *jobfile.Account) AccountSta
 		s.State, s.Reason = AccountUnknown, fmt.Sprintf("%v; %s", err, DatabaseHint(err))
 	default:
 		d.judge(&s, health, usage)
+		d.judgeSignIn(&s, a)
 	}
 	return s
 }

@@ -74,6 +74,9 @@ func (w *why) account(ctx context.Context, a *jobfile.Account) {
 		w.sayUntil(w.row.Clock.Add(health.Left), what+"%s%s. It is tried again at %s.", a.Name, CauseText(health.Class), because(health.Reason))
 		w.reasons[len(w.reasons)-1].Cause = health.Class
 	}
+	if fault := w.desk.signInFault(a); fault != nil {
+		w.say("The account %s has no token to log in with on this computer%s. It is tried again by itself, and at once after a sign-in.", a.Name, because(explain(fault.TokenOutcome())))
+	}
 	if health.Pace.PerHour > 0 {
 		w.say("The account %s is slowed: %s.", a.Name, slowedText(health.Pace))
 	}

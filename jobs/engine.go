@@ -48,6 +48,7 @@ type Engine struct {
 	state    *State
 	witness  *witness.Folder // of state
 	weigher  *weigher
+	tend     chan struct{} // holds a word that there are other accounts
 
 	kill context.Context // ends when mails in flight are to be abandoned; set by Run
 
@@ -73,7 +74,7 @@ func New(file *jobfile.File, o Options) (*Engine, error) {
 	}
 	memory := OpenState(o.State, o.Name)
 	e := &Engine{log: o.Log, host: o.Host, instance: db.Instance{ID: memory.Instance(), Host: o.Host},
-		pulses: newPulses(), watches: newWatches(), alerts: newAlerter(o.Log, o.Host), patience: downAlertAfter, doubt: doubtTime, now: time.Now, state: memory, witness: memory.Folder, weigher: newWeigher(heavyRoom), packTime: packTime, troubles: &troubleTimes{1, slowAlertAfter}}
+		pulses: newPulses(), watches: newWatches(), alerts: newAlerter(o.Log, o.Host), patience: downAlertAfter, doubt: doubtTime, now: time.Now, state: memory, witness: memory.Folder, weigher: newWeigher(heavyRoom), tend: make(chan struct{}, 1), packTime: packTime, troubles: &troubleTimes{1, slowAlertAfter}}
 	e.control = e.newOutage(e.log, "control", "the control database", "What is sent by limited accounts of several companies waits.", time.Local)
 	e.control.down, e.control.up = eventControlDown, eventControlUp
 	world, err := Open(file)
@@ -163,6 +164,7 @@ func (e *Engine) Run(stop, kill context.Context) error {
 	background.Go(func() { e.alerts.run(ctx, e.pulses.add("alerts")) })
 	background.Go(func() { e.present(ctx) })
 	background.Go(func() { e.keepAccounts(ctx) })
+	background.Go(func() { e.keepSignIns(ctx) })
 
 	<-stop.Done()
 	e.log.Info(eventStopping)
@@ -212,6 +214,10 @@ func (e *Engine) close() error {
 func (e *Engine) startCompanies(kept map[string]bool) {
 	e.alerts.use(e.world.File.Alerts, e.alertAccounts(), e.world.signers)
 	e.alerts.remember(e.world.Control, e.instance.ID, e.mended)
+	select {
+	case e.tend <- struct{}{}:
+	default:
+	}
 	for i, p := range e.world.Companies {
 		name := p.Company.Name
 		if kept[name] {

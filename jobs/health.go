@@ -63,7 +63,7 @@ func (a *account) noteBucket(err error) error {
 func (a *account) wait() (time.Duration, <-chan struct{}) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	left := max(time.Until(a.paused), time.Until(a.yields))
+	left := max(time.Until(a.paused), time.Until(a.yields), a.tokenLeft())
 	if a.held || !a.known {
 		left = max(left, healthEvery)
 	}
@@ -78,12 +78,12 @@ func (a *account) usable() bool {
 	return left <= 0 && time.Now().Before(a.nextLook)
 }
 
-// able tells whether mails that could go by another account should wait for this one: it is neither in trouble, nor held by
-// hand, nor out of budget for longer than a minute.
+// able tells whether mails that could go by another account should wait for this one: it is neither in trouble, nor without a
+// token, nor held by hand, nor out of budget for longer than a minute.
 func (a *account) able() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	able := !a.held && time.Until(a.paused) <= 0 && time.Until(a.full) <= fullAfter
+	able := !a.held && time.Until(a.paused) <= 0 && a.tokenLeft() <= 0 && time.Until(a.full) <= fullAfter
 	if now := time.Now(); !able && a.known && now.After(a.nextLook) { // perhaps nobody waits for it who would look
 		a.nextLook = now.Add(healthEvery)
 		a.background.Go(func() { _, _ = a.ask(context.Background()) }) // an error is noted

@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"outboxd/mail/oauth"
 	"outboxd/mail/smtpout"
 )
 
@@ -39,6 +40,9 @@ func (a *account) logsIn() bool { return a.smtp.Username != "" && a.smtp.Auth !=
 
 // connect makes the sender's session, unless the account may not be used.
 func (a *account) connect(ctx context.Context, s *sender) error {
+	if err := a.hasToken(ctx); err != nil {
+		return err
+	}
 	turn, err := a.takeTurn(ctx)
 	if err != nil {
 		return err
@@ -101,10 +105,16 @@ func (a *account) dial(ctx context.Context, s *sender) error {
 	if err := a.dials.Wait(ctx); err != nil {
 		return err
 	}
+	gains := a.tokensGained()
 	session, err := smtpout.Dial(ctx, a.smtp)
 	if err != nil {
 		var refused *smtpout.Error
-		if errors.As(err, &refused) && ctx.Err() == nil {
+		var token *oauth.Error
+		switch {
+		case ctx.Err() != nil:
+		case errors.As(err, &token): // the server refused the one in hand, and there is no other
+			return a.noToken(token, gains)
+		case errors.As(err, &refused):
 			a.trouble(ctx, refused.Outcome)
 		}
 		return err

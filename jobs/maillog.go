@@ -20,6 +20,7 @@ const (
 	eventAccountPaused    = "account_paused"    // the account is in trouble and waits
 	eventOverflow         = "overflow"          // another account sends this one's mail, as overflow allows
 	eventOverflowOver     = "overflow_over"     // the account is able again
+	eventSignInFailed     = "sign_in_failed"    // an account that signs in by OAuth has no token: it waits in this daemon alone
 	eventAccountUnusable  = "account_unusable"  // its secret or its certificates cannot be read
 	eventKeyUnusable      = "key_unusable"      // a domain's mails cannot be signed, and wait
 	eventAccountWell      = "account_well"      // the account sends again

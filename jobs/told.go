@@ -153,6 +153,10 @@ func (e *Engine) mendedIn(key string) string {
 		if e.accounts[name] == nil && e.world.unusable[name] == nil {
 			return "account " + name + " is not in jobs.yaml any more"
 		}
+	case "sign-in", "sign-in-end":
+		if a := e.accounts[name]; a == nil || a.signIn == nil {
+			return "account " + name + " does not sign in by OAuth any more"
+		}
 	case "unusable":
 		if e.world.unusable[name] == nil {
 			return "account " + name + " can be used again"

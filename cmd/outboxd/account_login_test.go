@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -63,6 +64,7 @@ func noTokens(t *testing.T, texts ...string) {
 }
 
 func TestP9_AccountLoginByCode(t *testing.T) {
+	t.Parallel()
 	s, at := newSignInSite(t)
 	d := s.start()
 	s.db.Exec(t, `INSERT INTO {db}.outbox (recipients, account) VALUES ('a@kunde.example', 'main')`)
@@ -108,6 +110,7 @@ func (s *site) kept(t *testing.T, account string) {
 
 // TestAccountLoginWithoutADaemon keeps the sign-in where the daemon finds it.
 func TestAccountLoginWithoutADaemon(t *testing.T) {
+	t.Parallel()
 	s, at := newSignInSite(t)
 	out, ended := s.begin("account login main", nil)
 	out.await(t, "ABCD-EFGH", 1)
@@ -125,6 +128,7 @@ func TestAccountLoginWithoutADaemon(t *testing.T) {
 }
 
 func TestAccountLoginByAddress(t *testing.T) {
+	t.Parallel()
 	s, at := newSignInSite(t)
 	s.start()
 	read, write := io.Pipe()
@@ -150,6 +154,7 @@ func TestAccountLoginByAddress(t *testing.T) {
 }
 
 func TestAccountLoginFails(t *testing.T) {
+	t.Parallel()
 	s, at := newSignInSite(t)
 	s.start()
 	s.must(exitFailed, "account login nobody", "there is no account")
@@ -168,6 +173,7 @@ func TestAccountLoginFails(t *testing.T) {
 
 // TestAccountLoginAsAnother: the mail server knows whose token it is, and the command says what that means.
 func TestAccountLoginAsAnother(t *testing.T) {
+	t.Parallel()
 	s, at := newSignInSite(t)
 	s.smtp.On(smtptest.Rule{Step: smtptest.StepAuth, Do: smtptest.Reply("535 5.7.3 Authentication unsuccessful")})
 	s.start()
@@ -179,7 +185,29 @@ func TestAccountLoginAsAnother(t *testing.T) {
 	}
 }
 
+// TestAccountLoginGoesOnWithoutItsClient: the daemon waits for the person, whoever waits for the daemon.
+func TestAccountLoginGoesOnWithoutItsClient(t *testing.T) {
+	t.Parallel()
+	s, at := newSignInSite(t)
+	d := s.start()
+	s.db.Exec(t, `INSERT INTO {db}.outbox (recipients, account) VALUES ('a@kunde.example', 'main')`)
+	d.log.await(t, "cannot sign in", 1)
+	var out output
+	code := make(chan int, 1)
+	ctx, leave := context.WithCancel(t.Context())
+	go func() {
+		code <- run(ctx, []string{"--config", s.config, "account", "login", "main"}, s.outside(&out, &out))
+	}()
+	out.await(t, "ABCD-EFGH", 1)
+	leave()
+	<-code
+	at.Approve()
+	d.arrived(1)
+	s.kept(t, "main")
+}
+
 func TestSignInFolderIsNoCompanys(t *testing.T) {
+	t.Parallel()
 	s, at := newSignInSiteOf(t, "acme")
 	d := s.start()
 	out, ended := s.begin("account login acme", nil)

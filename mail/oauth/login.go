@@ -104,11 +104,13 @@ func (l *Login) byCode(ctx context.Context, conf Config) *Error {
 	da.Expiry = l.Expires
 	var waiting context.Context
 	waiting, l.end = context.WithDeadline(l.source.store.ended, l.Expires)
-	l.source.store.work.Go(func() {
+	if !l.source.store.do(func() {
 		defer close(l.done)
 		defer l.end()
 		l.err = l.await(waiting, conf, da)
-	})
+	}) {
+		return passing("outboxd is about to end", remedyServer, nil)
+	}
 	return nil
 }
 
@@ -166,18 +168,25 @@ func (l *Login) Redeem(ctx context.Context, pasted string) error {
 		return wrong
 	}
 	// The code is good once: what it brings is kept, also when the person has gone.
-	work, cancel := context.WithTimeout(context.WithoutCancel(ctx), renewTime)
-	defer cancel()
-	l.source.store.work.Add(1)
-	defer l.source.store.work.Done()
-	token, err := conf.library().Exchange(conf.with(work), code, oauth2.VerifierOption(l.proof))
-	if err != nil {
-		return conf.explain(err, code, l.proof)
+	done := make(chan *Error, 1)
+	if !l.source.store.do(func() { done <- l.redeem(context.WithoutCancel(ctx), conf, code) }) {
+		return passing("outboxd is about to end", remedyServer, nil)
 	}
-	if why := l.source.begin(token); why != nil {
+	if why := <-done; why != nil {
 		return why
 	}
 	return nil
+}
+
+// redeem turns the code into a sign-in.
+func (l *Login) redeem(ctx context.Context, conf Config, code string) *Error {
+	ctx, cancel := context.WithTimeout(ctx, renewTime)
+	defer cancel()
+	token, err := conf.library().Exchange(conf.with(ctx), code, oauth2.VerifierOption(l.proof))
+	if err != nil {
+		return conf.explain(err, code, l.proof)
+	}
+	return l.source.begin(token)
 }
 
 // codeIn takes the code out of a pasted address.

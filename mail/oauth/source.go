@@ -38,6 +38,7 @@ const (
 // want says which token will do.
 type want struct {
 	rejected string // the one that the server has just refused
+	young    bool   // one of which a refusal says that no other would do
 	fresh    bool   // only a new one
 }
 
@@ -58,6 +59,15 @@ func (s *Source) config() Config {
 // replaced, unless it is so young that another would be no better; then it is returned again. The error is an *[Error], or the context's.
 func (s *Source) Token(ctx context.Context, rejected string) (string, error) {
 	w := want{rejected: rejected}
+	if token := s.ready(w); token != "" {
+		return token, nil
+	}
+	return s.renewed(ctx, w)
+}
+
+// Young returns a token that is so young that, if the server refuses it, another would be no better. Its errors are those of Token.
+func (s *Source) Young(ctx context.Context) (string, error) {
+	w := want{young: true}
 	if token := s.ready(w); token != "" {
 		return token, nil
 	}
@@ -106,7 +116,7 @@ func (s *Source) ready(w want) string {
 	now := time.Now()
 	switch g := s.grant; {
 	case g == nil, w.fresh, !g.good(now):
-	case w.rejected == g.Access && now.Sub(g.Renewed) >= youngToken:
+	case (w.young || w.rejected == g.Access) && now.Sub(g.Renewed) >= youngToken:
 	case now.Before(g.due()), now.Before(s.patience):
 		return g.Access
 	}
@@ -125,13 +135,16 @@ func (s *Source) renewed(ctx context.Context, w want) (string, error) {
 		err   *Error
 	}
 	done := make(chan answer, 1)
-	s.store.work.Go(func() {
+	if !s.store.do(func() {
 		defer func() { <-s.turn }()
 		work, cancel := context.WithTimeout(context.WithoutCancel(ctx), renewTime)
 		defer cancel()
 		token, err := s.renew(work, w)
 		done <- answer{token, err}
-	})
+	}) {
+		<-s.turn
+		return "", context.Canceled
+	}
 	select {
 	case a := <-done:
 		if a.err != nil {

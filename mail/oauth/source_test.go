@@ -181,6 +181,23 @@ func TestRefusedToken(t *testing.T) {
 	})
 }
 
+func TestYoungToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		at := server()
+		s := signedIn(t, at, newFiles())
+		for i, pause := range []time.Duration{youngToken, time.Minute, youngToken} {
+			time.Sleep(pause)
+			got, err := s.Young(t.Context())
+			if err != nil || !at.Good(got) || token(t, s, got) != got {
+				t.Errorf("%d: %s, %v", i, got, err)
+			}
+		}
+		if n := at.Renewals(); n != 2 {
+			t.Errorf("%d renewals", n)
+		}
+	})
+}
+
 // TestRefusedAndNoOther: a refused token is not given again because the sign-in server is away.
 func TestRefusedAndNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

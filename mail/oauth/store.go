@@ -13,6 +13,7 @@ type Store struct {
 	work  sync.WaitGroup // renewals and sign-ins under way
 
 	mu      sync.Mutex
+	closed  bool
 	sources map[string]*Source // by account
 	logins  map[string]*Login  // by account; one at a time
 }
@@ -40,8 +41,21 @@ func (s *Store) Source(c Config) (*Source, error) {
 	return have, nil
 }
 
-// Close ends sign-ins under way and waits for renewals to be kept.
+// do does work in the background that Close waits for, and tells whether it was not too late for that.
+func (s *Store) do(work func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.work.Go(work)
+	}
+	return !s.closed
+}
+
+// Close ends sign-ins under way and waits for renewals to be kept. Afterwards there are tokens only while those at hand last.
 func (s *Store) Close() {
 	s.end()
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
 	s.work.Wait()
 }

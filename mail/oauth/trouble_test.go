@@ -1,6 +1,9 @@
 package oauth
 
 import (
+	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -96,4 +99,50 @@ func TestWhatNeedsAPerson(t *testing.T) {
 			}
 		})
 	}
+}
+
+// answers is a server that always says the same.
+type answers struct {
+	status int
+	kind   string
+	body   string
+}
+
+func (a answers) RoundTrip(*http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: a.status, Status: fmt.Sprint(a.status), Header: http.Header{"Content-Type": {a.kind}}, Body: io.NopCloser(strings.NewReader(a.body))}, nil
+}
+
+// FuzzAnswers: whatever a sign-in server says, nothing breaks, no secret is repeated, and what is taken for a token can be said to a
+// mail server.
+func FuzzAnswers(f *testing.F) {
+	f.Add(200, "application/json", `{"access_token":"a","refresh_token":"b","expires_in":-9223372036854775808,"refresh_token_expires_in":1e300}`)
+	f.Add(200, "application/json", `{"device_code":"d","user_code":"u","verification_uri":"https://login.example/","expires_in":9223372036854775807,"interval":-1}`)
+	f.Add(200, "application/x-www-form-urlencoded", "access_token=a&expires_in=x&refresh_token_expires_in=9.")
+	f.Add(400, "application/json", `{"error":"invalid_grant","error_description":"AADSTS70008 refresh-token-secret client-secret"}`)
+	f.Add(302, "text/html", "<html>refresh-token-secret")
+	f.Fuzz(func(t *testing.T, status int, kind, body string) {
+		if status < 200 || status > 599 {
+			return
+		}
+		c := config(server())
+		c.Transport = answers{status, kind, body}
+		keep := newFiles()
+		now := time.Now()
+		g := &grant{Version: grantVersion, Account: c.Account, Key: c.key(), Serial: 1, SignedIn: now, Renewed: now.Add(-2 * time.Hour), Expires: now.Add(-time.Hour), Refresh: "refresh-token-secret"}
+		if err := g.save(keep); err != nil {
+			t.Fatal(err)
+		}
+		s := source(t, c, keep)
+		token, err := s.Token(t.Context(), "")
+		switch {
+		case err != nil:
+			asError(t, err)
+		case token == "" || unfit(token):
+			t.Errorf("%q", token)
+		}
+		if l, err := s.Begin(t.Context(), false); err == nil && (!showable(l.Code, 64) || !showable(l.URL, maxShown) || l.Expires.Sub(now) > 2*loginTime) {
+			t.Errorf("%+v", l)
+		}
+		s.store.Close()
+	})
 }
