@@ -15,10 +15,10 @@ const (
 	AccountUnusable     = "unusable"      // its secret or its certificates could not be read at the start
 	AccountInactive     = "inactive"      // active: false
 	AccountUnknown      = "unknown"       // its database cannot be asked, so nothing is sent by it
-	AccountHeld         = "held"          // a person has paused it, until Until or until it is resumed
-	AccountLoginRefused = "login refused" // tried again at Until; also when that is over and nothing has gone yet
-	AccountPaused       = "paused"        // in other trouble: tried again at Until
-	AccountFull         = "out of budget" // a window of an hour or a day is full until Until
+	AccountHeld         = "held"          // a person has paused it, until PausedUntil or until it is resumed
+	AccountLoginRefused = "login refused" // tried again at PausedUntil; also when that is over and nothing has gone yet
+	AccountPaused       = "paused"        // in other trouble: tried again at PausedUntil
+	AccountFull         = "out of budget" // a window of an hour or a day is full until PausedUntil
 	AccountSlowed       = "slowed"        // its server throttles: it sends, but no faster than Pace
 	AccountOK           = "ok"
 )

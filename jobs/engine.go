@@ -342,7 +342,7 @@ func (e *Engine) keepAccounts(ctx context.Context) {
 		e.mu.Unlock()
 		for _, a := range all {
 			a.closeIdle()
-			if a.isSlowed() { // it may recover while it rests
+			if a.isSlowed() || e.alerts.isOn(slowedKey(a.conf.Name)) { // it may recover while it rests
 				a.look(ctx)
 			}
 			if n%tendEvery == 0 {
