@@ -211,7 +211,8 @@ func printWaits(w io.Writer, r jobs.StatusReply) {
 				fmt.Fprintf(w, "  and %d more: outboxd status --json\n", len(c.Waits)-i)
 				break
 			}
-			fmt.Fprintf(w, "  %s until %s: %s\n", clean(wait.What), clockOf(wait.Until), clean(wait.Reason))
+			text := fmt.Sprintf("%s until %s: %s", clean(wait.What), clockOf(wait.Until), clean(wait.Reason))
+			fmt.Fprintln(w, "  "+strings.TrimSuffix(text, ": "))
 		}
 		if r.Daemon == nil {
 			continue
