@@ -2,10 +2,7 @@ package jobs_test
 
 import (
 	"cmp"
-	"encoding/csv"
 	"fmt"
-	"os"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +10,7 @@ import (
 
 	"outboxd/jobs"
 	"outboxd/mail"
+	"outboxd/mail/repliestest"
 	"outboxd/mail/smtptest"
 )
 
@@ -48,22 +46,10 @@ var phaseSteps = map[string]struct {
 // beforeMail: no row is taken yet when it is said.
 func (s said) beforeMail() bool { return s.phase == "connect" || s.phase == "auth" }
 
-// code is the reply's code, and lines are its lines: in a table they stand one after another.
-func (s said) lines() (code int, lines []string) {
-	text := s.reply[3:]
-	for line := range strings.SplitSeq(regexp.MustCompile(" "+s.reply[:3]+"[ -]").ReplaceAllString(text[1:], "\n"), "\n") {
-		lines = append(lines, line)
-	}
-	code, err := strconv.Atoi(s.reply[:3])
-	if err != nil {
-		panic(err)
-	}
-	return code, lines
-}
-
 // rule makes a server give the reply whenever it comes to its phase.
-func (s said) rule() smtptest.Rule {
-	code, lines := s.lines()
+func (s said) rule(t *testing.T) smtptest.Rule {
+	t.Helper()
+	code, lines := repliestest.Lines(t, s.reply)
 	for i := range lines {
 		lines[i] = fmt.Sprintf("%d%s%s", code, map[bool]string{true: " ", false: "-"}[i == len(lines)-1], lines[i])
 	}
@@ -75,35 +61,18 @@ func (s said) rule() smtptest.Rule {
 }
 
 // outcome is what the reply means.
-func (s said) outcome() mail.Outcome {
-	code, lines := s.lines()
+func (s said) outcome(t *testing.T) mail.Outcome {
+	t.Helper()
+	code, lines := repliestest.Lines(t, s.reply)
 	return mail.Classify(phaseSteps[s.phase].step, mail.ParseReply(code, strings.Join(lines, "\n")))
 }
 
-// allReplies are the usual ones, and those of the table that OUTBOXD_REPLIES names; see TestClassifyCorpus of package mail.
+// allReplies are the usual ones, and those of the table of real replies.
 func allReplies(t *testing.T) []said {
 	t.Helper()
 	all := slices.Clone(usualReplies)
-	path := os.Getenv("OUTBOXD_REPLIES")
-	if path == "" {
-		return all
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	table := csv.NewReader(file)
-	table.Comma, table.LazyQuotes = '\t', true
-	records, err := table.ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
-	column := func(record []string, name string) string { return record[slices.Index(records[0], name)] }
-	for _, r := range records[1:] {
-		if phase := column(r, "phase"); phase != "imap" {
-			all = append(all, said{column(r, "id"), phase, column(r, "reply"), column(r, "class")})
-		}
+	for _, r := range repliestest.SMTP(t) {
+		all = append(all, said{r["id"], r["phase"], r["reply"], r["class"]})
 	}
 	return all
 }
@@ -117,7 +86,7 @@ func TestEveryReplyIsExplained(t *testing.T) {
 	tried := 0
 	for i, r := range all {
 		server := smtptest.New(t, smtptest.Users(map[string]string{r.id: "right"}))
-		server.On(r.rule())
+		server.On(r.rule(t))
 		fmt.Fprintf(&accounts, "  %s: %s\n", r.id, accountOn("127.0.0.1", server, unlimited+", username: "+r.id+", password: {file: "+secret+"}"))
 		s.db.Exec(t, `INSERT INTO {db}.outbox (recipients, subject, body_text, account) VALUES (?, 'x', 'x', ?)`, fmt.Sprintf("r@d%d.example", i), r.id)
 		if !r.beforeMail() {
@@ -140,7 +109,7 @@ func TestEveryReplyIsExplained(t *testing.T) {
 		t.Fatalf("not every account has an error: %+v", status.Accounts)
 	}
 	for i, r := range all {
-		want := r.outcome()
+		want := r.outcome(t)
 		if string(want.Class) != r.class || want.Remedy == "" {
 			t.Errorf("%s: class %s, want %s", r.id, want.Class, r.class)
 		}

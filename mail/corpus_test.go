@@ -1,12 +1,10 @@
 package mail
 
 import (
-	"encoding/csv"
-	"os"
-	"regexp"
-	"strconv"
 	"strings"
 	"testing"
+
+	"outboxd/mail/repliestest"
 )
 
 // corpusPhases maps the phase of a corpus row to the steps at which its reply may come. A reply to "data" is read after
@@ -24,15 +22,11 @@ var corpusScopes = map[string]Scope{
 	"message": ScopeMessage, "recipient": ScopeRecipient, "account": ScopeAccount, "server": ScopeServer,
 }
 
-// TestClassifyCorpus compares Classify with a table of real replies, read from the file that OUTBOXD_REPLIES names: tab
-// separated, with the columns id, phase, reply, class, scope and retry. The table is not part of this repository.
+// TestClassifyCorpus compares Classify with a table of real replies, where one is named.
 func TestClassifyCorpus(t *testing.T) {
-	path := os.Getenv("OUTBOXD_REPLIES")
-	if path == "" {
-		t.Skip("set OUTBOXD_REPLIES to the path of smtp_replies.tsv to compare with a table of real replies")
-	}
+	repliestest.Named(t)
 	var total, agreed, classes int
-	for _, row := range readCorpus(t, path) {
+	for _, row := range readCorpus(t) {
 		total++
 		same, sameClass := 1, 1
 		for _, step := range corpusPhases[row["phase"]] {
@@ -49,9 +43,6 @@ func TestClassifyCorpus(t *testing.T) {
 		}
 		agreed += same
 		classes += sameClass
-	}
-	if total == 0 {
-		t.Fatal("the table has no SMTP rows")
 	}
 	share := 100 * float64(agreed) / float64(total)
 	t.Logf("scope and retry agree in %d of %d rows (%.1f %%), class in %d (%.1f %%)", agreed, total, share, classes, 100*float64(classes)/float64(total))
@@ -72,11 +63,8 @@ var corpusSteps = []string{"admin.microsoft.com", "Authenticated SMTP", "Set-CAS
 
 // TestRemediesOfTheCorpus wants every remedy to be as concrete as the table's.
 func TestRemediesOfTheCorpus(t *testing.T) {
-	path := os.Getenv("OUTBOXD_REPLIES")
-	if path == "" {
-		t.Skip("set OUTBOXD_REPLIES to the path of smtp_replies.tsv to compare with a table of real replies")
-	}
-	for _, row := range readCorpus(t, path) {
+	repliestest.Named(t)
+	for _, row := range readCorpus(t) {
 		for _, step := range corpusPhases[row["phase"]] {
 			got := strings.ToLower(Classify(step, corpusReply(t, row["reply"])).Remedy)
 			for _, concrete := range corpusSteps {
@@ -89,60 +77,20 @@ func TestRemediesOfTheCorpus(t *testing.T) {
 }
 
 // readCorpus reads the SMTP rows of the table.
-func readCorpus(t *testing.T, path string) []map[string]string {
+func readCorpus(t *testing.T) []repliestest.Row {
 	t.Helper()
-	var rows []map[string]string
-	for _, row := range readTable(t, path) {
-		if row["phase"] == "imap" {
-			continue
-		}
+	rows := repliestest.SMTP(t)
+	for _, row := range rows {
 		if corpusPhases[row["phase"]] == nil {
 			t.Fatalf("%s: unknown phase %q", row["id"], row["phase"])
 		}
-		rows = append(rows, row)
 	}
 	return rows
 }
 
-// readTable reads the table's rows as maps from column to field.
-func readTable(t *testing.T, path string) []map[string]string {
-	t.Helper()
-	file, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	reader := csv.NewReader(file)
-	reader.Comma = '\t'
-	reader.LazyQuotes = true
-	records, err := reader.ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var rows []map[string]string
-	for _, record := range records[1:] {
-		row := map[string]string{}
-		for i, column := range records[0] {
-			row[column] = record[i]
-		}
-		rows = append(rows, row)
-	}
-	return rows
-}
-
-var corpusLine = regexp.MustCompile(`^(\d{3})[ -](.*)$`)
-
-// corpusReply makes a Reply of a row's text, in which the lines of a reply of several lines stand one after another.
+// corpusReply makes a Reply of a row's text.
 func corpusReply(t *testing.T, text string) Reply {
 	t.Helper()
-	parts := corpusLine.FindStringSubmatch(text)
-	if parts == nil {
-		t.Fatalf("no reply code in %q", text)
-	}
-	code, err := strconv.Atoi(parts[1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := strings.NewReplacer(" "+parts[1]+" ", "\n", " "+parts[1]+"-", "\n").Replace(parts[2])
-	return ParseReply(code, lines)
+	code, lines := repliestest.Lines(t, text)
+	return ParseReply(code, strings.Join(lines, "\n"))
 }

@@ -1,9 +1,10 @@
 package mail
 
 import (
-	"os"
 	"strings"
 	"testing"
+
+	"outboxd/mail/repliestest"
 )
 
 var imapCases = []struct {
@@ -45,16 +46,8 @@ func TestClassifyIMAP(t *testing.T) {
 
 // TestClassifyIMAPCorpus compares with the table's IMAP rows; all of them are answers to a login.
 func TestClassifyIMAPCorpus(t *testing.T) {
-	path := os.Getenv("OUTBOXD_REPLIES")
-	if path == "" {
-		t.Skip("set OUTBOXD_REPLIES to the path of smtp_replies.tsv to compare with a table of real replies")
-	}
-	n := 0
-	for _, row := range readTable(t, path) {
-		if row["phase"] != "imap" {
-			continue
-		}
-		n++
+	repliestest.Named(t)
+	for _, row := range repliestest.IMAP(t) {
 		got := ClassifyIMAP(StepAuth, row["reply"])
 		if got.Class != Class(row["class"]) || got.Scope != corpusScopes[row["scope"]] || got.Retry != corpusRetries[row["retry"]] || got.Remedy == "" {
 			t.Errorf("%s: %+v, listed %s/%s/%s", row["id"], got, row["class"], row["scope"], row["retry"])
@@ -64,8 +57,5 @@ func TestClassifyIMAPCorpus(t *testing.T) {
 				t.Errorf("%s: the table's remedy names %q, ours does not: %s", row["id"], concrete, got.Remedy)
 			}
 		}
-	}
-	if n == 0 {
-		t.Error("the table has no IMAP rows")
 	}
 }

@@ -1,42 +1,22 @@
 package readback
 
 import (
-	"encoding/csv"
 	"errors"
 	"io"
-	"os"
-	"slices"
 	"strings"
 	"testing"
 
 	"outboxd/mail"
+	"outboxd/mail/repliestest"
 )
 
-// refusals are a login's as servers word them, and their class. Those of the table that OUTBOXD_REPLIES names come to them.
+// refusals are a login's as servers word them, and their class. Those of the table of real replies come to them.
 func refusals(t *testing.T) map[string]string {
 	t.Helper()
 	all := map[string]string{"NO [AUTHENTICATIONFAILED] Authentication failed.": "auth", "NO [UNAVAILABLE] Temporary authentication failure.": "temporary",
 		"NO [ALERT] Too many simultaneous connections. (Failure)": "throttled", "BAD Command Argument Error. 11": "auth"}
-	path := os.Getenv("OUTBOXD_REPLIES")
-	if path == "" {
-		return all
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	table := csv.NewReader(file)
-	table.Comma, table.LazyQuotes = '\t', true
-	records, err := table.ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
-	column := func(record []string, name string) string { return record[slices.Index(records[0], name)] }
-	for _, r := range records[1:] {
-		if column(r, "phase") == "imap" {
-			all[column(r, "reply")] = column(r, "class")
-		}
+	for _, r := range repliestest.IMAP(t) {
+		all[r["reply"]] = r["class"]
 	}
 	return all
 }
