@@ -7,7 +7,6 @@ import (
 	"io"
 	"strings"
 
-	"outboxd/control"
 	"outboxd/jobs"
 )
 
@@ -77,10 +76,7 @@ func (i *invocation) pasteAddress(q jobs.AccountLoginFinishRequest) (reply jobs.
 		if reply, err = ask(i, opAccountLoginFinish, q); err == nil {
 			return reply, nil
 		}
-		fmt.Fprintln(i.stderr, "outboxd:", cleanLines(err.Error()))
-		if hinter, ok := errors.AsType[control.Hinter](err); ok {
-			fmt.Fprintln(i.stderr, "What to do:", cleanLines(hinter.ErrorHint()))
-		}
+		i.tell(err)
 		fmt.Fprintln(i.stderr, "Paste another address, or end with Ctrl-C.")
 	}
 	if err := errors.Join(err, lines.Err()); err != nil {

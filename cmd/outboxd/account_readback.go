@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"strconv"
 	"strings"
@@ -74,7 +73,7 @@ func parseMailbox(text string) (*readback.Config, error) {
 		return nil, wrong("a user and a host have to be named")
 	case u.RawQuery != "" || u.Fragment != "":
 		return nil, wrong("nothing can follow the folder")
-	case c.Clear && c.Host != "localhost" && !net.ParseIP(c.Host).IsLoopback():
+	case c.Clear && !isLocal(c.Host):
 		return nil, wrong("imap:// is for a server on this computer alone; use imaps://")
 	}
 	c.Port = map[bool]int{false: 993, true: 143}[c.Clear]

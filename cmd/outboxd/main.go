@@ -128,6 +128,22 @@ func (e *usageError) Error() string     { return e.text }
 func (e *usageError) ErrorHint() string { return e.hint }
 func (e *usageError) WrongUsage() bool  { return true }
 
+// tell tells a person what went wrong and what to do.
+func (i *invocation) tell(err error) {
+	fmt.Fprintln(i.stderr, "outboxd:", cleanLines(err.Error()))
+	if hint := hintOf(err); hint != "" {
+		fmt.Fprintln(i.stderr, "What to do:", cleanLines(hint))
+	}
+}
+
+// hintOf is what an error says to do about it; "" where it does not know.
+func hintOf(err error) string {
+	if hinter, ok := errors.AsType[control.Hinter](err); ok {
+		return hinter.ErrorHint()
+	}
+	return ""
+}
+
 // exit tells a person what went wrong and what to do, and makes the exit status of it.
 func (i *invocation) exit(err error) int {
 	var coded exitError
@@ -137,11 +153,7 @@ func (i *invocation) exit(err error) int {
 	if errors.As(err, &coded) {
 		return int(coded)
 	}
-	fmt.Fprintln(i.stderr, "outboxd:", cleanLines(err.Error()))
-	var hinter control.Hinter
-	if errors.As(err, &hinter) && hinter.ErrorHint() != "" {
-		fmt.Fprintln(i.stderr, "What to do:", cleanLines(hinter.ErrorHint()))
-	}
+	i.tell(err)
 	var misuse control.Misuse
 	if errors.As(err, &misuse) && misuse.WrongUsage() {
 		return exitWrong

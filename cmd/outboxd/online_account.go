@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
-	"outboxd/control"
 	"outboxd/jobs"
 	"outboxd/jobs/jobfile"
 	"outboxd/mail"
@@ -62,11 +60,7 @@ func (a *account) signIn(ctx context.Context, state *jobs.State) {
 	const id = "auth.oauth_expiry"
 	warnings, err := jobs.CheckSignIn(ctx, state, a.Account, a.now)
 	if err != nil {
-		remedy := ""
-		if hinter, ok := errors.AsType[control.Hinter](err); ok {
-			remedy = hinter.ErrorHint()
-		}
-		a.add(id, levelFail, err.Error(), remedy)
+		a.add(id, levelFail, err.Error(), hintOf(err))
 		return
 	}
 	var texts, remedies []string
@@ -124,6 +118,7 @@ func (a *account) encryption() {
 	}
 }
 
+// isLocal tells whether a host is this computer.
 func isLocal(host string) bool {
 	at, err := netip.ParseAddr(host)
 	return err == nil && at.Unmap().IsLoopback() || host == "localhost"

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -136,8 +135,7 @@ func companiesOf(file *jobfile.File, a *jobfile.Account) (names []string) {
 
 // relayNames are the names under which others see a relay: one on this computer by the computer's.
 func relayNames(host string) []string {
-	at, err := netip.ParseAddr(host)
-	if err == nil && !at.IsLoopback() || err != nil && host != "localhost" {
+	if !isLocal(host) {
 		return []string{host}
 	}
 	if name, err := os.Hostname(); err == nil {
