@@ -118,6 +118,14 @@ func (b *Buckets) Unhold(ctx context.Context, name string) error {
 	return b.newer(ctx, "resume "+name, b.sql.text("bucket-unhold"), name)
 }
 
+// held is for how long to wait because of a person's pause: at most a minute, then it is looked at anew.
+func (e *locked) held() time.Duration {
+	if e.row.HoldLeft < 0 {
+		return time.Minute
+	}
+	return min(time.Minute, time.Duration(e.row.HoldLeft)*time.Microsecond)
+}
+
 // NoteSuccess notes that the server has accepted a mail. To be called at most once a minute.
 func (b *Buckets) NoteSuccess(ctx context.Context, name string) error {
 	return b.keep(ctx, "note a success of "+name, b.sql.text("bucket-note-success"), name)

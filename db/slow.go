@@ -125,11 +125,3 @@ func (e *locked) warmUp() {
 		e.row.WarmSince = e.now
 	}
 }
-
-// held is for how long to wait because of a person's pause: at most a minute, then it is looked at anew.
-func (e *locked) held() time.Duration {
-	if e.row.HoldLeft < 0 {
-		return time.Minute
-	}
-	return min(time.Minute, time.Duration(e.row.HoldLeft)*time.Microsecond)
-}

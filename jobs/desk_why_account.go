@@ -116,9 +116,10 @@ func (w *why) budget(ctx context.Context, a *jobfile.Account, job *jobfile.Deliv
 		return
 	}
 	limits := limitText(a, job)
-	if b, limited := newDomains(a).bucket(own.domain); limited && own.domain != "" {
+	domains := newDomains(a)
+	if b, limited := domains.bucket(own.domain); limited && own.domain != "" {
 		windows = append(windows, b.Windows...)
-		limits += fmt.Sprintf(", to %s %s", own.domain, newDomains(a).limitText(own.domain))
+		limits += fmt.Sprintf(", to %s %s", own.domain, domains.limitText(own.domain))
 	}
 	first := w.row.Clock.Add(next)
 	if next > 0 {

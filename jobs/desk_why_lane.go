@@ -47,15 +47,16 @@ func opening(a *jobfile.Account, c *jobfile.Company, now time.Time) (time.Time, 
 // domains tells which limits by recipient domain the row waits for. One that it waits for with others has been told.
 func (w *why) domains(ctx context.Context, a *jobfile.Account) {
 	own, _ := parseOwnLane(db.Lane{Name: w.row.Lane})
-	for _, b := range newDomains(a).bucketsOf(w.recipientsOf()) {
-		domain := strings.TrimPrefix(b.Name, domainHead(a))
+	limits := newDomains(a)
+	for _, b := range limits.bucketsOf(w.recipientsOf()) {
+		domain := strings.TrimPrefix(b.Name, limits.head)
 		usage, err := w.desk.world.bucketsOf(a).Usage(ctx, b)
 		switch {
 		case err != nil:
 			w.say("The allowance of account %s for %s cannot be read, and nothing is sent there until it can: %v.", a.Name, domain, err)
 		case usage.Next > 0 && domain != own.domain:
 			w.sayUntil(w.row.Clock.Add(usage.Next), "The limit of account %s for %s (%s) is used up for the moment. It lets the next mail go at %s.", a.Name, domain,
-				newDomains(a).limitText(domain))
+				limits.limitText(domain))
 		}
 	}
 }
