@@ -121,10 +121,13 @@ func TestP3_DayIsCountedAndNotPaced(t *testing.T) {
 		t.Fatalf("a full day: %+v", got)
 	}
 	u, err := b.Usage(deadline(t), k[0])
-	if err != nil || u.DayMails != 20 || u.Next < 18*time.Hour {
+	if err != nil || u.DayMails != 20 || u.Next < 18*time.Hour || u.Until != got.Wait[account] {
 		t.Errorf("usage %+v, %v", u, err)
 	}
 	c.pass(got.Wait[account])
+	if u, err = b.Usage(deadline(t), k[0]); err != nil || u.Until != 0 {
+		t.Errorf("usage %+v, %v", u, err)
+	}
 	for i := range 11 { // ten have left the window, the other ten not
 		if got := take(t, b, k, 1); got.OK != (i < 10) {
 			t.Fatalf("take %d of the second day: %+v", i, got)

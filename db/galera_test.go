@@ -5,6 +5,7 @@ package db_test
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,6 +36,8 @@ func TestGalera(t *testing.T) {
 	t.Run("claims", func(t *testing.T) { claimsOnTwoNodes(t, d, e) })
 	t.Run("settle after a move", func(t *testing.T) { settleOnTheOtherNode(t, d, e) })
 	t.Run("bucket", func(t *testing.T) { takesOnTwoNodes(t, d, e) })
+	t.Run("login turns", func(t *testing.T) { loginTurnsOnTwoNodes(t, d, e) })
+	t.Run("throttled", func(t *testing.T) { throttledOnTwoNodes(t, d, e) })
 	t.Run("migrations", func(t *testing.T) { migrationsOnTwoNodes(t, d, e) })
 	t.Run("states", func(t *testing.T) { statesOfNodes(t, c) })
 }
@@ -44,6 +47,57 @@ func rescueAndMarkOnTwoNodes(t *testing.T, d, e *dbtest.Database) {
 	const races = 300
 	insert(t, d, races, "kunde.example")
 	rescueAndMark(t, d, e, races)
+}
+
+// askAtOnce has eight daemons on two nodes ask at the same time, and returns how many were told yes.
+func askAtOnce(t *testing.T, d, e *dbtest.Database, ask func(b *db.Buckets) (bool, error)) int {
+	t.Helper()
+	var yes atomic.Int64
+	var wait sync.WaitGroup
+	for i := range 8 {
+		b, err := []*dbtest.Database{d, e}[i%2].Pool.Buckets(d.Name, nil)
+		must(t, err)
+		wait.Go(func() {
+			told, err := ask(b)
+			if err != nil && !db.Waits(err) {
+				t.Error(err)
+			}
+			if err == nil && told {
+				yes.Add(1)
+			}
+		})
+	}
+	wait.Wait()
+	return int(yes.Load())
+}
+
+// P5: one daemon at a time logs in, on whatever node it asks.
+func loginTurnsOnTwoNodes(t *testing.T, d, e *dbtest.Database) {
+	for round := range 30 {
+		name := fmt.Sprintf("account:login%d", round)
+		if n := askAtOnce(t, d, e, func(b *db.Buckets) (bool, error) {
+			wait, err := b.LoginTurn(deadline(t), name, time.Hour)
+			return wait == 0, err
+		}); n != 1 {
+			t.Errorf("round %d: %d turns", round, n)
+		}
+	}
+}
+
+// What several nodes hear of one throttling at the same time slows the account once.
+func throttledOnTwoNodes(t *testing.T, d, e *dbtest.Database) {
+	for round := range 15 {
+		k := db.Bucket{Name: fmt.Sprintf("account:slow%d", round), Windows: []db.Window{{N: 1000, Per: time.Hour}}}
+		if n := askAtOnce(t, d, e, func(b *db.Buckets) (bool, error) {
+			pace, err := b.Slow(deadline(t), k)
+			return pace.PerHour == 350, err
+		}); n == 0 {
+			t.Errorf("round %d: nobody slowed it", round)
+		}
+		if got := d.Read(t, "SELECT slow_refused FROM {db}.outbox_bucket WHERE name = ?", k.Name); got != "500" {
+			t.Errorf("round %d: refused at %s", round, got)
+		}
+	}
 }
 
 // P2: each row goes to one of two claimers, and what they claim is settled on the node where it was claimed.

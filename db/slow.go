@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"time"
 )
@@ -59,8 +60,12 @@ func (e *locked) slow(l ledger) error {
 	if err != nil {
 		return err
 	}
-	allowed := e.allowed()
-	p.SlowRefused = min(max(went, min(allowed/2, unknown), slowest), allowed)
+	most := e.Bucket.full()
+	allowed := cmp.Or(p.slowed(most, e.now), most)
+	if allowed < most {
+		most = max(allowed, p.SlowRefused) // no refusal makes it faster
+	}
+	p.SlowRefused = min(max(went, min(allowed/2, unknown), slowest), most)
 	p.SlowSince = e.now
 	return nil
 }
@@ -98,15 +103,6 @@ func (e *locked) lastHour(l ledger) (int, error) {
 	from := (e.now - time.Hour.Microseconds()) / slot
 	sum, err := l.sum(w.usageName(e.Name), from)
 	return int(int64(sum.Mails) * time.Hour.Microseconds() / (e.now - from*slot)), err
-}
-
-// allowed is how many mails an hour the bucket allows right now.
-func (e *locked) allowed() int {
-	full := e.Bucket.full()
-	if slow := e.row.slowed(full, e.now); slow > 0 {
-		full = slow
-	}
-	return full
 }
 
 // paceOf is what throttling leaves of the bucket's limits at a time.

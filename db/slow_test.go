@@ -59,10 +59,10 @@ func TestSlowGoesDownFromWhatReallyWent(t *testing.T) {
 	if n := during(t, c, second, k, 2*time.Minute); n < 14 || n > 16 { // those that go at most 14 s early among them
 		t.Errorf("%d mails in two minutes at 420 an hour", n)
 	}
-	slow(t, first, k, db.Pace{PerHour: 298, Full: 900}) // 581 went in the last hour, but 427 were allowed
+	slow(t, first, k, db.Pace{PerHour: 419, Full: 900}) // 616 went in the last hour: it was slower before
 	c.pass(time.Hour)
 	send(t, c, first, k, 50)
-	slow(t, first, k, db.Pace{PerHour: 141, Full: 900}) // 50 went, and no more wanted to: down from half of what might
+	slow(t, first, k, db.Pace{PerHour: 198, Full: 900}) // 50 went, and no more wanted to: down from half of what might
 	c.pass(20 * time.Hour)
 	if n := during(t, c, first, k, 2*time.Minute); n < 32 {
 		t.Errorf("%d mails in two minutes, as fast as ever", n)
