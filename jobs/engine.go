@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -74,7 +73,9 @@ func New(file *jobfile.File, o Options) (*Engine, error) {
 	}
 	memory := OpenState(o.State, o.Name)
 	e := &Engine{log: o.Log, host: o.Host, instance: db.Instance{ID: memory.Instance(), Host: o.Host},
-		pulses: newPulses(), watches: newWatches(), alerts: newAlerter(o.Log, o.Host), patience: downAlertAfter, doubt: doubtTime, now: time.Now, state: memory, witness: memory.Folder, weigher: newWeigher(heavyRoom), tend: make(chan struct{}, 1), packTime: packTime, troubles: &troubleTimes{1, slowAlertAfter}}
+		pulses: newPulses(), watches: newWatches(), alerts: newAlerter(o.Log, o.Host), patience: downAlertAfter, doubt: doubtTime, now: time.Now,
+		state: memory, witness: memory.Folder, weigher: newWeigher(heavyRoom), tend: make(chan struct{}, 1), packTime: packTime,
+		troubles: &troubleTimes{1, slowAlertAfter}}
 	e.control = e.newOutage(e.log, "control", "the control database", "What is sent by limited accounts of several companies waits.", time.Local)
 	e.control.down, e.control.up = eventControlDown, eventControlUp
 	world, err := Open(file)
@@ -99,41 +100,6 @@ func computer() string {
 	number, _ := os.ReadFile("/etc/machine-id")
 	sum := sha256.Sum256(append([]byte("outboxd "+name+" "), number...))
 	return hex.EncodeToString(sum[:8])
-}
-
-// openAccounts makes the accounts, or keeps those of before that are the same. At the start an account whose secret or
-// certificates cannot be read is left aside, and its rows wait; afterwards that is an error, and all are reported together.
-func (e *Engine) openAccounts(w *World, before map[string]*account) (map[string]*account, error) {
-	accounts := map[string]*account{}
-	var errs []error
-	for _, conf := range w.File.Accounts {
-		if !conf.Active {
-			continue
-		}
-		to, err := e.state.access(conf)
-		if err != nil && before == nil {
-			w.unusable[conf.Name] = err
-			continue
-		}
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		buckets := w.bucketsOf(conf)
-		shared := w.usersOf(conf.Name) > 1
-		settings := fingerprint(conf, to.secret, buckets.Key(), shared)
-		if old := before[conf.Name]; old != nil && old.fingerprint == settings {
-			accounts[conf.Name] = old
-			continue
-		}
-		a := newAccount(conf, to, buckets, e.log, e.alerts, e.troubles)
-		a.fingerprint, a.mended, a.shared = settings, before[conf.Name] != nil, shared
-		if buckets == w.buckets {
-			a.control = e.control
-		}
-		accounts[conf.Name] = a
-	}
-	return accounts, errors.Join(errs...)
 }
 
 // fingerprint tells whether two configurations, with their secrets, are the same.
@@ -251,8 +217,6 @@ func leftOutKey(out jobfile.LeftOut) string {
 	return "left out " + out.File + " " + strings.Join(out.Companies, " ")
 }
 
-func unusableKey(account string) string { return "unusable " + account }
-
 func (e *Engine) newCompany(p *Place) *company {
 	c := &company{e: e, name: p.Company.Name, place: p, resolver: newResolver(e.world.File, p.Company), accounts: map[string]*account{},
 		fingerprint: e.companyFingerprint(e.world, e.accounts, p), log: e.log.With(zap.String("company", p.Company.Name)),
@@ -295,77 +259,6 @@ func (e *Engine) companyFingerprint(w *World, accounts map[string]*account, p *P
 		}
 	}
 	return fingerprint(parts...)
-}
-
-// alertAccounts lists the accounts that may carry alerts: the general one, then those that stand in for it while it is in trouble. Those
-// of single companies and of people never do.
-func (e *Engine) alertAccounts() []*account {
-	conf := e.world.File.Alerts
-	if conf == nil {
-		return nil
-	}
-	var list []*account
-	for _, a := range e.world.File.Accounts {
-		if acc := e.accounts[a.Name]; acc != nil && len(a.Companies) == 0 && len(a.SenderAddresses) == 0 {
-			list = append(list, acc)
-		}
-	}
-	slices.SortStableFunc(list, func(x, y *account) int {
-		switch conf.Account {
-		case x.conf.Name:
-			return -1
-		case y.conf.Name:
-			return 1
-		}
-		return 0
-	})
-	return list
-}
-
-// tendEvery is how many rounds of keepAccounts make the minute between two looks at an account's bucket.
-const tendEvery = int(time.Minute / (idleSession / 2))
-
-// dropEvery is how many rounds pass until what was handed over long ago is dropped.
-const dropEvery = 10 * tendEvery
-
-// keepAccounts closes sessions that nobody uses, and looks after the limits.
-func (e *Engine) keepAccounts(ctx context.Context) {
-	pulse := e.pulses.add("accounts")
-	defer pulse.end()
-	for n := 0; sleep(ctx, idleSession/2); n++ {
-		pulse.beat()
-		e.mu.Lock()
-		all := make([]*account, 0, len(e.accounts))
-		for _, a := range e.accounts {
-			all = append(all, a)
-		}
-		e.mu.Unlock()
-		for _, a := range all {
-			a.closeIdle()
-			if a.isSlowed() || e.alerts.isOn(slowedKey(a.conf.Name)) { // it may recover while it rests
-				a.look(ctx)
-			}
-			if n%tendEvery == 0 {
-				if err := a.noteBucket(a.domains.tend(ctx, a.buckets)); err != nil {
-					e.log.Warn(eventStoreError, zap.Error(err))
-				}
-			}
-			if a.limited() && n%tendEvery == 0 {
-				if err := a.noteBucket(a.buckets.Tend(ctx, a.bucket)); err != nil {
-					e.log.Warn(eventStoreError, zap.Error(err))
-				}
-			}
-			pulse.beat()
-		}
-		if n%dropEvery == 0 {
-			e.mu.Lock()
-			control := e.world.Control
-			e.mu.Unlock()
-			if err := control.PurgeHanded(ctx); err != nil {
-				e.log.Warn(eventStoreError, zap.Error(err))
-			}
-		}
-	}
 }
 
 // isHost tells whether name means this computer: its name, with or without the domain.

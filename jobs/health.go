@@ -59,6 +59,13 @@ func (a *account) noteBucket(err error) error {
 	return &limitsError{err}
 }
 
+// reportBucket notes and logs how something went on which no mail waits.
+func (a *account) reportBucket(err error) {
+	if err = a.noteBucket(err); err != nil {
+		a.log.Warn(eventStoreError, zap.Error(err))
+	}
+}
+
 // wait is how long at least nothing may be sent by the account, and what is closed when that changes.
 func (a *account) wait() (time.Duration, <-chan struct{}) {
 	a.mu.Lock()

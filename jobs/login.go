@@ -5,8 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"go.uber.org/zap"
-
 	"outboxd/mail/oauth"
 	"outboxd/mail/smtpout"
 )
@@ -94,10 +92,7 @@ func (a *account) takeTurn(ctx context.Context) (bool, error) {
 
 // endTurn lets other daemons log in.
 func (a *account) endTurn(ctx context.Context) {
-	err := a.buckets.EndLoginTurn(context.WithoutCancel(ctx), a.bucket.Name)
-	if a.noteBucket(err) != nil {
-		a.log.Warn(eventStoreError, zap.Error(err))
-	}
+	a.reportBucket(a.buckets.EndLoginTurn(context.WithoutCancel(ctx), a.bucket.Name))
 }
 
 // dial connects and logs in. Trouble pauses the account.

@@ -190,9 +190,7 @@ func (a *account) beside(note func(ctx context.Context) error) {
 	a.background.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), askTime)
 		defer cancel()
-		if err := a.noteBucket(note(ctx)); err != nil {
-			a.log.Warn(eventStoreError, zap.Error(err))
-		}
+		a.reportBucket(note(ctx))
 	})
 }
 
