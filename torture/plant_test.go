@@ -34,7 +34,7 @@ var bugs = []bug{
 	{"what is marked is sent again", []edit{{"db/rescue.go", "\t\tcase marked[l]:\n", "\t\tcase false:\n"}}, "twice", nil},
 	{"what is not marked is uncertain", []edit{{"db/rescue.go", "\t\tcase marked[l]:\n", "\t\tcase true:\n"}}, "unseen", nil},
 	{"what is rescued is sent", []edit{{"db/rescue.go", "\t\t\tt.Change = Change{State: Queued}\n", "\t\t\tt.Change = Change{State: Sent}\n"}}, "lost", nil},
-	{"the bucket is a hundred times too large", []edit{{"db/bucket.go", "/ time.Duration(w.N)\n", "/ time.Duration(100*w.N)\n"},
+	{"the bucket is a hundred times too large", []edit{{"db/bucket.go", "/ time.Duration(n)\n", "/ time.Duration(100*n)\n"},
 		{"db/usage.go", "w.weight(recipients) - w.N\n", "w.weight(recipients) - 100*w.N\n"}}, "over",
 		func(p *plan) { p.paced, p.offered = 60, 150 }},
 }
