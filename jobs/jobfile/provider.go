@@ -38,7 +38,6 @@ type Provider struct {
 	Limits      []Rate // beyond them: by the minute it delays mail, by the day it refuses mail
 	Internal    int    // recipients a day, with those inside of the organisation; Limits has those outside. 0: it makes no difference
 	Raised      bool   // Limits are those of a new account, and are raised on request
-	Recipients  int    // of one message
 	MaxSize     int64  // octets
 	Connections int    // at once
 
@@ -94,15 +93,15 @@ func presetOf(name string) Provider {
 	switch name {
 	case Gmail:
 		return Provider{Name: name, Host: "smtp.gmail.com", Port: 587, Encryption: StartTLS, Auth: Auto,
-			Limits: []Rate{{N: 2000, Per: day}, {N: 3000, Per: day, Recipients: true}}, Internal: 10000, Recipients: 100, MaxSize: 25_000_000,
+			Limits: []Rate{{N: 2000, Per: day}, {N: 3000, Per: day, Recipients: true}}, Internal: 10000, MaxSize: 25_000_000,
 			SPFInclude: "_spf.google.com", Selectors: []string{"google"}, From: FromRewritten, needsLogin: true, OAuth: google}
 	case GmailRelay:
 		return Provider{Name: name, Host: "smtp-relay.gmail.com", Port: 587, Encryption: StartTLS, Auth: Auto,
-			Limits: []Rate{{N: 10000, Per: day, Recipients: true}}, Recipients: 100, MaxSize: 25_000_000,
+			Limits: []Rate{{N: 10000, Per: day, Recipients: true}}, MaxSize: 25_000_000,
 			SPFInclude: "_spf.google.com", Selectors: []string{"google"}, From: FromAny, OAuth: google}
 	case Office365:
 		return Provider{Name: name, Host: "smtp.office365.com", Port: 587, Encryption: StartTLS, Auth: Auto,
-			Limits: []Rate{{N: 30, Per: time.Minute}, {N: 10000, Per: day, Recipients: true}}, Recipients: 500, MaxSize: 36_700_160, Connections: 3,
+			Limits: []Rate{{N: 30, Per: time.Minute}, {N: 10000, Per: day, Recipients: true}}, MaxSize: 36_700_160, Connections: 3,
 			SPFInclude: "spf.protection.outlook.com", Selectors: []string{"selector1", "selector2"}, From: FromRefused, needsLogin: true,
 			PasswordEnds: time.Date(2026, 12, 31, 0, 0, 0, 0, time.UTC)}
 	case Exchange:

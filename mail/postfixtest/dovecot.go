@@ -18,6 +18,21 @@ import (
 	"time"
 )
 
+// dovecotServices end the settings of either version: the socket at which Postfix asks, and no pauses for wrong passwords.
+const dovecotServices = `service auth {
+  unix_listener %[1]s/auth {
+    mode = 0660
+    user = postfix
+    group = postfix
+  }
+}
+service anvil {
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
+}
+`
+
 // dovecotFile is Dovecot 2.3 as nothing but a SASL server. Wrong passwords are answered at once, and however often.
 const dovecotFile = `base_dir = %[1]s/dovecot
 state_dir = %[1]s/dovecot
@@ -38,19 +53,7 @@ passdb {
   mechanisms = xoauth2
   args = %[1]s/oauth2.conf
 }
-service auth {
-  unix_listener %[1]s/auth {
-    mode = 0660
-    user = postfix
-    group = postfix
-  }
-}
-service anvil {
-  unix_listener anvil-auth-penalty {
-    mode = 0
-  }
-}
-`
+` + dovecotServices
 
 // oauthFile has Dovecot ask the tests' own server what a token is worth.
 const oauthFile = `introspection_mode = post
@@ -88,19 +91,7 @@ oauth2 {
 passdb oauth2 {
   mechanisms_filter = xoauth2
 }
-service auth {
-  unix_listener %[1]s/auth {
-    mode = 0660
-    user = postfix
-    group = postfix
-  }
-}
-service anvil {
-  unix_listener anvil-auth-penalty {
-    mode = 0
-  }
-}
-`
+` + dovecotServices
 
 func (s *Server) writeDovecot() error {
 	program, err := find("dovecot")
