@@ -166,7 +166,7 @@ func (a throttledAccount) judge(t *testing.T, out *tabwriter.Writer, w *world) {
 	fmt.Fprintf(out, "%d/hour\t%s\t%d\t%d\t%.1f%%\t%.1f%%\t%s\n", a.perHour, p, early, late, p.use(0, 12*time.Hour), used, recovered)
 	rare, least := 8, 85.0
 	if p.fixed { // after the first refusal the server takes nothing until its hour is over
-		rare, least = 18, 75
+		rare, least = 24, 75
 	}
 	if p.per == time.Minute || p.quota { // evenly paced mails bunch within a minute; a quota's words cost an hour
 		least = 60
