@@ -17,7 +17,10 @@ import (
 	"outboxd/jobs/jobfile"
 )
 
-const operationsPage = "../../docs/operations.md"
+const (
+	operationsPage = "../../docs/operations.md"
+	accountsPage   = "../../docs/accounts.md"
+)
 
 // blocks returns the fenced blocks of a page that are in a language.
 func blocks(t *testing.T, path, language string) []string {
@@ -52,19 +55,38 @@ func TestDocumentedConfiguration(t *testing.T) {
 
 var words = regexp.MustCompile(`"[^"]*"|\S+`)
 
-// Every command that the page shows is one that the program understands.
+// Every command that the pages show is one that the program understands.
 func TestDocumentedCommands(t *testing.T) {
-	text, err := os.ReadFile(operationsPage)
+	for page, least := range map[string]int{operationsPage: 20, accountsPage: 10} {
+		all := documentedCommands(t, page)
+		if len(all) < least {
+			t.Errorf("only %d commands found in %s", len(all), page)
+		}
+		for _, command := range all {
+			k, err := kong.New(&commands{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := k.Parse(command); err != nil {
+				t.Errorf("%s: %q: %v", page, command, err)
+			}
+		}
+	}
+}
+
+// documentedCommands finds the commands of a page, each as its words behind outboxd.
+func documentedCommands(t *testing.T, page string) (found [][]string) {
+	t.Helper()
+	text, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}
-	lines := strings.Split(strings.Join(blocks(t, operationsPage, ""), ""), "\n")
+	lines := strings.Split(strings.Join(blocks(t, page, ""), ""), "\n")
 	for _, m := range regexp.MustCompile("`(sudo [^`]*outboxd [^`]*|outboxd [^`]*)`").FindAllStringSubmatch(string(text), -1) {
 		lines = append(lines, m[1])
 	}
-	seen := 0
 	for _, line := range lines {
-		for command := range strings.SplitSeq(line, "&&") {
+		for command := range strings.SplitSeq(strings.TrimPrefix(line, "$ "), "&&") {
 			command, _, _ = strings.Cut(command, " > ")
 			all := words.FindAllString(command, -1)
 			if at := slices.Index(all, "outboxd"); at >= 0 && len(all) > at+1 && all[at+1] == "outboxd" { // sudo -u outboxd outboxd
@@ -74,22 +96,13 @@ func TestDocumentedCommands(t *testing.T) {
 			} else {
 				continue
 			}
-			seen++
 			for n := range all {
 				all[n] = strings.Trim(all[n], `"`)
 			}
-			k, err := kong.New(&commands{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := k.Parse(all); err != nil {
-				t.Errorf("%s: %v", command, err)
-			}
+			found = append(found, all)
 		}
 	}
-	if seen < 20 {
-		t.Errorf("only %d commands found", seen)
-	}
+	return found
 }
 
 // events returns the values of the constants named event… in a file.
