@@ -61,6 +61,7 @@ func (s *site) sendAndRestore(text string) (sent int) {
 // A mail of each outcome is sent, the database is restored to before all of that, and adopted: the rows become what is known,
 // the rest is held, and --send lets go only what the adoption has held.
 func TestP8_Adopt(t *testing.T) {
+	t.Parallel()
 	for name, control := range map[string]bool{"by the state directory": false, "by the control database": true} {
 		t.Run(name, func(t *testing.T) {
 			s, text := newWitnessed(t, control)
@@ -108,6 +109,7 @@ func TestP8_Adopt(t *testing.T) {
 
 // An adoption that was cut off keeps the fence, and goes on where it stopped.
 func TestP8_AdoptionCutOff(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.state = t.TempDir()
 	s.mails(3)

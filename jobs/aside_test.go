@@ -30,6 +30,7 @@ func (s *site) from(n int, sender string) {
 
 // TestPeoplesOwnAccounts: each person's mail goes by the own account, all others of the domain by the general one.
 func TestPeoplesOwnAccounts(t *testing.T) {
+	t.Parallel()
 	for name, job := range map[string]string{"one job": "send: {kind: deliver, poll: 100ms}",
 		"two jobs": "send: {kind: deliver, poll: 100ms, accounts: [system]}\npeople: {kind: deliver, poll: 100ms, accounts: [eva, jan]}"} {
 		t.Run(name, func(t *testing.T) { peoplesOwnAccounts(t, job) })

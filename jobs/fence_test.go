@@ -115,6 +115,7 @@ func (s *site) isFenced(d *daemon, why string) {
 }
 
 func TestP8_CopyElsewhere(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.state = t.TempDir()
 	s.sendSome(s.plain())
@@ -135,6 +136,7 @@ func TestP8_CopyElsewhere(t *testing.T) {
 }
 
 func TestP8_RestoredInPlaceWhileStopped(t *testing.T) {
+	t.Parallel()
 	for name, control := range map[string]bool{"the state directory knows": false, "the control database knows": true} {
 		t.Run(name, func(t *testing.T) {
 			s, text := newWitnessed(t, control)
@@ -157,6 +159,7 @@ func TestP8_RestoredInPlaceWhileStopped(t *testing.T) {
 }
 
 func TestP8_RestoredInPlaceWhileRunning(t *testing.T) {
+	t.Parallel()
 	for name, tables := range map[string][]string{"the whole database": nil, "the rows alone": {"outbox"}, "rows and tries": {"outbox", "outbox_attempt", "outbox_recipient"}} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
@@ -266,6 +269,7 @@ func TestP8_PlannedFailover(t *testing.T) {
 }
 
 func TestP8_TwoDaemonsWithStateOfTheirOwn(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	for _, name := range []string{"one", "two"} {
 		s.state = t.TempDir()
@@ -286,6 +290,7 @@ func TestP8_TwoDaemonsWithStateOfTheirOwn(t *testing.T) {
 
 // A daemon that died after its beat was committed and before any witness was told has lost nothing.
 func TestP8_DeathBetweenBeatAndWitness(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.state = t.TempDir()
 	s.sendSome(s.plain())
@@ -303,6 +308,7 @@ func TestP8_DeathBetweenBeatAndWitness(t *testing.T) {
 
 // The right database is put back: it goes on by itself.
 func TestP8_PutBack(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.state = t.TempDir()
 	old := s.dump("_old")

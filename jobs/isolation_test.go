@@ -92,6 +92,7 @@ func TestP4_RefusedSenderStopsNobody(t *testing.T) {
 }
 
 func TestP6_LostTableStopsOneCompany(t *testing.T) {
+	t.Parallel()
 	s, beta := newSite(t), newSite(t)
 	system := smtptest.New(t)
 	text := withAlerts(s.two("  main: "+s.account(unlimited), "    server: main\n    database: "+beta.db.Name, ""), system)
@@ -129,6 +130,7 @@ func TestP6_DeadServerStopsOneCompany(t *testing.T) {
 }
 
 func TestCompanyDownAlertsOnce(t *testing.T) {
+	t.Parallel()
 	s, beta, system := newSite(t), newSite(t), smtptest.New(t)
 	text := withAlerts(s.two("  main: "+s.account(unlimited), "    server: main\n    database: "+beta.db.Name, ""), system)
 	beta.db.Exec(t, `RENAME TABLE {db}.outbox TO {db}.outbox_gone`)

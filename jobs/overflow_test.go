@@ -25,6 +25,7 @@ const viaCount = `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sent' AND sent
 // TestOverflowWhileDown: mails that name no account go by the next one, as the same sender; those that name it wait; and it takes over
 // when it is back.
 func TestOverflowWhileDown(t *testing.T) {
+	t.Parallel()
 	s, first := newSite(t), smtptest.New(t)
 	first.Down()
 	s.start(s.overflow(first, unlimited, unlimited, ""), "one")
@@ -66,6 +67,7 @@ func TestOverflowWhileDown(t *testing.T) {
 
 // TestOverflowWhenTheBudgetIsUsedUp, and not before.
 func TestOverflowWhenTheBudgetIsUsedUp(t *testing.T) {
+	t.Parallel()
 	s, first := newSite(t), smtptest.New(t)
 	s.unnamed(6)
 	s.start(s.overflow(first, "rate: 3000/hour, limits: [2/day]", unlimited, ""), "one")
@@ -79,6 +81,7 @@ func TestOverflowWhenTheBudgetIsUsedUp(t *testing.T) {
 
 // TestOverflowOfAFinishedMessage keeps its From; one that the other account may not send waits for its own.
 func TestOverflowOfAFinishedMessage(t *testing.T) {
+	t.Parallel()
 	s, first, relay := newSite(t), smtptest.New(t), smtptest.New(t)
 	first.Down()
 	text := s.overflow(first, unlimited, unlimited, "")
@@ -146,6 +149,7 @@ func TestOverflowNeedsOneThatMay(t *testing.T) {
 
 // TestOverflowEndsByReload: what waits then waits for its own account.
 func TestOverflowEndsByReload(t *testing.T) {
+	t.Parallel()
 	s, first := newSite(t), smtptest.New(t)
 	first.Down()
 	text := s.overflow(first, unlimited, unlimited, "")
@@ -167,6 +171,7 @@ func TestOverflowEndsByReload(t *testing.T) {
 // TestOverflowKeepsDomainLimits: the account that stands in has its own limits by recipient domain, and what waits for them goes by
 // its own account once that is back.
 func TestOverflowKeepsDomainLimits(t *testing.T) {
+	t.Parallel()
 	s, first := newSite(t), smtptest.New(t)
 	first.Down()
 	s.unnamed(20)

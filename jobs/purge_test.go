@@ -91,6 +91,7 @@ func archived(t *testing.T, dir string) (content, rows int) {
 }
 
 func TestPurgeWithAnArchive(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	dir := t.TempDir()
 	s.old(20, 500)
@@ -125,6 +126,7 @@ func TestPurgeWithAnArchive(t *testing.T) {
 // P1: a stop ends a run between two steps, whoever comes next goes on with it, and the archive has every mail once, whatever
 // a step that was never committed has left in the file.
 func TestP1_PurgeThatIsInterruptedGoesOn(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	dir := t.TempDir()
 	const n = 6000

@@ -68,6 +68,7 @@ func want(t *testing.T, got []string, want ...string) {
 
 // Mails of the domain are signed, also the account's own ones, and a reload with another key takes it at once.
 func TestMailsAreSigned(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	records := s.dkimKey("acme.example", dkim.RSA)
 	text := withAlerts(s.file("  main: "+s.account(unlimited), ""), s.smtp) + signedBy("acme.example", "")
@@ -106,6 +107,7 @@ func TestAllKindsOfMailsAreSigned(t *testing.T) {
 
 // TestP6_KeysSignForTheirCompaniesOnly: another company cannot get a signature of a domain that is not its own.
 func TestP6_KeysSignForTheirCompaniesOnly(t *testing.T) {
+	t.Parallel()
 	s, beta := newSite(t), newSite(t)
 	records := s.dkimKey("acme.example", dkim.Ed25519)
 	s.start(s.two("  main: "+s.account(unlimited), "    server: main\n    database: "+beta.db.Name, "")+signedBy("acme.example", ", companies: [acme]"), "one")
@@ -163,6 +165,7 @@ func TestP10_AKeyThatCannotBeUsed(t *testing.T) {
 
 // A job asks for reports where the server offers them; each names the row.
 func TestNotificationsOfAJob(t *testing.T) {
+	t.Parallel()
 	for _, offered := range []bool{true, false} {
 		opts := []smtptest.Option{smtptest.Without("SIZE")}
 		params, toParams := "", ""

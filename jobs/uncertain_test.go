@@ -117,6 +117,7 @@ func instance(name string) string {
 
 // TestP2_LeaseOfAnother: another daemon's rows are taken over when the lease has run out, and not before.
 func TestP2_LeaseOfAnother(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.mail("a@kunde.example")
 	s.mail("b@kunde.example")

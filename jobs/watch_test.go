@@ -58,6 +58,7 @@ func TestIdleCompaniesAreAskedForTogether(t *testing.T) {
 
 // TestRowsThatWaitForTheirTimeKeepNobodyAwake: and are seen when it comes.
 func TestRowsThatWaitForTheirTimeKeepNobodyAwake(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	text, more := s.several(1)
 	for _, from := range []string{"a@acme.example", "b@beta.example", "c@gamma.example"} {
@@ -81,6 +82,7 @@ func TestRowsThatWaitForTheirTimeKeepNobodyAwake(t *testing.T) {
 
 // TestP6_BrokenCompanyAmongIdleOnes: the statement that asks for all of them fails, and nobody but the broken one notices.
 func TestP6_BrokenCompanyAmongIdleOnes(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	text, more := s.several(3)
 	s.start(text, "one")

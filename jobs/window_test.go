@@ -31,6 +31,7 @@ func (c *wallClock) set(t *testing.T, wall string) {
 
 // TestWindowOpensAndCloses by the clocks and the holidays of the company; other accounts do not mind, nor does what is in flight.
 func TestWindowOpensAndCloses(t *testing.T) {
+	t.Parallel()
 	s, other := newSite(t), smtptest.New(t)
 	clock := &wallClock{}
 	s.now = clock.now
