@@ -34,8 +34,10 @@ func (s *Store) Lanes(ctx context.Context) ([]Lane, error) {
 		lost = slices.DeleteFunc(lost, func(l Lane) bool {
 			return slices.ContainsFunc(lanes, func(there Lane) bool { return there.ID == l.ID })
 		})
-		lanes = append(lanes, lost...)
-		slices.SortFunc(lanes, func(a, b Lane) int { return cmp.Compare(a.ID, b.ID) })
+		if len(lost) > 0 {
+			lanes = append(lanes, lost...)
+			slices.SortFunc(lanes, func(a, b Lane) int { return cmp.Compare(a.ID, b.ID) })
+		}
 		id, err := s.lostLane(ctx, lanes)
 		if err != nil {
 			return nil, fmt.Errorf("look for lost lanes of %s: %w", s.database, err)
@@ -49,21 +51,27 @@ func (s *Store) Lanes(ctx context.Context) ([]Lane, error) {
 
 // lostLane finds a lane that rows wait in and that is none of the given ones; 0 when there is none.
 func (s *Store) lostLane(ctx context.Context, lanes []Lane) (uint32, error) {
-	var gaps []string
-	var args []any
+	var gaps [][]any
 	last := uint32(0)
 	for _, l := range append(lanes, Lane{ID: sendingLane}) {
-		gaps = append(gaps, "qlane > ? AND qlane < ?")
-		args = append(args, last, l.ID)
+		if l.ID > last+1 {
+			gaps = append(gaps, []any{last, l.ID})
+		}
 		last = l.ID
 	}
-	statement := strings.Replace(s.sql.text("lost-lane"), "{gaps}", strings.Join(gaps, " OR "), 1)
-	found, err := selectAll[uint32](ctx, s.pool.db, statement, args...)
-	if err != nil || len(found) == 0 {
-		return 0, err
+	for some := range slices.Chunk(gaps, gapsAtOnce) {
+		ranges := strings.TrimSuffix(strings.Repeat("qlane > ? AND qlane < ? OR ", len(some)), " OR ")
+		statement := strings.Replace(s.sql.text("lost-lane"), "{gaps}", ranges, 1)
+		found, err := selectAll[uint32](ctx, s.pool.db, statement, slices.Concat(some...)...)
+		if err != nil || len(found) > 0 {
+			return append(found, 0)[0], err
+		}
 	}
-	return found[0], nil
+	return 0, nil
 }
+
+// gapsAtOnce is how many spans without a lane are looked into by one statement.
+const gapsAtOnce = 500
 
 // PauseLane makes the rows of the lane wait; the lane is made when it is new.
 func (s *Store) PauseLane(ctx context.Context, name string, wait time.Duration, reason string) (Lane, error) {
@@ -74,16 +82,14 @@ func (s *Store) setLane(ctx context.Context, statement, name string, wait time.D
 	if _, err := s.pool.write(ctx, statement, name, micros(wait), cut(reason, maxReply)); err != nil {
 		return Lane{}, fmt.Errorf("set lane %s of %s: %w", name, s.database, err)
 	}
-	lanes, err := s.Lanes(ctx)
-	if err != nil {
-		return Lane{}, err
+	lanes, err := selectAll[Lane](ctx, s.pool.db, s.sql.text("lane"), name)
+	switch {
+	case err != nil:
+		return Lane{}, fmt.Errorf("read lane %s of %s: %w", name, s.database, err)
+	case len(lanes) == 0:
+		return Lane{}, fmt.Errorf("set lane %s of %s: it is gone", name, s.database)
 	}
-	for _, l := range lanes {
-		if l.Name == name {
-			return l, nil
-		}
-	}
-	return Lane{}, fmt.Errorf("set lane %s of %s: it is gone", name, s.database)
+	return lanes[0], nil
 }
 
 // HealLane forgets the lane's troubles: a mail went through.
@@ -138,22 +144,29 @@ type place struct {
 
 // SortAside puts the rows of paused domains into their lanes: once, and for all rows of the queue. It looks along the
 // index faster than it writes, and again and again at its end, where new rows are. Rows that may go are reported as soon
-// as they are seen, so that nobody waits behind the others meanwhile; some are reported twice. paused maps Row.Domain to
-// the lane.
-func (s *Store) SortAside(ctx context.Context, q Queue, paused map[uint32]uint32, found func(ids []uint64)) error {
+// as they are seen, so that nobody waits behind the others meanwhile; some are reported twice. laneOf tells the lane of a
+// Row.Domain, 0 of one whose rows may go; it is asked of rows that are there alone, since there may be very many domains.
+func (s *Store) SortAside(ctx context.Context, q Queue, laneOf func(domain uint32) (uint32, error), found func(ids []uint64)) error {
 	start := place{At: time.Unix(1, 0).UTC()}
 	at, end := start, start
 	waiting := map[uint32][]uint64{} // by lane
-	free := func(entries []place) {
-		var ids []uint64
+	sort := func(entries []place, keep func(lane uint32, id uint64)) error {
+		var free []uint64
 		for _, e := range entries {
-			if _, wait := paused[e.Domain]; !wait {
-				ids = append(ids, e.ID)
+			lane, err := laneOf(e.Domain)
+			switch {
+			case err != nil:
+				return err
+			case lane == 0:
+				free = append(free, e.ID)
+			default:
+				keep(lane, e.ID)
 			}
 		}
-		if len(ids) > 0 {
-			found(ids)
+		if len(free) > 0 {
+			found(free)
 		}
+		return nil
 	}
 	for more := true; more || len(waiting) > 0; {
 		newest, err := s.along(ctx, s.sql.text("aside-newest"), q, end, newestBatch)
@@ -167,14 +180,13 @@ func (s *Store) SortAside(ctx context.Context, q Queue, paused map[uint32]uint32
 		if err != nil {
 			return err
 		}
-		for _, e := range entries {
-			at = e
-			if lane, wait := paused[e.Domain]; wait {
-				waiting[lane] = append(waiting[lane], e.ID)
-			}
+		if len(entries) > 0 {
+			at = entries[len(entries)-1]
 		}
-		free(newest)
-		free(entries)
+		err = errors.Join(sort(newest, func(uint32, uint64) {}), sort(entries, func(lane uint32, id uint64) { waiting[lane] = append(waiting[lane], id) }))
+		if err != nil {
+			return err
+		}
 		more = len(entries) == scanBatch
 		for lane, ids := range waiting {
 			n := min(asideBatch, len(ids))

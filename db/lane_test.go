@@ -1,6 +1,8 @@
 package db_test
 
 import (
+	"fmt"
+	"hash/crc32"
 	"slices"
 	"strings"
 	"testing"
@@ -27,6 +29,55 @@ func lanes(t testing.TB, d *dbtest.Database) []db.Lane {
 	return all
 }
 
+// only tells the lane of the rows to one domain.
+func only(domain, lane uint32) func(uint32) (uint32, error) {
+	return func(of uint32) (uint32, error) {
+		if of == domain {
+			return lane, nil
+		}
+		return 0, nil
+	}
+}
+
+// P4: rows to very many domains that wait are all put aside by one look along the queue, each domain's into a lane that is made when
+// its first row is seen; and what is reported as free is free.
+func TestP4_RowsToManyDomainsAreSortedAtOnce(t *testing.T) {
+	const domains = 300
+	d := dbtest.New(t)
+	ctx := deadline(t)
+	waits := map[uint32]string{}
+	for range 2 {
+		for i := range domains {
+			domain := fmt.Sprintf("d%d.example", i)
+			d.Exec(t, "INSERT INTO {db}.outbox (recipients) VALUES (?)", "r@"+domain)
+			waits[crc32.ChecksumIEEE([]byte(domain))] = domain
+		}
+	}
+	d.Exec(t, shortest)
+	free := d.Read(t, "SELECT MAX(id) FROM {db}.outbox")
+	made := map[uint32]uint32{}
+	err := d.Store.SortAside(ctx, db.Queue{Route: routeOf(t, d.Store), Priority: 3}, func(hash uint32) (uint32, error) {
+		domain, wait := waits[hash]
+		if !wait || made[hash] != 0 {
+			return made[hash], nil
+		}
+		lane, err := d.Store.WaitLane(ctx, "account:main to "+domain, time.Hour, "")
+		made[hash] = lane.ID
+		return lane.ID, err
+	}, func(ids []uint64) {
+		if fmt.Sprint(ids) != "["+free+"]" {
+			t.Errorf("reported as free: %v, not %s", ids, free)
+		}
+	})
+	must(t, err)
+	if got := d.Read(t, "SELECT COUNT(*) FROM {db}.outbox o JOIN {db}.outbox_lane l ON l.id = o.lane WHERE l.name = CONCAT('account:main to ', SUBSTRING(o.recipients, 3))"); got != fmt.Sprint(2*domains) {
+		t.Errorf("%s rows are in their lanes", got)
+	}
+	if n := len(lanes(t, d)); n != domains {
+		t.Errorf("%d lanes", n)
+	}
+}
+
 // P4: a row that may go is found behind 30,000 rows of a paused domain, before they are sorted aside, and goes.
 func TestP4_RowBehindAPausedDomainGoes(t *testing.T) {
 	d := dbtest.New(t)
@@ -46,7 +97,7 @@ func TestP4_RowBehindAPausedDomainGoes(t *testing.T) {
 		t.Fatalf("claimed %v, paused rows seen: %v", ids(got.Rows), got.Paused)
 	}
 	var asideAtFind string
-	err = d.Store.SortAside(ctx, db.Queue{Route: c.Routes[0], Priority: 3}, map[uint32]uint32{slow: lane.ID}, func(found []uint64) {
+	err = d.Store.SortAside(ctx, db.Queue{Route: c.Routes[0], Priority: 3}, only(slow, lane.ID), func(found []uint64) {
 		// The row goes at once, while most of the others still stand before it.
 		asideAtFind = d.Read(t, "SELECT COUNT(*) < 10000 FROM {db}.outbox WHERE lane = ?", lane.ID)
 		hinted := c
@@ -84,7 +135,7 @@ func TestP4_NewRowsAreSeenAtOnce(t *testing.T) {
 	lane, err := d.Store.PauseLane(ctx, "domain:slow.example", time.Hour, "451 slow down")
 	must(t, err)
 	var seen []string // how many were aside by then
-	err = d.Store.SortAside(ctx, db.Queue{Route: routeOf(t, d.Store), Priority: 3}, map[uint32]uint32{domainHash(t, d, "slow.example"): lane.ID}, func([]uint64) {
+	err = d.Store.SortAside(ctx, db.Queue{Route: routeOf(t, d.Store), Priority: 3}, only(domainHash(t, d, "slow.example"), lane.ID), func([]uint64) {
 		seen = append(seen, d.Read(t, "SELECT COUNT(*) FROM {db}.outbox WHERE lane = ?", lane.ID))
 		if len(seen) == 1 {
 			d.Exec(t, shortest)
@@ -123,7 +174,7 @@ func TestLaneReopens(t *testing.T) {
 	lane, err := d.Store.PauseLane(ctx, "domain:slow.example", time.Hour, "451 slow down")
 	must(t, err)
 	must(t, d.Store.SortAside(ctx, db.Queue{Route: routeOf(t, d.Store), Priority: 3},
-		map[uint32]uint32{domainHash(t, d, "slow.example"): lane.ID}, func([]uint64) {}))
+		only(domainHash(t, d, "slow.example"), lane.ID), func([]uint64) {}))
 	if lane.Open || lane.Failures != 1 || lane.Reason != "451 slow down" || lane.WaitUntil == nil || time.Until(*lane.WaitUntil) < 50*time.Minute {
 		t.Errorf("paused lane %+v", lane)
 	}

@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"maps"
 	"time"
 
 	"outboxd/db"
@@ -26,7 +25,6 @@ func (c *company) misplaced(row db.Row, w way) db.Settlement {
 
 // lookAside adds what waits in the accounts' own lanes to the offers.
 func (r *runner) lookAside(ctx context.Context, own []ownLane, all offers) error {
-	r.soon = 0
 	for _, lane := range own {
 		origin := r.c.resolver.byName(lane.account)
 		if !r.wants(origin.Name) {
@@ -46,21 +44,35 @@ func (r *runner) lookAside(ctx context.Context, own []ownLane, all offers) error
 	return nil
 }
 
-// heedWait sees to it that a lane's rows are seen to wait for their recipient's domain, and that the next poll comes when they may go.
+// heedWait sees to it that a lane's rows are seen to wait for their recipient's domain.
 func (r *runner) heedWait(ctx context.Context, lane ownLane) error {
-	a := r.c.accounts[lane.account]
-	if a == nil {
-		return nil
+	if left := r.waits(lane); left > 0 {
+		return r.tellWait(ctx, lane, left)
 	}
-	a.domains.want(lane.domain, r.c.name)
-	left := a.domains.left(lane.domain, r.c.name)
-	if left == 0 {
-		return nil
+	return nil
+}
+
+// waits tells how long the rows of a lane have to wait for their recipient's domain.
+func (r *runner) waits(lane ownLane) time.Duration {
+	if a := r.c.accounts[lane.account]; a != nil {
+		return a.domains.left(lane.domain, r.c.name)
 	}
-	if r.soon == 0 || left < r.soon {
-		r.soon = left
+	return 0
+}
+
+// wantDomains notes which recipient domains rows wait for, and when the next poll has to come for the first of them.
+func (r *runner) wantDomains(own []ownLane) {
+	r.soon = 0
+	for _, lane := range own {
+		a := r.c.accounts[lane.account]
+		if a == nil || lane.domain == "" || !r.wants(lane.account) {
+			continue
+		}
+		a.domains.want(lane.domain, r.c.name)
+		if left := r.waits(lane); left > 0 && (r.soon == 0 || left < r.soon) {
+			r.soon = left
+		}
 	}
-	return r.tellWait(ctx, lane, left)
 }
 
 // sooner tells when a recipient domain may be sent to before the next poll is due.
@@ -68,10 +80,11 @@ func (r *runner) sooner() <-chan time.Time {
 	if r.soon == 0 {
 		return nil
 	}
-	return time.After(max(r.soon, soonest))
+	return time.After(max(r.soon, soonest, 4*r.took))
 }
 
-// soonest is the least time between two polls that recipient domains have made early.
+// soonest is the least time between two polls that recipient domains have made early: with very many lanes, which each poll reads, it is
+// more.
 const soonest = 100 * time.Millisecond
 
 // tellWait writes down how long the rows of a lane wait, for people, when that is news.
@@ -87,40 +100,29 @@ func (r *runner) tellWait(ctx context.Context, lane ownLane, left time.Duration)
 
 // sortAside puts rows of paused domains that stand in a feeder's way into their lanes, in the background and one queue after the
 // other.
-func (r *runner) sortAside(f *feeder, claim db.Claim, met []uint32) {
+func (r *runner) sortAside(f *feeder, claim db.Claim) {
 	r.alone(&r.sorting, func() {
-		err := r.sortLanes(f, claim, met)
+		err := r.sortLanes(f, claim)
 		r.c.report(err)
 	})
 }
 
-func (r *runner) sortLanes(f *feeder, claim db.Claim, met []uint32) error {
-	limited, err := f.limitedLanes(met, f.a.domains.waiting(r.c.name))
-	if err != nil {
-		return err
-	}
-	shared := maps.Clone(r.c.pausedLanes())
-	maps.Copy(shared, limited)
-	if err := r.sortQueues(0, claim.Routes, shared, r.hint); err != nil {
+func (r *runner) sortLanes(f *feeder, claim db.Claim) error {
+	if err := r.sortQueues(0, claim.Routes, f.laneOfDomain(r.c.pausedLanes(), nil), r.hint); err != nil {
 		return err
 	}
 	for _, lane := range f.wholeLanes() {
-		apart, err := f.limitedLanes(met, r.c.quietDomains())
-		if err != nil {
-			return err
-		}
-		maps.Copy(apart, limited)
-		if err := r.sortQueues(lane, claim.Aside[lane], apart, func([]uint64) {}); err != nil {
+		if err := r.sortQueues(lane, claim.Aside[lane], f.laneOfDomain(nil, r.c.quietDomains()), func([]uint64) {}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *runner) sortQueues(lane uint32, routes []uint32, paused map[uint32]uint32, found func([]uint64)) error {
+func (r *runner) sortQueues(lane uint32, routes []uint32, laneOf func(domain uint32) (uint32, error), found func([]uint64)) error {
 	for _, route := range routes {
 		for _, priority := range r.priorities() {
-			if err := r.c.place.Store.SortAside(r.stop, db.Queue{Lane: lane, Route: route, Priority: priority}, paused, found); err != nil {
+			if err := r.c.place.Store.SortAside(r.stop, db.Queue{Lane: lane, Route: route, Priority: priority}, laneOf, found); err != nil {
 				return err
 			}
 		}

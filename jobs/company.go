@@ -32,6 +32,7 @@ type company struct {
 	mu        sync.Mutex
 	leases    map[db.Lease]bool
 	lanes     *lanes
+	ownLanes  map[string]uint32    // of single accounts, by name
 	strikes   map[string]int       // throttled recipients in a row, by domain
 	overflows map[string]overflows // by the job: whom others stand in for
 	quiet     map[string]bool      // domains that wait: what is still in flight to them is no news

@@ -28,6 +28,7 @@ type runner struct {
 	next     int64                  // where the next look at the routes begins
 	lane     int                    // with which of the open lanes the next poll begins
 	soon     time.Duration          // after the last poll: until a recipient domain that rows wait for may be sent to
+	took     time.Duration          // by the last poll
 	told     map[uint32]time.Time   // of lanes: until when their rows are seen to wait
 	parted   map[db.Queue]time.Time // of queues: up to where their rows were looked through for people who have an account of their own
 	standing overflows              // as of the last poll: whom others stand in for
@@ -67,7 +68,9 @@ func (r *runner) run(stop context.Context) {
 		var idle *db.Watched
 		onOwnStack(func() {
 			var err error
+			began := time.Now()
 			idle, err = r.poll(stop)
+			r.took = time.Since(began)
 			r.c.report(err)
 		})
 		if idle != nil && !watch.await(stop, *idle) {
@@ -114,7 +117,8 @@ func (r *runner) poll(ctx context.Context) (idle *db.Watched, err error) {
 		}
 	}
 	r.partSenders(found)
-	lanes = lanes.window(r.lane, lanesAtOnce)
+	r.wantDomains(lanes.own)
+	lanes = lanes.window(r.lane, lanesAtOnce, func(o ownLane) bool { return r.waits(o) > 0 })
 	r.lane += lanesAtOnce
 	return nil, r.hand(ctx, found, lanes)
 }

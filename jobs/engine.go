@@ -221,7 +221,7 @@ func (e *Engine) newCompany(p *Place) *company {
 	c := &company{e: e, name: p.Company.Name, place: p, resolver: newResolver(e.world.File, p.Company), accounts: map[string]*account{},
 		fingerprint: e.companyFingerprint(e.world, e.accounts, p), log: e.log.With(zap.String("company", p.Company.Name)),
 		done: make(chan struct{}), leases: map[db.Lease]bool{}, strikes: map[string]int{},
-		lanes: &lanes{paused: map[uint32]uint32{}}, overflows: map[string]overflows{}, quiet: map[string]bool{}}
+		lanes: &lanes{paused: map[uint32]uint32{}}, ownLanes: map[string]uint32{}, overflows: map[string]overflows{}, quiet: map[string]bool{}}
 	c.outage = e.newOutage(c.log, "company "+c.name, "company "+c.name+": its database", "Its mail waits, other companies are not affected.", p.Company.Timezone)
 	c.outage.down, c.outage.up, c.outage.doubtful = eventCompanyDown, eventCompanyUp, true
 	c.sources = newSources(c)

@@ -268,7 +268,7 @@ func (f *feeder) take(stop context.Context, p *permit) (db.Claimed, error) {
 	}
 	got, err := f.r.c.place.Store.Claim(taking, claim)
 	if len(got.Paused) > 0 {
-		f.r.sortAside(f, claim, got.Paused)
+		f.r.sortAside(f, claim)
 	}
 	return got, err
 }

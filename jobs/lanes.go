@@ -50,12 +50,21 @@ func parseOwnLane(lane db.Lane) (own ownLane, ok bool) {
 	return own, ok
 }
 
-// window returns the lanes with only n of the open ones, and n of those that wait for an account's limit, from the given one
-// on and round: each gets its turn.
-func (l *lanes) window(from, n int) *lanes {
-	waiting := slices.DeleteFunc(slices.Clone(l.own), func(o ownLane) bool { return o.domain == "" })
-	whole := slices.DeleteFunc(slices.Clone(l.own), func(o ownLane) bool { return o.domain != "" })
-	return &lanes{open: inTurn(l.open, from, n), paused: l.paused, own: append(whole, inTurn(waiting, from, n)...)}
+// window returns the lanes with only n of the open ones, and of those for an account's limit n that may go and n that wait, from the
+// given one on and round: each gets its turn.
+func (l *lanes) window(from, n int, waits func(ownLane) bool) *lanes {
+	var whole, due, waiting []ownLane
+	for _, o := range l.own {
+		switch {
+		case o.domain == "":
+			whole = append(whole, o)
+		case waits(o):
+			waiting = append(waiting, o)
+		default:
+			due = append(due, o)
+		}
+	}
+	return &lanes{open: inTurn(l.open, from, n), paused: l.paused, own: slices.Concat(whole, inTurn(due, from, n), inTurn(waiting, from, n))}
 }
 
 // inTurn returns n of all, from the given one on and round.
@@ -76,12 +85,13 @@ func (c *company) refreshLanes(ctx context.Context) (*lanes, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, quiet := &lanes{paused: map[uint32]uint32{}}, map[string]bool{}
+	l, quiet, ids := &lanes{paused: map[uint32]uint32{}}, map[string]bool{}, map[string]uint32{}
 	for _, lane := range all {
 		own, ok := parseOwnLane(lane)
 		switch domain, ofDomain := strings.CutPrefix(lane.Name, domainLane); {
 		case ok && c.knows(own.account):
 			l.own = append(l.own, own)
+			ids[lane.Name] = lane.ID
 		case ok, lane.Open:
 			l.open = append(l.open, lane)
 		case ofDomain:
@@ -90,7 +100,7 @@ func (c *company) refreshLanes(ctx context.Context) (*lanes, error) {
 		}
 	}
 	c.mu.Lock()
-	c.lanes, c.quiet = l, quiet
+	c.lanes, c.quiet, c.ownLanes = l, quiet, ids
 	c.mu.Unlock()
 	return l, nil
 }
@@ -111,11 +121,10 @@ func (c *company) quietDomains() map[uint32]string {
 func (c *company) ownLane(account, domain string, wait time.Duration, reason string) (uint32, error) {
 	name := ownLaneName(account, domain)
 	c.mu.Lock()
-	i := slices.IndexFunc(c.lanes.own, func(l ownLane) bool { return l.Name == name })
-	known := c.lanes.own
+	id, known := c.ownLanes[name]
 	c.mu.Unlock()
-	if i >= 0 {
-		return known[i].ID, nil
+	if known {
+		return id, nil
 	}
 	lane, err := c.place.Store.WaitLane(context.WithoutCancel(c.stop), name, wait, reason)
 	if err != nil {
@@ -123,16 +132,14 @@ func (c *company) ownLane(account, domain string, wait time.Duration, reason str
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	own, _ := parseOwnLane(lane)
-	c.lanes = &lanes{open: c.lanes.open, paused: c.lanes.paused, own: append(slices.Clip(c.lanes.own), own)}
+	c.ownLanes[name] = lane.ID // the next poll reads all of them
 	return lane.ID, nil
 }
 
 // dropLane removes a lane in which no row waits any more.
 func (c *company) dropLane(ctx context.Context, id uint32) error {
 	c.mu.Lock()
-	own := slices.DeleteFunc(slices.Clone(c.lanes.own), func(l ownLane) bool { return l.ID == id })
-	c.lanes = &lanes{open: c.lanes.open, paused: c.lanes.paused, own: own}
+	maps.DeleteFunc(c.ownLanes, func(_ string, lane uint32) bool { return lane == id })
 	c.mu.Unlock()
 	return c.place.Store.DropLane(ctx, id)
 }

@@ -14,7 +14,7 @@ func TestLanesWindow(t *testing.T) {
 	}
 	seen := map[uint32]int{}
 	for turn := range 5 {
-		for _, lane := range l.window(3*turn, 3).open {
+		for _, lane := range l.window(3*turn, 3, nil).open {
 			seen[lane.ID]++
 		}
 	}
@@ -23,11 +23,15 @@ func TestLanesWindow(t *testing.T) {
 			t.Errorf("lane %d had %d turns, want 3", id+1, seen[id+1])
 		}
 	}
-	if got := l.window(2, 5); len(got.open) != 5 || got.open[0].ID != 1 {
+	if got := l.window(2, 5, nil); len(got.open) != 5 || got.open[0].ID != 1 {
 		t.Error("few lanes are cut")
 	}
-	l.own = []ownLane{{account: "a"}, {account: "a", domain: "x"}, {account: "a", domain: "y"}, {account: "b"}}
-	if got := l.window(1, 1).own; len(got) != 3 || got[0].account != "a" || got[1].account != "b" || got[2].domain != "y" {
+	l.own = []ownLane{{account: "a"}, {account: "a", domain: "x"}, {account: "a", domain: "y"}, {account: "b"}, {account: "a", domain: "z"}}
+	var got []string
+	for _, o := range l.window(1, 1, func(o ownLane) bool { return o.domain != "z" }).own {
+		got = append(got, o.account+o.domain)
+	}
+	if !slices.Equal(got, []string{"a", "b", "az", "ay"}) { // the one that may go has not to wait for the turns of those that wait
 		t.Errorf("own lanes %v", got)
 	}
 }

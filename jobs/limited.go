@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"fmt"
+	"maps"
 	"time"
 
 	"outboxd/db"
@@ -55,21 +56,25 @@ func (f *feeder) wholeLanes() (ids []uint32) {
 	return ids
 }
 
-// limitedLanes returns the account's lanes of those among the domains that were met, both by their hashes.
-func (f *feeder) limitedLanes(met []uint32, domains map[uint32]string) (map[uint32]uint32, error) {
-	lanes := map[uint32]uint32{}
-	for _, hash := range met {
-		domain, named := domains[hash]
-		if !named {
-			continue
+// laneOfDomain tells the lane of rows to a recipient domain, by its hash: a shared one that is paused, or the account's own where the
+// domain has used up its limit or is one of the quiet ones; 0 for others. There is a lane only for a domain that was asked for.
+func (f *feeder) laneOfDomain(paused map[uint32]uint32, quiet map[uint32]string) func(domain uint32) (uint32, error) {
+	apart := f.a.domains.waiting(f.r.c.name)
+	maps.Copy(apart, quiet)
+	lanes := maps.Clone(paused)
+	if lanes == nil {
+		lanes = map[uint32]uint32{}
+	}
+	return func(hash uint32) (uint32, error) {
+		lane, known := lanes[hash]
+		domain, waits := apart[hash]
+		if known || !waits {
+			return lane, nil
 		}
 		lane, err := f.domainLane(domain, f.a.domains.left(domain, f.r.c.name))
-		if err != nil {
-			return nil, err
-		}
 		lanes[hash] = lane
+		return lane, err
 	}
-	return lanes, nil
 }
 
 // domainLane is the lane of the account's rows that wait for their recipient's domain.

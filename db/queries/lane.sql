@@ -2,6 +2,10 @@
 SELECT id, name, wait_until, wait_until IS NULL OR wait_until <= UTC_TIMESTAMP(6) AS open, failures, COALESCE(reason, '') AS reason
 FROM {db}.outbox_lane ORDER BY id
 
+-- name: lane
+SELECT id, name, wait_until, wait_until IS NULL OR wait_until <= UTC_TIMESTAMP(6) AS open, failures, COALESCE(reason, '') AS reason
+FROM {db}.outbox_lane WHERE name = ?
+
 -- name: lost-lane
 -- A row in a lane that is not there any more: looked for between the numbers of those that are.
 SELECT qlane FROM {db}.outbox FORCE INDEX (claim) WHERE {gaps} LIMIT 1
