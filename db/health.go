@@ -66,11 +66,17 @@ func (r healthRow) health(k Bucket) Health {
 		Pace: k.paceOf(r.pacing, r.Clock), Warm: r.warm(k.Warmup, k.full(), r.Clock),
 		Held: r.HoldLeft != 0, HeldLeft: time.Duration(max(0, r.HoldLeft)) * time.Microsecond,
 		LastSuccess: r.LastSuccess.Time, LastError: r.LastErrorAt.Time, Error: r.LastError, ErrorClass: r.ErrorClass}
+	if h.Left > longestPause {
+		h.Left = 0
+	}
 	if h.Held {
 		h.HeldBy, h.HeldReason = r.HeldBy, r.HeldReason
 	}
 	return h
 }
+
+// longestPause is longer than any because of trouble: of one that seems longer, the server's clock was set back since it began.
+const longestPause = 6 * time.Hour
 
 // Trouble is why an account is paused.
 type Trouble struct {
@@ -145,7 +151,7 @@ func (b *Buckets) LoginTurn(ctx context.Context, name string, hold time.Duration
 	if !b.isNewest() {
 		return 0, nil
 	}
-	n, err := b.pool.write(ctx, b.sql.text("bucket-login"), micros(hold), name)
+	n, err := b.pool.write(ctx, b.sql.text("bucket-login"), micros(hold), name, micros(2*hold))
 	if err == nil && n == 0 {
 		var left []int64
 		left, err = selectAll[int64](ctx, b.pool.db, b.sql.text("bucket-login-left"), name)

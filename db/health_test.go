@@ -127,6 +127,27 @@ func TestP5_LoginTurnIsGivenOnce(t *testing.T) {
 	}
 }
 
+// P5: what was written before the server's clock was set back, by a daemon that may be dead, keeps nobody waiting for as long as it was.
+func TestP5_PauseAndLoginTurnOfAnotherClock(t *testing.T) {
+	d := dbtest.New(t)
+	ctx := deadline(t)
+	b := (&clock{d: d}).daemon(t)
+	must(t, b.Pause(ctx, account, time.Hour, db.Trouble{Scope: "account", Class: "auth"}))
+	if wait, err := b.LoginTurn(ctx, account, time.Minute); err != nil || wait != 0 {
+		t.Fatalf("%s, %v", wait, err)
+	}
+	d.Exec(t, "UPDATE {db}.outbox_bucket SET paused_until = paused_until + INTERVAL 1 DAY, login_until = login_until + INTERVAL 1 DAY")
+	if h, err := b.Health(ctx, db.Bucket{Name: account}); err != nil || h.Left != 0 {
+		t.Errorf("%+v, %v", h, err)
+	}
+	if wait, err := b.LoginTurn(ctx, account, time.Minute); err != nil || wait != 0 {
+		t.Errorf("%s, %v", wait, err)
+	}
+	if wait, err := b.LoginTurn(ctx, account, time.Minute); err != nil || wait == 0 {
+		t.Errorf("the turn was given twice: %s, %v", wait, err)
+	}
+}
+
 // Tables of the step before serve mails without what the newest adds, and with it once they are migrated.
 func TestBucketOneStepOlder(t *testing.T) {
 	d := dbtest.New(t)

@@ -78,9 +78,10 @@ INSERT INTO {db}.outbox_bucket (name, last_error_at, last_error_class, last_erro
 ON DUPLICATE KEY UPDATE last_error_at = VALUES(last_error_at), last_error_class = VALUES(last_error_class), last_error = VALUES(last_error)
 
 -- name: bucket-login
--- The turn to log in, for so many µs, unless somebody has it. Of two nodes of a cluster that give it at once one loses.
+-- The turn to log in, for so many µs, unless somebody has it. Of two nodes of a cluster that give it at once one loses. One for twice
+-- as long is of before the clock was set back. Values: µs, name, twice the µs.
 UPDATE {db}.outbox_bucket SET login_until = TIMESTAMPADD(MICROSECOND, ?, UTC_TIMESTAMP(6))
-WHERE name = ? AND (login_until IS NULL OR login_until <= UTC_TIMESTAMP(6))
+WHERE name = ? AND (login_until IS NULL OR login_until <= UTC_TIMESTAMP(6) OR login_until > TIMESTAMPADD(MICROSECOND, ?, UTC_TIMESTAMP(6)))
 
 -- name: bucket-login-end
 UPDATE {db}.outbox_bucket SET login_until = NULL WHERE name = ?
