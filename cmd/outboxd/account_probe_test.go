@@ -2,10 +2,7 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"log"
 	"net"
 	"os"
 	"path/filepath"
@@ -13,13 +10,11 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-
-	"github.com/emersion/go-imap/v2"
-	"github.com/emersion/go-imap/v2/imapserver"
-	"github.com/emersion/go-imap/v2/imapserver/imapmemserver"
+	"time"
 
 	"outboxd/db/dbtest"
 	"outboxd/jobs"
+	"outboxd/mail/readback/imaptest"
 	"outboxd/mail/smtptest"
 )
 
@@ -37,51 +32,25 @@ func (a *arrival) as(folder, header string) {
 	a.header.Store(&header)
 }
 
-type literal struct{ *strings.Reader }
-
-func (l literal) Size() int64 { return l.Reader.Size() }
-
 // newArrivalSite is a site whose mails arrive in a mailbox.
 func newArrivalSite(t *testing.T) (*site, *arrival) {
 	a := &arrival{}
 	a.as("INBOX", passes)
-	memory, eva := imapmemserver.New(), imapmemserver.NewUser("eva@kunde.example", "correct horse")
-	memory.AddUser(eva)
-	for _, name := range []string{"INBOX", "Junk"} {
-		if err := eva.Create(name, nil); err != nil {
-			t.Fatal(err)
-		}
-	}
-	server := imapserver.New(&imapserver.Options{InsecureAuth: true, Logger: log.New(io.Discard, "", 0), Caps: imap.CapSet{imap.CapIMAP4rev1: {}},
-		NewSession: func(*imapserver.Conn) (imapserver.Session, *imapserver.GreetingData, error) {
-			return memory.NewSession(), nil, nil
-		}})
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan struct{})
-	go func() {
-		_ = server.Serve(listener) // returns when it is closed
-		close(ended)
-	}()
-	t.Cleanup(func() {
-		if err := server.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-			t.Error(err)
-		}
-		<-ended
-	})
-	a.url = fmt.Sprintf("imap://eva@kunde.example@%s/INBOX", listener.Addr())
+	box := imaptest.Serve(t, listener)
+	box.Create("Junk")
+	a.url = fmt.Sprintf("imap://%s@%s/INBOX", imaptest.User, listener.Addr())
 	s := &site{t: t, db: dbtest.New(t), smtp: smtptest.New(t, smtptest.OnMessage(func(m smtptest.Message) {
 		if folder := *a.folder.Load(); folder != "" {
-			if _, err := eva.Append(folder, literal{strings.NewReader(*a.header.Load() + string(m.Data))}, &imap.AppendOptions{}); err != nil {
-				t.Error(err)
-			}
+			box.Put(folder, *a.header.Load()+string(m.Data), time.Now())
 		}
 	}))}
 	s.place()
 	s.write(s.file(""))
-	s.env[imapPassword] = "correct horse"
+	s.env[imapPassword] = imaptest.Password
 	return s, a
 }
 

@@ -3,6 +3,7 @@ package oauth
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -29,6 +30,20 @@ func TestTokenIsRenewedAheadOfItsEnd(t *testing.T) {
 	})
 }
 
+// askTogether has all ask for a token at once, and wants a good one for each.
+func askTogether(t *testing.T, at *oauthtest.Server, sources ...*Source) {
+	t.Helper()
+	var all sync.WaitGroup
+	for _, s := range sources {
+		all.Go(func() {
+			if got, err := s.Token(t.Context(), ""); err != nil || !at.Good(got) {
+				t.Errorf("%s, %v", got, err)
+			}
+		})
+	}
+	all.Wait()
+}
+
 // TestOneRenewalForMany: many senders that need a token at once cost one question.
 func TestOneRenewalForMany(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -36,15 +51,7 @@ func TestOneRenewalForMany(t *testing.T) {
 		s := signedIn(t, at, newFiles())
 		time.Sleep(2 * time.Hour)
 		at.Script(oauthtest.Answer{Before: func() { time.Sleep(time.Second) }})
-		var all sync.WaitGroup
-		for range 50 {
-			all.Go(func() {
-				if got, err := s.Token(t.Context(), ""); err != nil || !at.Good(got) {
-					t.Errorf("%s, %v", got, err)
-				}
-			})
-		}
-		all.Wait()
+		askTogether(t, at, slices.Repeat([]*Source{s}, 50)...)
 		if n := at.Renewals(); n != 1 {
 			t.Errorf("%d renewals", n)
 		}
@@ -84,15 +91,7 @@ func TestTwoProcessesRenewOnce(t *testing.T) {
 		two := source(t, config(at), f)
 		time.Sleep(2 * time.Hour)
 		at.Script(oauthtest.Answer{Before: func() { time.Sleep(time.Second) }})
-		var all sync.WaitGroup
-		for _, s := range []*Source{one, two} {
-			all.Go(func() {
-				if got, err := s.Token(t.Context(), ""); err != nil || !at.Good(got) {
-					t.Errorf("%s, %v", got, err)
-				}
-			})
-		}
-		all.Wait()
+		askTogether(t, at, one, two)
 		if n := at.Renewals(); n != 1 {
 			t.Errorf("%d renewals", n)
 		}

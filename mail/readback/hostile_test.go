@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"outboxd/mail"
+	"outboxd/mail/readback/imaptest"
 )
 
 // scripted is a server that answers each command as the function says, which gets the tag and the rest of the line; "" closes.
@@ -45,7 +46,7 @@ func scripted(t *testing.T, greeting string, answer func(tag, command string, w 
 		}
 		<-ended
 	})
-	return Config{Host: "127.0.0.1", Port: listener.Addr().(*net.TCPAddr).Port, Username: user, Password: password, Clear: true, Every: time.Millisecond}
+	return Config{Host: "127.0.0.1", Port: listener.Addr().(*net.TCPAddr).Port, Username: imaptest.User, Password: imaptest.Password, Clear: true, Every: time.Millisecond}
 }
 
 // polite answers what a mailbox is opened with; the rest is f's.
@@ -148,7 +149,7 @@ func TestP9_ThePasswordIsInNoError(t *testing.T) {
 		return polite(nil)(tag, command, w)
 	})
 	_, err := Open(t.Context(), conf)
-	if err == nil || strings.Contains(err.Error(), password) || !strings.Contains(err.Error(), "***") {
+	if err == nil || strings.Contains(err.Error(), imaptest.Password) || !strings.Contains(err.Error(), "***") {
 		t.Error(err)
 	}
 }

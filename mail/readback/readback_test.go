@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
-	"log"
 	"net"
 	"net/http/httptest"
 	"strings"
@@ -14,22 +13,20 @@ import (
 	"time"
 
 	"github.com/emersion/go-imap/v2"
-	"github.com/emersion/go-imap/v2/imapserver"
-	"github.com/emersion/go-imap/v2/imapserver/imapmemserver"
 
 	"outboxd/mail"
+	"outboxd/mail/readback/imaptest"
 )
 
 const (
-	user, password = "eva@kunde.example", "correct horse"
-	someID         = "<1.abc@acme.example>"
-	message        = "Authentication-Results: mx.kunde.example; spf=pass smtp.mailfrom=acme.example; dkim=pass header.d=acme.example;\r\n dmarc=pass header.from=acme.example\r\n" +
+	someID  = "<1.abc@acme.example>"
+	message = "Authentication-Results: mx.kunde.example; spf=pass smtp.mailfrom=acme.example; dkim=pass header.d=acme.example;\r\n dmarc=pass header.from=acme.example\r\n" +
 		"From: Acme <noreply@acme.example>\r\nMessage-ID: " + someID + "\r\nSubject: Test\r\n\r\nbody\r\n"
 )
 
 // box is an IMAP server with one user's mailbox.
 type box struct {
-	user *imapmemserver.User
+	*imaptest.Mailbox
 	conf Config
 }
 
@@ -42,48 +39,14 @@ func newBox(t *testing.T) *box {
 	if err != nil {
 		t.Fatal(err)
 	}
-	memory, eva := imapmemserver.New(), imapmemserver.NewUser(user, password)
-	memory.AddUser(eva)
-	server := imapserver.New(&imapserver.Options{InsecureAuth: true, Logger: log.New(io.Discard, "", 0), Caps: imap.CapSet{imap.CapIMAP4rev1: {}, imap.CapListExtended: {}, imap.CapSpecialUse: {}},
-		NewSession: func(*imapserver.Conn) (imapserver.Session, *imapserver.GreetingData, error) {
-			return memory.NewSession(), nil, nil
-		}})
-	ended := make(chan struct{})
-	go func() {
-		_ = server.Serve(listener) // returns when it is closed
-		close(ended)
-	}()
-	t.Cleanup(func() {
-		if err := server.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-			t.Error(err)
-		}
-		<-ended
-	})
 	roots := x509.NewCertPool()
 	roots.AddCert(web.Certificate())
-	b := &box{eva, Config{Host: "127.0.0.1", Port: listener.Addr().(*net.TCPAddr).Port, Username: user, Password: password, RootCAs: roots, Every: 5 * time.Millisecond}}
-	b.create(t, "INBOX")
-	return b
+	return &box{imaptest.Serve(t, listener, imap.CapListExtended, imap.CapSpecialUse), Config{Host: "127.0.0.1", Port: listener.Addr().(*net.TCPAddr).Port,
+		Username: imaptest.User, Password: imaptest.Password, RootCAs: roots, Every: 5 * time.Millisecond}}
 }
 
-func (b *box) create(t *testing.T, name string) {
-	t.Helper()
-	if err := b.user.Create(name, nil); err != nil {
-		t.Fatal(err)
-	}
-}
-
-type literal struct {
-	*strings.Reader
-}
-
-func (l literal) Size() int64 { return l.Reader.Size() }
-
-func (b *box) put(t *testing.T, folder, text string) {
-	t.Helper()
-	if _, err := b.user.Append(folder, literal{strings.NewReader(text)}, &imap.AppendOptions{Time: time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)}); err != nil {
-		t.Fatal(err)
-	}
+func (b *box) put(folder, text string) {
+	b.Put(folder, text, time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC))
 }
 
 // await opens the mailbox and waits for the mail, for as long as a test may take.
@@ -101,25 +64,24 @@ func (b *box) await(t *testing.T) (Arrived, error) {
 
 func TestFindsTheMailAndChangesNothing(t *testing.T) {
 	b := newBox(t)
-	b.put(t, "INBOX", strings.Replace(message, "1.abc", "1.abcd", 1))
-	b.put(t, "INBOX", message)
-	b.put(t, "INBOX", "Subject: another\r\n\r\n")
+	b.put("INBOX", strings.Replace(message, "1.abc", "1.abcd", 1))
+	b.put("INBOX", message)
+	b.put("INBOX", "Subject: another\r\n\r\n")
 	a, err := b.await(t)
 	if err != nil || a.Folder != "INBOX" || a.Junk || a.From != "noreply@acme.example" || a.At.UTC().Hour() != 9 || a.By != "mx.kunde.example" || !a.DMARC.Passed() {
 		t.Errorf("%+v, %v", a, err)
 	}
-	status, err := b.user.Status("INBOX", &imap.StatusOptions{NumMessages: true, NumUnseen: true})
-	if err != nil || *status.NumMessages != 3 || *status.NumUnseen != 3 {
-		t.Errorf("%+v, %v", status, err)
+	if all, unseen := b.Counts("INBOX"); all != 3 || unseen != 3 {
+		t.Errorf("%d messages, %d unseen", all, unseen)
 	}
 }
 
 func TestFindsTheMailInJunk(t *testing.T) {
 	for _, name := range []string{"Junk", "[Gmail]/Spam"} {
 		b := newBox(t)
-		b.create(t, "Sent")
-		b.create(t, name)
-		b.put(t, name, message)
+		b.Create("Sent")
+		b.Create(name)
+		b.put(name, message)
 		a, err := b.await(t)
 		if err != nil || a.Folder != name || !a.Junk {
 			t.Errorf("%s: %+v, %v", name, a, err)
@@ -173,7 +135,7 @@ func TestWaitsForTheMail(t *testing.T) {
 	if one, err := m.server.find("INBOX", someID); one != nil || err != nil {
 		t.Fatal(one, err)
 	}
-	b.put(t, "INBOX", message)
+	b.put("INBOX", message)
 	if a, err := m.Await(ctx, someID); err != nil || a.Folder != "INBOX" {
 		t.Errorf("%+v, %v", a, err)
 	}
