@@ -110,28 +110,6 @@ func (d *Desk) signedIn(ctx context.Context, account string) (AccountLoginFinish
 	return reply, nil
 }
 
-// secretHint is what to do about a secret that cannot be read.
-const secretHint = "the file must exist and be readable for the user that outboxd runs as, and for nobody outside its group"
-
-// StepSignIn is the step of a test at which an account that logs in by OAuth gets its token.
-const StepSignIn = "sign-in"
-
-// token is the step of an account that logs in by OAuth: without a token there is nothing to say to the mail server.
-func (t *accountTest) token(ctx context.Context, source *oauth.Source) bool {
-	_, err := source.Token(ctx, "")
-	var why *oauth.Error
-	switch {
-	case errors.As(err, &why):
-		t.add(failedAs(StepSignIn, "", why.TokenOutcome()))
-	case err != nil:
-		t.add(TestStep{Step: StepSignIn, Result: StepFailed, Text: err.Error()})
-	default:
-		state := source.State()
-		t.add(TestStep{Step: StepSignIn, Result: StepOK, Text: fmt.Sprintf("since %s, renewed %s", state.Since.UTC().Format(time.DateOnly), state.Renewed.UTC().Format(time.DateTime))})
-	}
-	return err == nil
-}
-
 // signInError is an error of a sign-in for whoever asked.
 func signInError(err error) error {
 	var why *oauth.Error

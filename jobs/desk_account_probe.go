@@ -11,6 +11,7 @@ import (
 
 	"outboxd/jobs/jobfile"
 	"outboxd/mail"
+	"outboxd/mail/oauth"
 	"outboxd/mail/smtpout"
 )
 
@@ -41,6 +42,9 @@ const (
 	StepNotTried = "not tried" // an earlier one failed
 	StepNone     = "none"      // the account's settings want no such step
 )
+
+// StepSignIn is the step of a test at which an account that logs in by OAuth gets its token.
+const StepSignIn = "sign-in"
 
 // TestStep is one step of a test.
 type TestStep struct {
@@ -131,6 +135,9 @@ func failedAs(step, as string, o mail.Outcome) TestStep {
 	return TestStep{Step: step, As: as, Result: StepFailed, At: o.Step.String(), Text: o.Reply.String(), Cause: string(o.Class), Remedy: o.Remedy}
 }
 
+// secretHint is what to do about a secret that cannot be read.
+const secretHint = "the file must exist and be readable for the user that outboxd runs as, and for nobody outside its group"
+
 // connect goes through the steps up to the login, and tells whether there is a session.
 func (t *accountTest) connect(ctx context.Context) bool {
 	to, err := t.state.access(t.account)
@@ -151,6 +158,22 @@ func (t *accountTest) connect(ctx context.Context) bool {
 	}
 	t.steps(t.conf, t.session, failed)
 	return t.session != nil
+}
+
+// token is the step of an account that logs in by OAuth: without a token there is nothing to say to the mail server.
+func (t *accountTest) token(ctx context.Context, source *oauth.Source) bool {
+	_, err := source.Token(ctx, "")
+	var why *oauth.Error
+	switch {
+	case errors.As(err, &why):
+		t.add(failedAs(StepSignIn, "", why.TokenOutcome()))
+	case err != nil:
+		t.add(TestStep{Step: StepSignIn, Result: StepFailed, Text: err.Error()})
+	default:
+		state := source.State()
+		t.add(TestStep{Step: StepSignIn, Result: StepOK, Text: fmt.Sprintf("since %s, renewed %s", state.Since.UTC().Format(time.DateOnly), state.Renewed.UTC().Format(time.DateTime))})
+	}
+	return err == nil
 }
 
 // ready sees to it that there is a session for another transaction; the server may have ended the last one.
