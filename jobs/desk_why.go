@@ -112,8 +112,9 @@ func (w *why) queued(ctx context.Context) {
 	w.notBefore()
 	w.lane()
 	if a, job := w.way(); a != nil {
+		said := len(w.reasons)
 		w.account(ctx, a)
-		w.overflow(a)
+		w.overflow(a, len(w.reasons) > said)
 		w.window(a)
 		w.domains(ctx, a)
 		w.budget(ctx, a, job)

@@ -78,19 +78,25 @@ func (w *why) recipientsOf() (all []string) {
 	return all
 }
 
-// overflow tells who stands in for the account.
-func (w *why) overflow(a *jobfile.Account) {
+// overflow tells who stands in for the account, or that nobody may although it is in trouble.
+func (w *why) overflow(a *jobfile.Account, troubled bool) {
 	if !a.Overflow || w.desk.live == nil {
 		return
 	}
 	for _, o := range w.desk.live().Companies[w.name.Company].Overflow {
 		switch {
 		case o.Account != a.Name:
+			continue
 		case w.row.Account != "":
 			w.say("Account %s stands in for it meanwhile, but this row names account %s, and waits for it.", o.By, a.Name)
 		default:
 			w.say("Account %s stands in for it meanwhile, with the same sender (overflow of account %s).", o.By, a.Name)
 		}
+		return
+	}
+	r := newResolver(w.desk.world.File, w.place.Company)
+	if goes, err := r.resolve(w.row.Account, w.row.From); err == nil && troubled && w.row.Account == "" && len(r.standIns(goes)) == 0 {
+		w.say("No other account of the company may send as %s in its place (overflow of account %s).", goes.from.Addr(), a.Name)
 	}
 }
 
