@@ -118,8 +118,11 @@ func (s *site) passTime(ctx context.Context) {
 	}
 }
 
+// endPauses lets nobody wait for an account in trouble, nor for a killed daemon that was about to log in, nor send slower by one that was
+// throttled.
 func (s *site) endPauses(ctx context.Context, lanes bool) {
-	_ = s.exec(ctx, `UPDATE {db}.outbox_bucket SET paused_until = NULL, failures = 0 WHERE paused_until IS NOT NULL`)
+	_ = s.exec(ctx, `UPDATE {db}.outbox_bucket SET paused_until = NULL, failures = 0, slow_refused = 0, login_until = NULL
+		WHERE paused_until IS NOT NULL OR slow_refused > 0 OR login_until IS NOT NULL`)
 	if lanes {
 		_ = s.exec(ctx, `UPDATE {db}.outbox_lane SET wait_until = UTC_TIMESTAMP(6) WHERE wait_until > UTC_TIMESTAMP(6)`)
 	}
