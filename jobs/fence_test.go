@@ -159,7 +159,6 @@ func TestP8_RestoredInPlaceWhileStopped(t *testing.T) {
 }
 
 func TestP8_RestoredInPlaceWhileRunning(t *testing.T) {
-	t.Parallel()
 	for name, tables := range map[string][]string{"the whole database": nil, "the rows alone": {"outbox"}, "rows and tries": {"outbox", "outbox_attempt", "outbox_recipient"}} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
