@@ -120,11 +120,11 @@ func (c *backlog) sortAside(b *testing.B, d *dbtest.Database) {
 		b.Fatal(err)
 	}
 	start, first := time.Now(), time.Duration(0)
-	err = c.store.SortAside(ctx, db.Queue{Route: c.route, Priority: 3}, only(domain, lane.ID), func([]uint64) {
+	err = c.store.SortAside(ctx, db.Queue{Route: c.route, Priority: 3}, only(domain, lane.ID, func([]uint64) {
 		if first == 0 {
 			first = time.Since(start)
 		}
-	})
+	}))
 	if err != nil {
 		b.Fatal(err)
 	}

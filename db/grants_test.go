@@ -190,7 +190,7 @@ func TestDaemonUserMayDoAllThatRunDoes(t *testing.T) {
 	}
 	lane, err := d.Store.PauseLane(ctx, "domain:kunde.example", 0, "slow")
 	must(t, err)
-	must(t, d.Store.SortAside(ctx, db.Queue{Route: routeOf(t, d.Store), Priority: 3}, only(rows[0].Domain, lane.ID), func([]uint64) {}))
+	must(t, d.Store.SortAside(ctx, db.Queue{Route: routeOf(t, d.Store), Priority: 3}, only(rows[0].Domain, lane.ID, func([]uint64) {})))
 	must(t, d.Store.HealLane(ctx, lane.ID))
 	must(t, d.Store.DropLane(ctx, lane.ID))
 	takeAsDaemon(t, d)

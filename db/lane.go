@@ -142,32 +142,20 @@ type place struct {
 	From   string    `db:"from_address"` // "" where it was not asked for, or the row names an account
 }
 
-// SortAside puts the rows of paused domains into their lanes: once, and for all rows of the queue. It looks along the
+// Sorting tells which rows are put aside, by Row.Domain, and where to: the lane is asked for right before rows are put into it.
+type Sorting struct {
+	Waits func(domain uint32) bool
+	Lane  func(domain uint32) (uint32, error)
+	Free  func(ids []uint64) // hears of rows that may go
+}
+
+// SortAside puts the rows of domains that wait into their lanes: once, and for all rows of the queue. It looks along the
 // index faster than it writes, and again and again at its end, where new rows are. Rows that may go are reported as soon
-// as they are seen, so that nobody waits behind the others meanwhile; some are reported twice. laneOf tells the lane of a
-// Row.Domain, 0 of one whose rows may go; it is asked of rows that are there alone, since there may be very many domains.
-func (s *Store) SortAside(ctx context.Context, q Queue, laneOf func(domain uint32) (uint32, error), found func(ids []uint64)) error {
+// as they are seen, so that nobody waits behind the others meanwhile; some are reported twice.
+func (s *Store) SortAside(ctx context.Context, q Queue, by Sorting) error {
 	start := place{At: time.Unix(1, 0).UTC()}
 	at, end := start, start
-	waiting := map[uint32][]uint64{} // by lane
-	sort := func(entries []place, keep func(lane uint32, id uint64)) error {
-		var free []uint64
-		for _, e := range entries {
-			lane, err := laneOf(e.Domain)
-			switch {
-			case err != nil:
-				return err
-			case lane == 0:
-				free = append(free, e.ID)
-			default:
-				keep(lane, e.ID)
-			}
-		}
-		if len(free) > 0 {
-			found(free)
-		}
-		return nil
-	}
+	waiting := map[uint32][]uint64{} // by domain
 	for more := true; more || len(waiting) > 0; {
 		newest, err := s.along(ctx, s.sql.text("aside-newest"), q, end, newestBatch)
 		if err != nil {
@@ -180,26 +168,59 @@ func (s *Store) SortAside(ctx context.Context, q Queue, laneOf func(domain uint3
 		if err != nil {
 			return err
 		}
-		if len(entries) > 0 {
-			at = entries[len(entries)-1]
+		for _, e := range entries {
+			at = e
+			if by.Waits(e.Domain) {
+				waiting[e.Domain] = append(waiting[e.Domain], e.ID)
+			}
 		}
-		err = errors.Join(sort(newest, func(uint32, uint64) {}), sort(entries, func(lane uint32, id uint64) { waiting[lane] = append(waiting[lane], id) }))
-		if err != nil {
-			return err
-		}
+		by.free(newest)
+		by.free(entries)
 		more = len(entries) == scanBatch
-		for lane, ids := range waiting {
-			n := min(asideBatch, len(ids))
-			if err := s.PutAside(ctx, q.Lane, lane, ids[:n]); err != nil {
-				return err
-			}
-			if waiting[lane] = ids[n:]; n == len(ids) {
-				delete(waiting, lane)
-			}
+		if err := s.putSome(ctx, q.Lane, waiting, by); err != nil {
+			return err
 		}
 	}
 	return nil
 }
+
+// free reports those of the rows that may go.
+func (by Sorting) free(entries []place) {
+	var ids []uint64
+	for _, e := range entries {
+		if !by.Waits(e.Domain) {
+			ids = append(ids, e.ID)
+		}
+	}
+	if len(ids) > 0 {
+		by.Free(ids)
+	}
+}
+
+// putSome puts rows of some of the domains into their lanes: it is back soon, however many domains there are.
+func (s *Store) putSome(ctx context.Context, from uint32, waiting map[uint32][]uint64, by Sorting) error {
+	domains := 0
+	for domain, ids := range waiting {
+		if domains++; domains > domainsAtOnce {
+			return nil
+		}
+		lane, err := by.Lane(domain)
+		if err != nil {
+			return err
+		}
+		n := min(asideBatch, len(ids))
+		if err := s.PutAside(ctx, from, lane, ids[:n]); err != nil {
+			return err
+		}
+		if waiting[domain] = ids[n:]; n == len(ids) {
+			delete(waiting, domain)
+		}
+	}
+	return nil
+}
+
+// domainsAtOnce is of how many domains rows are put aside until new rows are looked for again.
+const domainsAtOnce = 50
 
 // PutAside puts rows from one lane into another, at any number. Those that were taken meanwhile stay as they are.
 func (s *Store) PutAside(ctx context.Context, from, to uint32, ids []uint64) error {

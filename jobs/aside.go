@@ -108,21 +108,21 @@ func (r *runner) sortAside(f *feeder, claim db.Claim) {
 }
 
 func (r *runner) sortLanes(f *feeder, claim db.Claim) error {
-	if err := r.sortQueues(0, claim.Routes, f.laneOfDomain(r.c.pausedLanes(), nil), r.hint); err != nil {
+	if err := r.sortQueues(0, claim.Routes, f.sorting(r.c.pausedLanes(), nil, r.hint)); err != nil {
 		return err
 	}
 	for _, lane := range f.wholeLanes() {
-		if err := r.sortQueues(lane, claim.Aside[lane], f.laneOfDomain(nil, r.c.quietDomains()), func([]uint64) {}); err != nil {
+		if err := r.sortQueues(lane, claim.Aside[lane], f.sorting(nil, r.c.quietDomains(), func([]uint64) {})); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *runner) sortQueues(lane uint32, routes []uint32, laneOf func(domain uint32) (uint32, error), found func([]uint64)) error {
+func (r *runner) sortQueues(lane uint32, routes []uint32, by db.Sorting) error {
 	for _, route := range routes {
 		for _, priority := range r.priorities() {
-			if err := r.c.place.Store.SortAside(r.stop, db.Queue{Lane: lane, Route: route, Priority: priority}, laneOf, found); err != nil {
+			if err := r.c.place.Store.SortAside(r.stop, db.Queue{Lane: lane, Route: route, Priority: priority}, by); err != nil {
 				return err
 			}
 		}

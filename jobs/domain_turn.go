@@ -7,6 +7,7 @@ import (
 
 // domainTurn is when and whose turn it is to send to a recipient domain that is limited.
 type domainTurn struct {
+	hash   uint32               // of the domain
 	due    time.Time            // when the next mail may go
 	last   string               // the company whose mail went last
 	wanted map[string]time.Time // when companies were last seen to have rows that wait for it
@@ -43,7 +44,7 @@ func (d *domains) heard(waits map[string]time.Duration) {
 		d.used[domain] = now
 		t := d.turns[domain]
 		if t == nil {
-			t = &domainTurn{wanted: map[string]time.Time{}}
+			t = &domainTurn{hash: domainHash(domain), wanted: map[string]time.Time{}}
 			d.turns[domain] = t
 		}
 		t.due = now.Add(wait)
@@ -87,7 +88,7 @@ func (d *domains) waiting(company string) map[uint32]string {
 	all, now := map[uint32]string{}, time.Now()
 	for domain, t := range d.turns {
 		if t.left(company, now) > 0 {
-			all[domainHash(domain)] = domain
+			all[t.hash] = domain
 		} else if now.Sub(t.due) > yieldTime {
 			delete(d.turns, domain)
 		}

@@ -56,25 +56,19 @@ func (f *feeder) wholeLanes() (ids []uint32) {
 	return ids
 }
 
-// laneOfDomain tells the lane of rows to a recipient domain, by its hash: a shared one that is paused, or the account's own where the
-// domain has used up its limit or is one of the quiet ones; 0 for others. There is a lane only for a domain that was asked for.
-func (f *feeder) laneOfDomain(paused map[uint32]uint32, quiet map[uint32]string) func(domain uint32) (uint32, error) {
+// sorting puts rows to recipient domains aside: into shared lanes of those that are paused, and into the account's own of those that
+// have used up its limit or are quiet. All are told by their hashes.
+func (f *feeder) sorting(paused map[uint32]uint32, quiet map[uint32]string, free func([]uint64)) db.Sorting {
 	apart := f.a.domains.waiting(f.r.c.name)
 	maps.Copy(apart, quiet)
-	lanes := maps.Clone(paused)
-	if lanes == nil {
-		lanes = map[uint32]uint32{}
-	}
-	return func(hash uint32) (uint32, error) {
-		lane, known := lanes[hash]
-		domain, waits := apart[hash]
-		if known || !waits {
-			return lane, nil
-		}
-		lane, err := f.domainLane(domain, f.a.domains.left(domain, f.r.c.name))
-		lanes[hash] = lane
-		return lane, err
-	}
+	return db.Sorting{Free: free,
+		Waits: func(hash uint32) bool { return paused[hash] != 0 || apart[hash] != "" },
+		Lane: func(hash uint32) (uint32, error) {
+			if lane := paused[hash]; lane != 0 {
+				return lane, nil
+			}
+			return f.domainLane(apart[hash], f.a.domains.left(apart[hash], f.r.c.name))
+		}}
 }
 
 // domainLane is the lane of the account's rows that wait for their recipient's domain.
