@@ -153,8 +153,7 @@ type Sorting struct {
 // index faster than it writes, and again and again at its end, where new rows are. Rows that may go are reported as soon
 // as they are seen, so that nobody waits behind the others meanwhile; some are reported twice.
 func (s *Store) SortAside(ctx context.Context, q Queue, by Sorting) error {
-	start := place{At: time.Unix(1, 0).UTC()}
-	at, end := start, start
+	var at, end place
 	waiting := map[uint32][]uint64{} // by domain
 	for more := true; more || len(waiting) > 0; {
 		newest, err := s.along(ctx, s.sql.text("aside-newest"), q, end, newestBatch)
@@ -234,7 +233,7 @@ func (s *Store) PutAside(ctx context.Context, from, to uint32, ids []uint64) err
 }
 
 // SortSenders puts rows into the lanes of their senders' own accounts: laneOf tells which, 0 for a row that stays. It looks at what
-// came due in the queue after a time, and returns when the last of that did.
+// came due in the queue after a time, the zero time for all, and returns when the last of that did.
 func (s *Store) SortSenders(ctx context.Context, q Queue, after time.Time, laneOf func(from string) (uint32, error)) (time.Time, error) {
 	at := place{At: after}
 	for more := true; more; {
@@ -263,8 +262,12 @@ func (s *Store) SortSenders(ctx context.Context, q Queue, after time.Time, laneO
 	return at.At, nil
 }
 
-// along reads due entries of the queue behind a place.
+// along reads due entries of the queue behind a place; the zero place is before them all.
 func (s *Store) along(ctx context.Context, statement string, q Queue, after place, limit int) ([]place, error) {
-	entries, err := selectAll[place](ctx, s.pool.db, statement, q.Lane, q.Route, q.Priority, after.At, after.At, after.ID, limit)
+	at := after.At
+	if at.IsZero() {
+		at = time.Unix(1, 0).UTC() // the first that a TIMESTAMP can be: MySQL compares with no other
+	}
+	entries, err := selectAll[place](ctx, s.pool.db, statement, q.Lane, q.Route, q.Priority, at, at, after.ID, limit)
 	return entries, wrap(err, "look along a queue of "+s.database)
 }
