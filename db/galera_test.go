@@ -89,7 +89,7 @@ func throttledOnTwoNodes(t *testing.T, d, e *dbtest.Database) {
 	for round := range 15 {
 		k := db.Bucket{Name: fmt.Sprintf("account:slow%d", round), Windows: []db.Window{{N: 1000, Per: time.Hour}}}
 		if n := askAtOnce(t, d, e, func(b *db.Buckets) (bool, error) {
-			pace, err := b.Slow(deadline(t), k)
+			pace, err := b.Slow(deadline(t), k, 0)
 			return pace.PerHour == 350, err
 		}); n == 0 {
 			t.Errorf("round %d: nobody slowed it", round)

@@ -127,7 +127,7 @@ func takeAsDaemon(t *testing.T, d *dbtest.Database) {
 	must(t, b.Pause(ctx, k.Name, 0, db.Trouble{Scope: "account", Reason: "refused"}))
 	must(t, b.Heal(ctx, k.Name))
 	for _, f := range []func() error{
-		func() error { _, err := b.Slow(ctx, k); return err },
+		func() error { _, err := b.Slow(ctx, k, 0); return err },
 		func() error { return b.Hold(ctx, k.Name, 0, "eva", "") },
 		func() error { return b.Unhold(ctx, k.Name) },
 		func() error { return b.NoteSuccess(ctx, k.Name) },

@@ -176,7 +176,7 @@ func TestBucketOneStepOlder(t *testing.T) {
 	must(t, b.Pause(ctx, account, time.Hour, db.Trouble{Scope: "account", Class: "auth", Reason: "refused"}))
 	must(t, b.NoteSuccess(ctx, account))
 	must(t, b.NoteError(ctx, account, "auth", "refused"))
-	if pace, err := b.Slow(ctx, k[0]); err != nil || pace.PerHour != 0 {
+	if pace, err := b.Slow(ctx, k[0], 0); err != nil || pace.PerHour != 0 {
 		t.Errorf("%+v, %v", pace, err)
 	}
 	if h, err := b.Health(ctx, k[0]); err != nil || h.Left < 59*time.Minute || h.Reason != "refused" || h.Class != "" || h.Warm != 0 {

@@ -31,9 +31,9 @@ const (
 )
 
 const (
-	unlimited = 360_000 // mails an hour, of a bucket without limits: a throttled one that has come so far is slowed no more
-	unknown   = 5_143   // mails an hour, taken for the rate at which a bucket was refused whose mails were not counted
-	slowest   = 18      // mails an hour: no refusal counts as of less
+	unlimited = 3_600_000 // mails an hour, of a bucket without limits: a throttled one that has come so far is slowed no more
+	unknown   = 5_143     // mails an hour, taken for the rate at which a bucket was refused whose mails were not counted
+	slowest   = 18        // mails an hour: no refusal counts as of less
 )
 
 // slowed is how many mails an hour the server's throttling leaves at a time, 0 when it leaves as many as full.

@@ -58,7 +58,7 @@ func (p *provider) String() string {
 // throttled slows the account, and pauses it, as the engine does.
 func (d *simDaemon) throttled() {
 	w := d.w
-	if _, err := d.buckets.Slow(context.Background(), w.account); err != nil && w.calm {
+	if _, err := d.buckets.Slow(context.Background(), w.account, 0); err != nil && w.calm {
 		w.t.Error(err)
 	}
 	w.noteSlow()

@@ -20,8 +20,9 @@ const slowOnce = time.Minute
 const nothingWent = 2
 
 // Slow notes that the server has throttled the account, and slows it: down from the rate at which mails really went. With
-// time it becomes faster again by itself.
-func (b *Buckets) Slow(ctx context.Context, k Bucket) (Pace, error) {
+// time it becomes faster again by itself. Of an account without limits, whose mails are not counted, seen is how many an hour the
+// caller saw go lately, 0 when it does not know.
+func (b *Buckets) Slow(ctx context.Context, k Bucket, seen int) (Pace, error) {
 	if err := b.create(ctx, []Bucket{k}); err != nil {
 		return Pace{}, err
 	}
@@ -31,7 +32,7 @@ func (b *Buckets) Slow(ctx context.Context, k Bucket) (Pace, error) {
 	var pace Pace
 	err := b.locked(ctx, []Bucket{k}, func(l ledger, entries []locked) error {
 		e := &entries[0]
-		if err := e.slow(l); err != nil {
+		if err := e.slow(l, seen); err != nil {
 			return err
 		}
 		pace = k.paceOf(e.row.pacing, e.now)
@@ -41,7 +42,7 @@ func (b *Buckets) Slow(ctx context.Context, k Bucket) (Pace, error) {
 }
 
 // slow takes in a throttling reply.
-func (e *locked) slow(l ledger) error {
+func (e *locked) slow(l ledger, seen int) error {
 	p := &e.row.pacing
 	if p.slowed(e.stated.full(), e.now) > 0 {
 		if since := time.Duration(e.now-p.SlowSince) * time.Microsecond; since >= 0 && since < slowOnce {
@@ -62,6 +63,9 @@ func (e *locked) slow(l ledger) error {
 	}
 	most := e.Bucket.full()
 	allowed := cmp.Or(p.slowed(most, e.now), most)
+	if allowed == unlimited {
+		went = seen
+	}
 	if allowed < most {
 		most = max(allowed, p.SlowRefused) // no refusal makes it faster
 	}

@@ -36,7 +36,7 @@ func during(t *testing.T, c *clock, b *db.Buckets, k []db.Bucket, d time.Duratio
 
 func slow(t *testing.T, b *db.Buckets, k []db.Bucket, want db.Pace) {
 	t.Helper()
-	if got, err := b.Slow(deadline(t), k[0]); err != nil || got != want {
+	if got, err := b.Slow(deadline(t), k[0], 0); err != nil || got != want {
 		t.Errorf("slowed to %+v, want %+v, %v", got, want, err)
 	}
 }
@@ -97,12 +97,25 @@ func TestManyThrottledAtOnceCountAsOne(t *testing.T) {
 		b, err := d.Pool.Buckets(d.Name, nil)
 		must(t, err)
 		all.Go(func() {
-			if pace, err := b.Slow(deadline(t), of(db.Window{N: 1000, Per: time.Hour})[0]); err != nil || pace != (db.Pace{PerHour: 350, Full: 1000}) {
+			if pace, err := b.Slow(deadline(t), of(db.Window{N: 1000, Per: time.Hour})[0], 0); err != nil || pace != (db.Pace{PerHour: 350, Full: 1000}) {
 				t.Errorf("%+v, %v", pace, err)
 			}
 		})
 	}
 	all.Wait()
+}
+
+// What its daemon saw go is where an account without limits is slowed from: one relay takes a mail a second, another a thousand.
+func TestSlowOfAFastAccountWithoutLimits(t *testing.T) {
+	for seen, want := range map[int]int{0: 3600, 60: 3600, 20_000: 14_000, 1 << 40: 2_520_000} {
+		b := (&clock{d: dbtest.New(t)}).daemon(t)
+		if got, err := b.Slow(deadline(t), of()[0], seen); err != nil || got != (db.Pace{PerHour: want}) {
+			t.Errorf("%d an hour were seen: %+v, %v", seen, got, err)
+		}
+		if got, err := b.Slow(deadline(t), db.Bucket{Name: "account:limited", Windows: []db.Window{{N: 1000, Per: time.Hour}}}, seen); err != nil || got.PerHour != 350 {
+			t.Errorf("%d an hour were seen, and what was counted is known: %+v, %v", seen, got, err)
+		}
+	}
 }
 
 // A warm-up begins with the first mail that is counted, not with one that was refused before.
@@ -155,7 +168,7 @@ func TestP3_PaceOfAWrongClock(t *testing.T) {
 		c.pass(10 * time.Second)
 	}
 	slowed := []db.Bucket{{Name: "account:slowed", Windows: []db.Window{{N: 3600, Per: time.Hour}}}}
-	if _, err := late.Slow(deadline(t), slowed[0]); err != nil { // as of a time that comes in ten days
+	if _, err := late.Slow(deadline(t), slowed[0], 0); err != nil { // as of a time that comes in ten days
 		t.Fatal(err)
 	}
 	c.jump(-10 * day)

@@ -58,7 +58,7 @@ func TestAccountStates(t *testing.T) {
 	if a := state(); a.State != jobs.AccountOK || a.Reason != "" || a.LastError != "it is away" || a.ErrorClass != "connection" || a.LastErrorAt == nil {
 		t.Errorf("it is over: %+v", a)
 	}
-	_, err := b.Slow(ctx, bucket)
+	_, err := b.Slow(ctx, bucket, 0)
 	must(err)
 	if a := state(); a.State != jobs.AccountSlowed || a.Pace == 0 || a.Pace >= 300 || !strings.Contains(a.Reason, "its server throttles: at most ") {
 		t.Errorf("%+v", a)

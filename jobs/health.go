@@ -37,6 +37,7 @@ type condition struct {
 	mended     bool // its settings have changed since: a pause of before does not hold back the first try
 	slowed     db.Pace
 	slowedAt   time.Time // since when
+	flow       flow      // what this daemon sent lately
 	full       time.Time // no mail fits into a counted window before
 	succeeded  time.Time // when a success was last noted
 	reproached time.Time // when an error was last noted that does not pause the account

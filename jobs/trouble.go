@@ -86,9 +86,12 @@ func (a *account) alertKey() string { return "account " + a.conf.Name }
 
 // slow lets all daemons send less by the account: its server does not take so much.
 func (a *account) slow(ctx context.Context) {
+	a.mu.Lock()
+	seen := a.flow.perHour(time.Now())
+	a.mu.Unlock()
 	var pace db.Pace
 	err := a.writeHealth(func() (err error) {
-		pace, err = a.buckets.Slow(ctx, a.bucket)
+		pace, err = a.buckets.Slow(ctx, a.bucket, seen)
 		return err
 	})
 	if err != nil || pace.PerHour == 0 {
@@ -102,6 +105,32 @@ func (a *account) slow(ctx context.Context) {
 	since := a.slowedAt
 	a.mu.Unlock()
 	a.tellPace(before, pace, since)
+}
+
+// flow is how many mails this daemon sent lately.
+type flow struct {
+	minute      time.Time // begin of the present one
+	now, before int       // mails in it, and in the one before
+}
+
+func (f *flow) add(at time.Time) {
+	f.turn(at)
+	f.now++
+}
+
+// perHour is how many mails an hour went in the fuller of the last two minutes.
+func (f *flow) perHour(at time.Time) int {
+	f.turn(at)
+	return max(f.now, f.before) * int(time.Hour/time.Minute)
+}
+
+func (f *flow) turn(at time.Time) {
+	switch since := at.Sub(f.minute); {
+	case since >= 2*time.Minute:
+		f.minute, f.now, f.before = at, 0, 0
+	case since >= time.Minute:
+		f.minute, f.now, f.before = f.minute.Add(time.Minute), 0, f.now
+	}
 }
 
 // slowAlertAfter is how long an account is slowed before a person is told: a server that takes less than the rate for so long
@@ -143,6 +172,7 @@ const noteEvery = time.Minute
 // nothing.
 func (a *account) well(ctx context.Context) {
 	a.mu.Lock()
+	a.flow.add(time.Now())
 	if time.Until(a.paused) > 0 {
 		a.mu.Unlock()
 		return

@@ -61,7 +61,7 @@ func TestBuckets(t *testing.T) {
 	if must(t, err); !turn.OK || !count.OK {
 		t.Errorf("%+v, %+v", turn, count)
 	}
-	if pace, err := b.Slow(ctx, k); err != nil || pace != (db.Pace{PerHour: 7, Full: 100}) { // 70 % of the ten of the warm-up
+	if pace, err := b.Slow(ctx, k, 0); err != nil || pace != (db.Pace{PerHour: 7, Full: 100}) { // 70 % of the ten of the warm-up
 		t.Errorf("%+v, %v", pace, err)
 	}
 	must(t, b.Pause(ctx, k.Name, time.Hour, db.Trouble{Scope: "account", Class: "auth", Reason: "refused"}))
