@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -46,10 +47,12 @@ func (d *Desk) AccountPause(ctx context.Context, q AccountPauseRequest) (Account
 	})
 }
 
-// AccountResume lets an account send again that was paused by hand. One that was not stays as it is.
+// AccountResume lets an account send again that was paused by hand, and has one in trouble tried at once: a person who says so has
+// mended it, or wants to know.
 func (d *Desk) AccountResume(ctx context.Context, q AccountResumeRequest) (AccountChangeReply, error) {
 	return d.changeAccount(ctx, q.By, "account resume", q.Account, "", func(ctx context.Context, a *jobfile.Account) error {
-		return d.world.bucketsOf(a).Unhold(ctx, bucketName(a))
+		buckets := d.world.bucketsOf(a)
+		return errors.Join(buckets.Unhold(ctx, bucketName(a)), buckets.Heal(ctx, bucketName(a)))
 	})
 }
 

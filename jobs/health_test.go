@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"outboxd/jobs"
 	"outboxd/mail/smtptest"
 )
 
@@ -64,6 +65,32 @@ func TestP5_WrongPassword(t *testing.T) {
 	s.onceEach(50)
 	if got := s.db.Read(t, `SELECT CONCAT(failures, COALESCE(paused_until, '-')) FROM {db}.outbox_bucket WHERE name LIKE '%eva%'`); got != "0-" {
 		t.Errorf("the account's troubles are %s", got)
+	}
+}
+
+// TestP5_PasswordOfARestart: a restart does not know that the password is another, and tries nothing before its time; a person's
+// word has it tried at once.
+func TestP5_PasswordOfARestart(t *testing.T) {
+	t.Parallel()
+	s, system := newSite(t, smtptest.Users(map[string]string{"eva": "right"}), smtptest.RequireAuth()), smtptest.New(t)
+	text := withAlerts(s.file("  main: "+s.account(unlimited+", username: eva, password: {file: "+s.secret("wrong")+"}"), ""), system)
+	s.mailsVia(5, "main")
+	s.start(text, "one")
+	s.awaitEvent("account_paused", 1)
+	s.end()
+	s.secret("right")
+	s.start(text, "one")
+	s.mailsVia(1, "system")
+	s.await("1", `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sent'`)
+	if got := s.db.Read(t, queued); got != "5" {
+		t.Errorf("%s rows wait for the end of the pause", got)
+	}
+	if _, err := s.engine.Desk().AccountResume(t.Context(), jobs.AccountResumeRequest{Account: "main"}); err != nil {
+		t.Fatal(err)
+	}
+	s.await("5", sent)
+	if n := s.smtp.Counts().FailedLogins; n != 1 {
+		t.Errorf("%d logins were refused, want 1", n)
 	}
 }
 

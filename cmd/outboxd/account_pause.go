@@ -41,7 +41,7 @@ func (c accountResumeCommand) Run(i *invocation) error {
 	if err != nil {
 		return err
 	}
-	return printChanged(i, reply, c.JSON, "not paused by hand any more")
+	return printChanged(i, reply, c.JSON, "not paused any more")
 }
 
 func printChanged(i *invocation, r jobs.AccountChangeReply, json bool, done string) error {

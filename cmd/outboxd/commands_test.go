@@ -119,7 +119,7 @@ func TestAccountPauseCommand(t *testing.T) {
 	s.must(exitDone, "account list", "main     held", ": moving")
 	s.must(exitDone, "account pause main", "main, system: paused until outboxd account resume main")
 	s.must(exitDone, "account list --json", `"state": "held"`, `"held_by"`)
-	s.must(exitDone, "account resume main --reason moved", "main, system: not paused by hand any more")
+	s.must(exitDone, "account resume main --reason moved", "main, system: not paused any more")
 	s.must(exitDone, "status", "main     ok")
 	s.must(exitDone, "audit", "account pause", "for 2h0m0s", "moving", "account resume", "moved")
 	s.must(exitWrong, "account pause main --for 99999h", "up to a year")

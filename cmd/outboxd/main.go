@@ -69,7 +69,7 @@ type commands struct {
 		Login  accountLoginCommand  `cmd:"" help:"Sign in to an account by OAuth, in a browser on any computer."`
 		Test   accountTestCommand   `cmd:"" help:"Connect and log in to an account; with --to also send a mail."`
 		Pause  accountPauseCommand  `cmd:"" help:"Send nothing by an account until it is resumed, on every computer and over restarts."`
-		Resume accountResumeCommand `cmd:"" help:"Let an account send again that was paused by hand."`
+		Resume accountResumeCommand `cmd:"" help:"Let an account send again that was paused by hand, or try one in trouble at once."`
 	} `cmd:"" help:"Look at SMTP accounts, sign in to them, test and pause them."`
 	DKIM struct {
 		Keygen dkimKeygenCommand `cmd:"" help:"Make a key that signs mails, and say what belongs into the DNS and into jobs.yaml."`
