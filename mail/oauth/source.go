@@ -214,11 +214,17 @@ func (s *Source) keep(next *grant) {
 	s.gains++
 }
 
-// failed notes why there is no new token. The one in hand is used while it lasts, when the trouble may pass.
+// failed notes why there is no new token. The one in hand is used while it lasts, when the trouble may pass; one that was rejected is
+// dropped.
 func (s *Source) failed(why *Error, w want) (string, *Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fault = why
+	if s.grant != nil && w.rejected != "" && s.grant.Access == w.rejected {
+		dropped := *s.grant
+		dropped.Access = ""
+		s.grant = &dropped
+	}
 	now := time.Now()
 	if why.Passing() && !w.fresh && s.grant != nil && s.grant.good(now) && s.grant.Access != w.rejected {
 		s.patience = now.Add(aheadAgain)

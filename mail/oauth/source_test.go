@@ -211,6 +211,42 @@ func TestRefusedAndNoOther(t *testing.T) {
 	})
 }
 
+// TestRefusedAndTheSignInIsOver: what the server refused is not in hand any more, and people are told why there is nothing else.
+func TestRefusedAndTheSignInIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		at := server()
+		s := signedIn(t, at, newFiles())
+		time.Sleep(20 * time.Minute)
+		at.Revoke()
+		if _, err := s.Token(t.Context(), token(t, s, "")); asError(t, err).Passing() {
+			t.Error(err)
+		}
+		if state := s.State(); state.Good || state.Fault == nil || state.Fault.Passing() {
+			t.Errorf("%+v", state)
+		}
+		if e := fault(t, s); e.Passing() { // nor given to the next who asks
+			t.Error(e)
+		}
+	})
+}
+
+// TestSignInEndsAheadOfItsToken: the token that is due is not used when the sign-in is over.
+func TestSignInEndsAheadOfItsToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		at := server()
+		s := signedIn(t, at, newFiles())
+		at.Revoke()
+		time.Sleep(54 * time.Minute)
+		if token(t, s, ""); !s.State().Good {
+			t.Errorf("%+v", s.State())
+		}
+		time.Sleep(2 * time.Minute)
+		if e := fault(t, s); e.Passing() || s.State().Good {
+			t.Errorf("%v, %+v", e, s.State())
+		}
+	})
+}
+
 func TestNobodyHasSignedIn(t *testing.T) {
 	f := newFiles()
 	s := source(t, config(server()), f)

@@ -34,7 +34,9 @@ func (s *Source) State() State {
 		state.Fault = conf.noGrant(stranger, err)
 		return state
 	}
-	state.Since, state.Renewed, state.Ends, state.Good = g.SignedIn, g.Renewed, g.Ends, g.good(time.Now())
+	now := time.Now()
+	state.Since, state.Renewed, state.Ends = g.SignedIn, g.Renewed, g.Ends
+	state.Good = g.good(now) && (now.Before(g.due()) || s.fault == nil || s.fault.Passing())
 	state.Fixed = !g.Ends.IsZero() && !g.Moves && g.Renewed.After(g.SignedIn)
 	return state
 }
