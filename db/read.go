@@ -34,8 +34,8 @@ type ReadResult struct {
 }
 
 const (
-	readGrace = time.Second     // the server ends a statement itself; it is killed when it has not by then
-	killTime  = 5 * time.Second // to kill it
+	readGrace = time.Second      // the server ends a statement itself; it is killed when it has not by then
+	killTime  = 15 * time.Second // to kill it, on a server that may be very busy
 )
 
 // ReadOnly runs one statement that reads, with the named database as default, and returns its rows. args are those of Bind. Any
@@ -251,9 +251,19 @@ func (r *reader) kill() {
 	defer cancel()
 	d := sql.OpenDB(r.home)
 	defer d.Close()
-	var id int64
-	if d.QueryRowContext(ctx, "SELECT ID FROM information_schema.PROCESSLIST WHERE ID = ? AND INFO LIKE ?", r.id, r.mark+"%").Scan(&id) == nil {
-		_, _ = d.ExecContext(ctx, "KILL "+strconv.FormatInt(id, 10))
+	for ctx.Err() == nil {
+		var id int64
+		err := d.QueryRowContext(ctx, "SELECT ID FROM information_schema.PROCESSLIST WHERE ID = ? AND INFO LIKE ?", r.id, r.mark+"%").Scan(&id)
+		if err == nil {
+			_, err = d.ExecContext(ctx, "KILL "+strconv.FormatInt(id, 10))
+		}
+		if err == nil || errors.Is(err, sql.ErrNoRows) {
+			return
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+		}
 	}
 }
 
