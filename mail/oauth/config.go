@@ -85,14 +85,14 @@ func (c Config) key() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// library is the configuration as the library takes it.
-func (c Config) library() *oauth2.Config {
+// client is the configuration as package oauth2 takes it.
+func (c Config) client() *oauth2.Config {
 	return &oauth2.Config{ClientID: c.ClientID, ClientSecret: c.ClientSecret, RedirectURL: redirect, Scopes: c.Scopes,
 		// The style is not guessed: each failure would be asked twice, and a renewal that is asked twice may end the sign-in.
 		Endpoint: oauth2.Endpoint{AuthURL: c.Authorize, DeviceAuthURL: c.Device, TokenURL: c.Token, AuthStyle: oauth2.AuthStyleInParams}}
 }
 
-// with gives the context the client that the library is to use.
+// with gives the context the HTTP client that package oauth2 is to use.
 func (c Config) with(ctx context.Context) context.Context {
 	base := c.Transport
 	if base == nil {

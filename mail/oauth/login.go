@@ -83,10 +83,10 @@ func (l *Login) Account() string { return l.source.config().Account }
 // byCode asks for a device code and waits, in the background, for the person to enter it.
 func (l *Login) byCode(ctx context.Context, conf Config) *Error {
 	var secret []oauth2.AuthCodeOption
-	if conf.ClientSecret != "" { // RFC 8628 3.1; the library sends it with the other questions alone
+	if conf.ClientSecret != "" { // RFC 8628 3.1; package oauth2 sends it with the other questions alone
 		secret = append(secret, oauth2.SetAuthURLParam("client_secret", conf.ClientSecret))
 	}
-	da, err := conf.library().DeviceAuth(conf.with(ctx), secret...)
+	da, err := conf.client().DeviceAuth(conf.with(ctx), secret...)
 	if err != nil {
 		return conf.explain(err)
 	}
@@ -117,7 +117,7 @@ func (l *Login) byCode(ctx context.Context, conf Config) *Error {
 // await asks again and again whether the person has signed in, as RFC 8628 3.5 has it. Trouble on the way does not end it.
 func (l *Login) await(ctx context.Context, conf Config, da *oauth2.DeviceAuthResponse) *Error {
 	for {
-		token, err := conf.library().DeviceAccessToken(conf.with(ctx), da)
+		token, err := conf.client().DeviceAccessToken(conf.with(ctx), da)
 		if err == nil {
 			return l.source.begin(token)
 		}
@@ -139,7 +139,7 @@ func (l *Login) byAddress(conf Config) {
 	if strings.HasPrefix(hostOf(conf.Authorize), "login.microsoftonline.") {
 		prompt = "select_account"
 	}
-	l.URL = conf.library().AuthCodeURL(l.state, oauth2.S256ChallengeOption(l.proof), oauth2.AccessTypeOffline,
+	l.URL = conf.client().AuthCodeURL(l.state, oauth2.S256ChallengeOption(l.proof), oauth2.AccessTypeOffline,
 		oauth2.SetAuthURLParam("prompt", prompt), oauth2.SetAuthURLParam("login_hint", conf.Username))
 }
 
@@ -182,7 +182,7 @@ func (l *Login) Redeem(ctx context.Context, pasted string) error {
 func (l *Login) redeem(ctx context.Context, conf Config, code string) *Error {
 	ctx, cancel := context.WithTimeout(ctx, renewTime)
 	defer cancel()
-	token, err := conf.library().Exchange(conf.with(ctx), code, oauth2.VerifierOption(l.proof))
+	token, err := conf.client().Exchange(conf.with(ctx), code, oauth2.VerifierOption(l.proof))
 	if err != nil {
 		return conf.explain(err, code, l.proof)
 	}

@@ -177,7 +177,7 @@ func (s *Source) renew(ctx context.Context, w want) (string, *Error) {
 	if token := s.ready(w); token != "" {
 		return token, nil
 	}
-	token, err := conf.library().TokenSource(conf.with(ctx), &oauth2.Token{RefreshToken: before.Refresh}).Token()
+	token, err := conf.client().TokenSource(conf.with(ctx), &oauth2.Token{RefreshToken: before.Refresh}).Token()
 	if err != nil {
 		return s.failed(conf.explain(err, before.Refresh, before.Access), w)
 	}
