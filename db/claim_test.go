@@ -236,11 +236,14 @@ func TestP4_RowThatBreaksTheTablesRulesFailsAlone(t *testing.T) {
 	defer pool.Close()
 	version, err := pool.Version(deadline(t))
 	must(t, err)
-	if !strings.Contains(version, "MariaDB") {
-		t.Skipf("MySQL %s lets nobody past an enforced rule", version)
+	insert := `INSERT INTO ` + d.Name + `.outbox (recipients, headers, priority) VALUES ('u@kunde.example', '{broken', 3)`
+	if !strings.Contains(version, "MariaDB") { // MySQL lets nobody past an enforced rule
+		if err := pool.Exec(deadline(t), insert); db.Kind(err) != db.KindData {
+			t.Errorf("a row that breaks a rule: %v", err)
+		}
+		return
 	}
-	lax := `SET STATEMENT check_constraint_checks=0 FOR INSERT INTO ` + d.Name + `.outbox (recipients, headers, priority) VALUES `
-	must(t, pool.Exec(deadline(t), lax+`('u@kunde.example', '{broken', 3), ('v@kunde.example', NULL, 9)`))
+	must(t, pool.Exec(deadline(t), `SET STATEMENT check_constraint_checks=0 FOR `+insert+`, ('v@kunde.example', NULL, 9)`))
 	d.Exec(t, shortest)
 	if rows := claimAll(t, d.Store, 10); len(rows) != 2 {
 		t.Errorf("claimed %d rows", len(rows))
