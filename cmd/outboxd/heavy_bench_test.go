@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -18,6 +19,7 @@ const (
 	heavyOctets = 20_000_000
 	lightMails  = 500
 	heavyMemory = 200 // MB
+	heavyTo     = "large@kunde.example"
 )
 
 // BenchmarkMemoryOfAttachments prints the most memory that a daemon takes which has fifty attachments of 20 MB to send over many
@@ -40,10 +42,9 @@ func sendHeavy(b *testing.B, server *dbtest.Server, accounts, connections int, d
 	b.Setenv(benchSecret, benchSecret)
 	var light, heavy atomic.Int64
 	var lightDone time.Time
-	sink, err := smtptest.NewServer("127.0.0.1:0", smtptest.NullSink(), smtptest.Users(users), smtptest.MaxSize(64<<20), smtptest.OnMessage(func(m smtptest.Message) {
+	sink, err := smtptest.NewServer("127.0.0.1:0", smtptest.NullSink(), smtptest.Users(users), smtptest.MaxSize(64<<20), thinksOver(heavyTo, delay), smtptest.OnMessage(func(m smtptest.Message) {
 		switch {
 		case m.Size > heavyOctets:
-			time.Sleep(delay)
 			heavy.Add(1)
 		case light.Add(1) == lightMails:
 			lightDone = time.Now()
@@ -55,7 +56,7 @@ func sendHeavy(b *testing.B, server *dbtest.Server, accounts, connections int, d
 	defer sink.Close()
 	d := dbtest.On(b, server.Server)
 	for i := range heavyMails {
-		d.Exec(b, "INSERT INTO {db}.outbox (recipients, subject, body_text, account) VALUES ('a@kunde.example', 'Report', 'x', ?)", fmt.Sprintf("a%d", i%accounts))
+		d.Exec(b, "INSERT INTO {db}.outbox (recipients, subject, body_text, account) VALUES (?, 'Report', 'x', ?)", heavyTo, fmt.Sprintf("a%d", i%accounts))
 		d.Exec(b, "INSERT INTO {db}.outbox_attachment (outbox_id, name, content) VALUES (?, 'report.pdf', REPEAT(CHAR(? USING latin1), ?))", i+1, 128+i, heavyOctets)
 	}
 	d.Exec(b, fmt.Sprintf("INSERT INTO {db}.outbox (recipients, subject, body_text, account) SELECT 'a@kunde.example', 'x', 'x', CONCAT('a', seq %% %d) FROM {db}.seq_1_to_%d", accounts, lightMails))
@@ -75,6 +76,18 @@ func sendHeavy(b *testing.B, server *dbtest.Server, accounts, connections int, d
 	fmt.Printf("%d attachments of %d MB, %d accounts with %d connections each: %d MB resident at most, %s; sent in %s, %d small mails beside them in %s\n", heavyMails, heavyOctets/1_000_000, accounts,
 		connections, p.Peak>>20, dbtest.AtMost(float64(p.Peak>>20), heavyMemory, " MB"), time.Since(start).Round(100*time.Millisecond), lightMails, lightDone.Sub(start).Round(100*time.Millisecond))
 	killDaemon(b, cmd)
+}
+
+// thinksOver makes a server that takes so long for its reply to each mail to an address.
+func thinksOver(to string, delay time.Duration) smtptest.Option {
+	return smtptest.Decide(func(m smtptest.Moment) (smtptest.Action, bool) {
+		if m.Step != smtptest.StepDot || !slices.Contains(m.To, to) {
+			return smtptest.Action{}, false
+		}
+		thought := make(chan struct{})
+		time.AfterFunc(delay, func() { close(thought) })
+		return smtptest.Action{Wait: thought}, true
+	})
 }
 
 func heavyConfig(d *dbtest.Database, sink *smtptest.Server, accounts, connections int) string {
