@@ -148,24 +148,34 @@ func TestP5_PauseAndLoginTurnOfAnotherClock(t *testing.T) {
 	}
 }
 
-// Tables of the step before serve mails without what the newest adds, and with it once they are migrated.
-func TestBucketOneStepOlder(t *testing.T) {
-	d := dbtest.New(t)
-	ctx := deadline(t)
-	d.BucketOneStepOlder(t)
-	must(t, d.Pool.CheckSchema(ctx, d.Name, db.BucketPart))
-	c := &clock{d: d}
-	b := c.daemon(t)
-	k := []db.Bucket{{Name: account, Windows: []db.Window{{N: 3000, Per: time.Hour}}, Warmup: &db.Warmup{Start: 10, Days: 5}}}
-	mail := func() {
-		t.Helper()
-		if got := take(t, b, k, 1); !got.OK {
-			t.Errorf("%+v", got)
-		}
-		c.pass(time.Minute)
+// onOlderBucket is a daemon at an account with limits and a warm-up, on tables of the step before.
+func onOlderBucket(t *testing.T) (*clock, *db.Buckets, []db.Bucket) {
+	t.Helper()
+	c := &clock{d: dbtest.New(t)}
+	c.d.BucketOneStepOlder(t)
+	must(t, c.d.Pool.CheckSchema(deadline(t), c.d.Name, db.BucketPart))
+	return c, c.daemon(t), warming()
+}
+
+func warming() []db.Bucket {
+	return []db.Bucket{{Name: account, Windows: []db.Window{{N: 3000, Per: time.Hour}}, Warmup: &db.Warmup{Start: 10, Days: 5}}}
+}
+
+// mail wants that one may go, and lets a minute pass.
+func (c *clock) mail(t *testing.T, b *db.Buckets, k []db.Bucket) {
+	t.Helper()
+	if got := take(t, b, k, 1); !got.OK {
+		t.Errorf("%+v", got)
 	}
+	c.pass(time.Minute)
+}
+
+// Tables of the step before serve mails without what the newest adds.
+func TestBucketOneStepOlder(t *testing.T) {
+	ctx := deadline(t)
+	c, b, k := onOlderBucket(t)
 	for range 5 { // no warm-up: it would have to be remembered
-		mail()
+		c.mail(t, b, k)
 	}
 	must(t, b.Tend(ctx, k[0]))
 	for range 2 {
@@ -193,22 +203,35 @@ func TestBucketOneStepOlder(t *testing.T) {
 		t.Errorf("resumed: %v", err)
 	}
 	must(t, b.Heal(ctx, account))
+}
 
-	if n, err := d.Pool.Migrate(ctx, d.Name, db.BucketPart); err != nil || n != 1 {
+// Once they are migrated a daemon at work does what the step adds.
+func TestBucketIsMigratedAtWork(t *testing.T) {
+	ctx := deadline(t)
+	c, b, k := onOlderBucket(t)
+	c.mail(t, b, k)
+	if n, err := c.d.Pool.Migrate(ctx, c.d.Name, db.BucketPart); err != nil || n != 1 {
 		t.Fatalf("%d steps, %v", n, err)
 	}
 	c.pass(time.Minute) // then it is noticed
-	mail()
+	c.mail(t, b, k)
 	if h, err := b.Health(ctx, k[0]); err != nil || h.Warm != 10 {
 		t.Errorf("%+v, %v", h, err)
 	}
 	must(t, b.Hold(ctx, account, 0, "eva", ""))
+}
 
-	// A restored database is of the older step again: after the first refused statement that is known.
-	d.BucketOneStepOlder(t)
+// A restored database may be of the older step again: after the first refused statement that is known.
+func TestBucketIsRestoredToAnOlderStep(t *testing.T) {
+	ctx := deadline(t)
+	c := &clock{d: dbtest.New(t)}
+	b, k := c.daemon(t), warming()
+	c.mail(t, b, k)
+	must(t, b.Hold(ctx, account, 0, "eva", "")) // what the older tables do not know holds back nothing
+	c.d.BucketOneStepOlder(t)
 	if _, err := b.Take(ctx, k, 1); db.Kind(err) != db.KindSetup {
 		t.Errorf("the first take: %v", err)
 	}
 	c.pass(10 * time.Minute)
-	mail()
+	c.mail(t, b, k)
 }
