@@ -58,41 +58,62 @@ func accountTroubles() []accountTrouble {
 	}
 }
 
+// usual are the options of the account's server without the trouble.
+func (a accountTrouble) usual(authority *smtptest.Authority) []smtptest.Option {
+	return []smtptest.Option{smtptest.SignedBy(authority), smtptest.RequireTLS(), smtptest.RequireAuth(), smtptest.Users(map[string]string{a.name: "right-password"})}
+}
+
+// server starts the account's server with the trouble.
+func (a accountTrouble) server(t *testing.T, authority *smtptest.Authority) *smtptest.Server {
+	t.Helper()
+	server := smtptest.New(t, append(a.usual(authority), a.options...)...)
+	if a.rule.Step != "" {
+		server.On(a.rule)
+	}
+	return server
+}
+
+// entries are the account in jobs.yaml, with the trouble and without.
+func (a accountTrouble) entries(port int) (sick, well string) {
+	entry := fmt.Sprintf("\n  %[1]s: {host: 127.0.0.1, port: %[2]d, ca: ca.pem, username: %[1]s, from: %[1]s@acme.example, %[3]s", a.name, port, unlimited)
+	well = entry + ", password: {file: right}}"
+	if !strings.Contains(a.keys, "password") {
+		entry += ", password: {file: right}"
+	}
+	if a.keys != "" {
+		entry += ", " + a.keys
+	}
+	return entry + "}", well
+}
+
+// authority makes one that signs certificates, and puts it beside jobs.yaml, with a right and a wrong password.
+func (s *site) authority() *smtptest.Authority {
+	s.t.Helper()
+	authority, err := smtptest.NewAuthority()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for name, text := range map[string]string{"ca.pem": string(authority.PEM()), "right": "right-password", "wrong": "wrong-password"} {
+		if err := os.WriteFile(filepath.Join(filepath.Dir(s.path), name), []byte(text), 0o600); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	return authority
+}
+
 // TestP5_EveryTroubleOfAnAccount: one daemon has an account in each trouble. Its rows wait with no attempt spent and say why and
 // what to do; no other account is disturbed; and when the trouble is over they leave, each once.
 func TestP5_EveryTroubleOfAnAccount(t *testing.T) {
 	const rows = 3
 	t.Parallel()
 	s := newSite(t)
-	authority, err := smtptest.NewAuthority()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir, troubles := filepath.Dir(s.path), accountTroubles()
-	for name, text := range map[string]string{"ca.pem": string(authority.PEM()), "right": "right-password", "wrong": "wrong-password"} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	usual := func(trouble accountTrouble) []smtptest.Option {
-		return []smtptest.Option{smtptest.SignedBy(authority), smtptest.RequireTLS(), smtptest.RequireAuth(), smtptest.Users(map[string]string{trouble.name: "right-password"})}
-	}
+	troubles, authority := accountTroubles(), s.authority()
 	servers, sick, well := map[string]*smtptest.Server{}, "  system: "+s.account(unlimited), "  system: "+s.account(unlimited)
 	for _, trouble := range troubles {
-		server := smtptest.New(t, append(usual(trouble), trouble.options...)...)
-		if trouble.rule.Step != "" {
-			server.On(trouble.rule)
-		}
+		server := trouble.server(t, authority)
 		servers[trouble.name] = server
-		entry := fmt.Sprintf("\n  %[1]s: {host: 127.0.0.1, port: %[2]d, ca: ca.pem, username: %[1]s, from: %[1]s@acme.example, %[3]s", trouble.name, server.Port(), unlimited)
-		well += entry + ", password: {file: right}}"
-		if !strings.Contains(trouble.keys, "password") {
-			entry += ", password: {file: right}"
-		}
-		if trouble.keys != "" {
-			entry += ", " + trouble.keys
-		}
-		sick += entry + "}"
+		ill, mended := trouble.entries(server.Port())
+		sick, well = sick+ill, well+mended
 		s.mailsVia(rows, trouble.name)
 	}
 	s.mailsVia(rows, "system")
@@ -111,7 +132,7 @@ func TestP5_EveryTroubleOfAnAccount(t *testing.T) {
 		if err := old.Close(); err != nil {
 			t.Fatal(err)
 		}
-		server, err := smtptest.NewServer(old.Addr(), usual(trouble)...)
+		server, err := smtptest.NewServer(old.Addr(), trouble.usual(authority)...)
 		if err != nil {
 			t.Fatal(err)
 		}
