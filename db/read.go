@@ -7,16 +7,16 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
-	"fmt"
+	"slices"
 	"strconv"
 	"time"
 )
 
-// ReadLimits bound a query of a row's own. What is zero has the value of DefaultReadLimits.
+// ReadLimits bound a query. What is zero has the value of DefaultReadLimits.
 type ReadLimits struct {
 	Time   time.Duration // for the statement and its rows
-	Rows   int
-	Octets int64 // of all values; a number counts as 8
+	Rows   int           // less than zero: any number
+	Octets int64         // of all values; a number counts as 8; less than zero: any number
 }
 
 // DefaultReadLimits are a statement of account by a wide margin, and nothing that keeps a server busy.
@@ -38,36 +38,18 @@ const (
 	killTime  = 15 * time.Second // to kill it, on a server that may be very busy
 )
 
-// ReadOnly runs one statement that reads, with the named database as default, and returns its rows. args are those of Bind. Any
-// failure is a *ReadError; that of ReadUnreachable makes the row wait.
-//
-// Each query has a connection of its own, which ends with it: whatever the statement or a function that it calls leaves behind
-// (locks, variables, temporary tables, the default database) ends too, and the pool's other connections never see it. The
-// session is read-only. The server ends the statement at its time limit where it can; where it does not, or when ctx ends, the
-// statement is killed.
-// A company has at most two such connections at a time, a pool eight; who comes later waits for a place until ctx ends.
+// ReadOnly runs one statement that reads, as ReadEach does, and returns its rows.
 func (p *Pool) ReadOnly(ctx context.Context, database, statement string, args []any, l ReadLimits) (*ReadResult, error) {
-	text, err := checkRead(statement)
-	if err != nil {
-		return nil, err
+	result := &ReadResult{}
+	columns := func(all []ReadColumn) error {
+		result.Columns = all
+		return nil
 	}
-	quoted, err := quote(database)
-	if err != nil {
-		return nil, noWay(err)
+	row := func(values []any) error {
+		result.Rows = append(result.Rows, slices.Clone(values))
+		return nil
 	}
-	leave, err := p.seats.take(ctx, database)
-	if err != nil {
-		return nil, unreachable(err)
-	}
-	defer leave()
-	l = l.orDefault()
-	r, err := p.reader(ctx, quoted, l.Time)
-	if err != nil {
-		return nil, noWay(fmt.Errorf("connect to %s: %w", database, err))
-	}
-	defer r.close()
-	result, err := r.read(ctx, text, args, l)
-	if err != nil {
+	if err := p.ReadEach(ctx, database, statement, args, l, columns, row); err != nil {
 		return nil, err
 	}
 	return result, nil
@@ -148,28 +130,6 @@ func (r *reader) limit(ctx context.Context, limit time.Duration) error {
 	return err
 }
 
-// read runs the statement. What it leaves running is killed.
-func (r *reader) read(caller context.Context, text string, args []any, l ReadLimits) (*ReadResult, error) {
-	ctx, cancel := context.WithTimeout(caller, l.Time+readGrace)
-	defer cancel()
-	rows, err := r.query(ctx, text, args)
-	var result *ReadResult
-	if err == nil {
-		if result, err = collect(rows, l); err == nil {
-			err = rows.Close()
-		}
-	}
-	if err != nil {
-		failure := r.failure(caller, ctx, err, l)
-		cancel() // before the rows are closed: what is left of them is not read
-		if rows != nil {
-			_ = rows.Close() // the connection is gone
-		}
-		return nil, failure
-	}
-	return result, nil
-}
-
 // query prepares the statement on the server, so that values never become part of its text, and runs it.
 func (r *reader) query(ctx context.Context, text string, args []any) (*sql.Rows, error) {
 	statement, err := r.conn.PrepareContext(ctx, r.mark+text)
@@ -182,7 +142,11 @@ func (r *reader) query(ctx context.Context, text string, args []any) (*sql.Rows,
 // failure says what an error means, and sees to it that the statement has ended.
 func (r *reader) failure(caller, ctx context.Context, err error, l ReadLimits) error {
 	var own *ReadError
+	var taker *takerError
 	switch {
+	case errors.As(err, &taker):
+		r.kill()
+		return taker.err
 	case errors.As(err, &own):
 		r.kill()
 		return own
@@ -194,54 +158,6 @@ func (r *reader) failure(caller, ctx context.Context, err error, l ReadLimits) e
 		return tooSlow(l.Time)
 	}
 	return readFailure(err, l.Time)
-}
-
-// collect reads the rows, up to the limits.
-func collect(rows *sql.Rows, l ReadLimits) (*ReadResult, error) {
-	types, err := rows.ColumnTypes()
-	if err != nil {
-		return nil, err
-	}
-	result := &ReadResult{}
-	columns := make([]column, len(types))
-	for i, t := range types {
-		columns[i] = newColumn(t)
-		result.Columns = append(result.Columns, columns[i].ReadColumn)
-	}
-	for octets := int64(0); rows.Next(); {
-		if len(result.Rows) == l.Rows {
-			return nil, tooLarge(fmt.Sprintf("it has more than %d rows", l.Rows))
-		}
-		row, n, err := scan(rows, columns)
-		if err != nil {
-			return nil, err
-		}
-		if octets += n; octets > l.Octets {
-			return nil, tooLarge(fmt.Sprintf("its first %d rows have more than %d octets", len(result.Rows)+1, l.Octets))
-		}
-		result.Rows = append(result.Rows, row)
-	}
-	return result, rows.Err()
-}
-
-// scan reads a row and counts its octets.
-func scan(rows *sql.Rows, columns []column) (row []any, octets int64, err error) {
-	row = make([]any, len(columns))
-	targets := make([]any, len(columns))
-	for i := range row {
-		targets[i] = &row[i]
-	}
-	if err := rows.Scan(targets...); err != nil {
-		return nil, 0, err
-	}
-	for i, c := range columns {
-		var n int64
-		if row[i], n, err = c.value(row[i]); err != nil {
-			return nil, 0, err
-		}
-		octets += n
-	}
-	return row, octets, nil
 }
 
 // kill ends the statement on the server, if it still runs there. A server behind a balancer may be another: the mark tells. It is
