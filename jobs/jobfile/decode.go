@@ -19,6 +19,7 @@ import (
 //	oneof     the words allowed, separated by |
 //	range     the least and the most
 //	names     what the keys of a mapping are, where they are no names: domain
+//	text      long: of several lines
 //	hint      what to do about a value that is not allowed
 //	doc, is, eg  meaning, kind of value and example for the reference
 //
@@ -58,6 +59,10 @@ func (d *decoder) value(n *yaml.Node, path string, v reflect.Value, tag reflect.
 		d.secret(n, path, v)
 	case t == domainRatesType:
 		d.domainRates(n, path, v.Addr().Interface().(*[]DomainRate))
+	case t == audiencesType:
+		d.audiences(n, path, v.Addr().Interface().(*[]*Audience))
+	case t == valuesType:
+		d.values(n, path, v.Addr().Interface().(*[]Value))
 	case t == holidaysType:
 		d.holidays(n, path, v.Addr().Interface().(*Holidays), tag)
 	case isLeaf(t):
@@ -173,37 +178,40 @@ func plainKey(key string) bool {
 }
 
 func (d *decoder) structure(n *yaml.Node, path string, v reflect.Value) {
-	fields := map[string]int{}
+	fields := map[string]reflect.StructField{}
 	var keys []string
-	for i := range v.NumField() {
-		if key := v.Type().Field(i).Tag.Get("key"); key != "" {
-			fields[key] = i
-			keys = append(keys, key)
-			d.preset(v.Field(i), v.Type().Field(i).Tag)
-		}
+	for _, f := range keyed(v.Type()) {
+		key := f.Tag.Get("key")
+		fields[key] = f
+		keys = append(keys, key)
+		d.preset(v.FieldByIndex(f.Index), f.Tag)
 	}
 	given := map[string]bool{}
 	ok := d.mapping(n, path, "keys ("+strings.Join(keys, ", ")+")", func(key, value *yaml.Node) {
-		i, known := fields[key.Value]
+		field, known := fields[key.Value]
 		if !known {
 			d.unknown(path, key, keys)
 			return
 		}
 		given[key.Value] = true
-		field := v.Type().Field(i)
 		at := join(path, key.Value)
 		d.mark(at, key, value)
-		d.value(value, at, v.Field(i), field.Tag)
+		d.value(value, at, v.FieldByIndex(field.Index), field.Tag)
 	})
 	if !ok {
 		return
 	}
 	for _, key := range keys {
-		tag := v.Type().Field(fields[key]).Tag
+		tag := fields[key].Tag
 		if !given[key] && tag.Get("required") != "" {
 			d.fail(join(path, key), "", "is missing", example(tag))
 		}
 	}
+}
+
+// keyed returns the fields of a struct that are keys, those of an embedded struct among them.
+func keyed(t reflect.Type) []reflect.StructField {
+	return slices.DeleteFunc(reflect.VisibleFields(t), func(f reflect.StructField) bool { return f.Tag.Get("key") == "" })
 }
 
 func example(tag reflect.StructTag) string {

@@ -22,6 +22,7 @@ var (
 	zoneType     = reflect.TypeFor[*time.Location]()
 	scheduleType = reflect.TypeFor[Schedule]()
 	windowType   = reflect.TypeFor[Window]()
+	percentType  = reflect.TypeFor[Percent]()
 	dateType     = reflect.TypeFor[time.Time]()
 
 	wholeNumber = regexp.MustCompile(`^-?(0|[1-9][0-9]*)$`)
@@ -33,7 +34,7 @@ func isLeaf(t reflect.Type) bool {
 	case reflect.String, reflect.Bool, reflect.Int, reflect.Int64:
 		return true
 	}
-	return t == rateType || t == zoneType || t == scheduleType || t == windowType || t == dateType
+	return t == rateType || t == zoneType || t == scheduleType || t == windowType || t == percentType || t == dateType
 }
 
 // preset sets the default of an absent key.
@@ -95,6 +96,8 @@ func wanted(t reflect.Type) string {
 		return "a schedule"
 	case t == windowType:
 		return "a sending window"
+	case t == percentType:
+		return "a percentage"
 	case t == dateType:
 		return "a date"
 	case t.Kind() == reflect.Int:
@@ -142,10 +145,18 @@ func parseLeaf(text string, t reflect.Type, tag reflect.StructTag) (reflect.Valu
 		var w Window
 		w, err = parseWindow(text)
 		v.Set(reflect.ValueOf(w))
+	case t == percentType:
+		var p Percent
+		p, err = parsePercent(text)
+		v.Set(reflect.ValueOf(p))
 	case t == dateType:
 		var date time.Time
 		date, err = parseDate(text)
 		v.Set(reflect.ValueOf(date))
+	case t.Kind() == reflect.String && tag.Get("text") == "long":
+		text = strings.TrimSpace(text)
+		err = checkLong(text)
+		v.SetString(text)
 	case t.Kind() == reflect.String:
 		err = checkText(text, tag)
 		v.SetString(text)
@@ -176,6 +187,17 @@ func checkText(text string, tag reflect.StructTag) error {
 		return errors.New("begins or ends with a blank")
 	case strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }):
 		return errors.New("has a line break or another control character")
+	}
+	return nil
+}
+
+// checkLong is checkText for what may have several lines.
+func checkLong(text string) error {
+	switch {
+	case text == "":
+		return errors.New("is empty")
+	case strings.ContainsFunc(text, func(r rune) bool { return r < ' ' && r != '\n' && r != '\t' || r == 0x7f }):
+		return errors.New("has a control character")
 	}
 	return nil
 }

@@ -72,7 +72,7 @@ func loadIncludes(main *source, patterns []string) []*include {
 			continue
 		}
 		const hint = "an included file holds companies only; this belongs in the main file"
-		d := &decoder{source: inc.source, misplaced: map[string]string{"include": hint, "control": hint, "alerts": hint, "dkim": hint, "servers": hint, "accounts": hint}}
+		d := &decoder{source: inc.source, misplaced: map[string]string{"include": hint, "control": hint, "alerts": hint, "public": hint, "dkim": hint, "servers": hint, "accounts": hint}}
 		d.document(root, &inc.includedFile)
 		if inc.has("version") {
 			checkVersion(inc.source, inc.Version)
@@ -138,7 +138,7 @@ func (c *checker) assemble(path string, includes []*include) (*File, Problems) {
 	if c.main.failed() {
 		return nil, problems
 	}
-	f := &File{Path: path, Control: c.Control, Alerts: c.Alerts, DKIM: c.DKIM, Servers: c.Servers, Accounts: c.Accounts, Companies: c.mainFile.Companies}
+	f := &File{Path: path, Control: c.Control, Alerts: c.Alerts, Public: c.Public, DKIM: c.DKIM, Servers: c.Servers, Accounts: c.Accounts, Companies: c.mainFile.Companies}
 	for _, inc := range includes {
 		if !inc.failed() {
 			f.Companies = append(f.Companies, inc.Companies...)

@@ -28,6 +28,7 @@ every problem of all of them at once, with its place and a hint, without secrets
 | length of time | ` + "`100ms` `2s` `5m` `4h` `3d` `2w`" + `, and sums, largest unit first: ` + "`1h30m`" + `. A day has 24 hours. |
 | size | octets: ` + "`36700160`" + `; ` + "`KB` `MB` `GB`" + ` are powers of 1000, ` + "`KiB` `MiB` `GiB`" + ` powers of 1024 |
 | mails an hour | ` + "`1200/hour`" + `; for an account also ` + "`unlimited`" + ` |
+| percentage | ` + "`5%` `0.5%`" + ` |
 | limit | ` + "`30/minute` `500/day` `10000 recipients/day`" + ` |
 | address | ` + "`mail@acme.example` or `Acme <mail@acme.example>`" + `; a bare address has no name |
 | schedule | five fields as of cron, in quotes: minute, hour, day of month, month, day of week (0 to 6, sun to sat): ` + "`\"30 3 * * *\"` `\"0 8 1 jan,jul *\"` `\"*/10 7-18 * * mon-fri\"`" + `. Clocks are those of the company's time zone: an hour that comes twice counts once, and a time that is skipped comes at the jump |
@@ -51,17 +52,15 @@ func Reference() []byte {
 func section(b *bytes.Buffer, title, path string, t reflect.Type) {
 	fmt.Fprintf(b, "\n## %s\n", title)
 	table(b, path, t)
-	for i := range t.NumField() {
-		f := t.Field(i)
-		key := f.Tag.Get("key")
-		if key == "" {
-			continue
-		}
+	for _, f := range keyed(t) {
 		all, many := below(f.Type)
 		for _, inner := range all {
-			at := dotted(path, key)
-			if many {
+			at := dotted(path, f.Tag.Get("key"))
+			switch {
+			case many:
 				at += "." + cmp.Or(strings.ToUpper(f.Tag.Get("names")), "NAME")
+			case f.Type.Kind() == reflect.Slice:
+				at += "[]"
 			}
 			title := at
 			if kind, ok := inner.FieldByName("Kind"); ok {
@@ -72,7 +71,7 @@ func section(b *bytes.Buffer, title, path string, t reflect.Type) {
 	}
 }
 
-// below returns the structs whose keys may stand under a field of this type, and whether names stand between.
+// below returns the structs whose keys may stand under a field of this type, or in its items, and whether names stand between.
 func below(t reflect.Type) (inner []reflect.Type, many bool) {
 	if isKinds(t) {
 		for i := range t.NumField() {
@@ -80,10 +79,13 @@ func below(t reflect.Type) (inner []reflect.Type, many bool) {
 		}
 		return inner, true
 	}
+	if t == audiencesType || t == valuesType {
+		return nil, false
+	}
 	if isNamed(t) {
 		return []reflect.Type{t.Elem().Elem()}, true
 	}
-	if t.Kind() == reflect.Pointer {
+	if t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice && t != domainRatesType {
 		t = t.Elem()
 	}
 	if t.Kind() != reflect.Struct || t == secretType || t == holidaysType || isLeaf(t) || t == zoneType.Elem() {
@@ -96,11 +98,8 @@ func dotted(path, key string) string { return strings.TrimPrefix(path+"."+key, "
 
 func table(b *bytes.Buffer, path string, t reflect.Type) {
 	b.WriteString("\n| Key | Value | Default | Meaning | Example |\n| --- | --- | --- | --- | --- |\n")
-	for i := range t.NumField() {
-		f := t.Field(i)
-		if key := f.Tag.Get("key"); key != "" {
-			fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s |\n", dotted(path, key), valueOf(f), defaultOf(f.Tag), f.Tag.Get("doc"), code(f.Tag.Get("eg")))
-		}
+	for _, f := range keyed(t) {
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s |\n", dotted(path, f.Tag.Get("key")), valueOf(f), defaultOf(f.Tag), f.Tag.Get("doc"), code(f.Tag.Get("eg")))
 	}
 }
 

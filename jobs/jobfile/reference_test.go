@@ -26,11 +26,10 @@ func TestTags(t *testing.T) {
 }
 
 func checkTags(t *testing.T, path string, typ reflect.Type) {
-	for i := range typ.NumField() {
-		f := typ.Field(i)
+	for _, f := range reflect.VisibleFields(typ) {
 		key := f.Tag.Get("key")
 		if key == "" {
-			if f.Name != "Name" {
+			if f.Name != "Name" && !f.Anonymous {
 				t.Errorf("%s.%s has no key", typ, f.Name)
 			}
 			continue

@@ -36,6 +36,7 @@ type File struct {
 	Path      string     // as given to Load
 	Control   *Control   // always set: the only company's own server and database when the file has none
 	Alerts    *Alerts    // nil: nobody is told
+	Public    *Public    // nil: it does not listen
 	DKIM      []*DKIM    // in the order of the file; a domain stands once
 	Servers   []*Server  // in the order of the file
 	Accounts  []*Account // in the order of the file
@@ -78,6 +79,7 @@ type mainFile struct {
 	Include   []string   `key:"include" is:"list of file patterns" otherwise:"nothing more" doc:"Files with further companies, by pattern; relative to the folder of this file. Such a file holds companies (and, if it likes, version). An error in it leaves out its companies and nobody else. Names with a leading dot are not matched by * and ?." eg:"include: [companies/*.yaml]"`
 	Control   *Control   `key:"control" otherwise:"the only company's own database" doc:"The database for what belongs to no single company: usage of the accounts, instances, audit. May be left out only when there is one company and no include." eg:"control: {server: main, database: outboxd}"`
 	Alerts    *Alerts    `key:"alerts" otherwise:"nobody is told" doc:"Whom to tell by mail: once when trouble starts, once when it is over." eg:"alerts: {to: [it@acme.example], account: system}"`
+	Public    *Public    `key:"public" otherwise:"off" doc:"Where people reach it with a browser: the personal links in a mailing's proof, by which it is approved." eg:"public: {listen: \"127.0.0.1:8426\", url: \"https://mail.acme.example\"}"`
 	DKIM      []*DKIM    `key:"dkim" names:"domain" is:"domains, each with keys" otherwise:"mails are not signed" doc:"The keys that sign mails (DKIM), by the domain of the sender's address. A subdomain is a domain of its own. A mail of a domain whose key cannot be used waits and is never sent unsigned." eg:"dkim: {acme.example: {selector: outboxd, key: {file: secrets/dkim-acme}}}"`
 	Servers   []*Server  `key:"servers" required:"yes" doc:"The database servers, by name." eg:"servers: {main: {host: db1, username: outboxd, password: {file: secrets/db}}}"`
 	Accounts  []*Account `key:"accounts" required:"yes" doc:"The SMTP accounts, by name. The account system must be there, for every company and sender: it is the general account, and what outboxd itself has to say goes by it." eg:"accounts: {system: {host: smtp.acme.example, from: noreply@acme.example, rate: 300/hour}}"`
@@ -131,20 +133,23 @@ type Server struct {
 // Company is one company and its own database.
 type Company struct {
 	Name        string
-	Server      string         `key:"server" required:"yes" is:"name of a server" doc:"The server its database is on." eg:"server: main"`
-	Database    string         `key:"database" required:"yes" is:"database name" doc:"Its database: letters, digits, _ $ and -, at most 64. No two companies share one." eg:"database: acme"`
-	Login       *Login         `key:"login" otherwise:"the server's user" doc:"As which database user." eg:"login: {username: outboxd_acme, password: {file: secrets/acme}}"`
-	Timezone    *time.Location `key:"timezone" default:"UTC" is:"time zone" doc:"The company's time zone, by its name in the IANA database." eg:"timezone: Europe/Bratislava"`
-	Accounts    []string       `key:"accounts" is:"list of account names" otherwise:"every account this company may use" doc:"Its accounts, in order of preference." eg:"accounts: [invoices, system]"`
-	Divert      string         `key:"divert" is:"bare address" otherwise:"mails go to their recipients" doc:"Every mail of the company goes to this address and to nobody else: for a copy to test with. The header fields X-Outboxd-To, -Cc, -Bcc and -Reply-To say where it would have gone." eg:"divert: test@acme.example"`
-	Language    string         `key:"language" is:"language" otherwise:"the templates' files that name none" doc:"The language of its mails where a row names none: how templates are chosen, and how numbers, money and dates are written." eg:"language: sk"`
-	Templates   string         `key:"templates" is:"path" otherwise:"none but the rows of outbox_template" doc:"The folder with its templates, a folder each: NAME/subject.txt, body.html, body.txt, and what they share in _shared." eg:"templates: templates/acme"`
-	Attachments string         `key:"attachments" is:"path" otherwise:"no row may name a file" doc:"The folder below which the files lie that outbox_attachment.file names. Nothing outside of it is ever read, whatever a path or a link says." eg:"attachments: /srv/acme/documents"`
-	Reader      *Reader        `key:"reader" otherwise:"login, or the server's user; none where that user works in other databases too" doc:"As which database user the queries of attachments and templates run, in read-only transactions. Best is one that may read what they need and nothing else. Without a reader of its own a company whose user works for others too has no queries." eg:"reader: {username: acme_read, password: {file: secrets/acme-read}}"`
-	SendAs      string         `key:"send_as" oneof:"own|system|both" default:"own" doc:"As whom mails go that the account system sends for a person, an address that is not the account's own. own: as the person. system: as the account, with the person's name, and answers go to the person. both: as the person where the provider keeps another sender, else as system." eg:"send_as: system"`
-	Holidays    Holidays       `key:"holidays" is:"path of an .ics file, or list of dates" otherwise:"none" doc:"Days on which an account with a window sends nothing: a calendar in iCalendar form, with feasts that come every year, or dates." eg:"holidays: [2026-12-24, 2026-12-25]"`
-	Weight      int            `key:"weight" default:"1" range:"1..100" doc:"Its share of an account that several companies use at the same time: with 3 it gets three mails for each one of a company with 1. What a company does not use the others get." eg:"weight: 3"`
-	Jobs        Jobs           `key:"jobs" otherwise:"none: nothing is sent" doc:"Its jobs, by name. A job's name is its identity." eg:"jobs: {send: {kind: deliver}}"`
+	Server      string           `key:"server" required:"yes" is:"name of a server" doc:"The server its database is on." eg:"server: main"`
+	Database    string           `key:"database" required:"yes" is:"database name" doc:"Its database: letters, digits, _ $ and -, at most 64. No two companies share one." eg:"database: acme"`
+	Login       *Login           `key:"login" otherwise:"the server's user" doc:"As which database user." eg:"login: {username: outboxd_acme, password: {file: secrets/acme}}"`
+	Timezone    *time.Location   `key:"timezone" default:"UTC" is:"time zone" doc:"The company's time zone, by its name in the IANA database." eg:"timezone: Europe/Bratislava"`
+	Accounts    []string         `key:"accounts" is:"list of account names" otherwise:"every account this company may use" doc:"Its accounts, in order of preference." eg:"accounts: [invoices, system]"`
+	Divert      string           `key:"divert" is:"bare address" otherwise:"mails go to their recipients" doc:"Every mail of the company goes to this address and to nobody else: for a copy to test with. The header fields X-Outboxd-To, -Cc, -Bcc and -Reply-To say where it would have gone." eg:"divert: test@acme.example"`
+	Language    string           `key:"language" is:"language" otherwise:"the templates' files that name none" doc:"The language of its mails where a row names none: how templates are chosen, and how numbers, money and dates are written." eg:"language: sk"`
+	Templates   string           `key:"templates" is:"path" otherwise:"none but the rows of outbox_template" doc:"The folder with its templates, a folder each: NAME/subject.txt, body.html, body.txt, and what they share in _shared." eg:"templates: templates/acme"`
+	Attachments string           `key:"attachments" is:"path" otherwise:"no row may name a file" doc:"The folder below which the files lie that outbox_attachment.file names. Nothing outside of it is ever read, whatever a path or a link says." eg:"attachments: /srv/acme/documents"`
+	Reader      *Reader          `key:"reader" otherwise:"login, or the server's user; none where that user works in other databases too" doc:"As which database user the queries of attachments and templates run, in read-only transactions. Best is one that may read what they need and nothing else. Without a reader of its own a company whose user works for others too has no queries." eg:"reader: {username: acme_read, password: {file: secrets/acme-read}}"`
+	SendAs      string           `key:"send_as" oneof:"own|system|both" default:"own" doc:"As whom mails go that the account system sends for a person, an address that is not the account's own. own: as the person. system: as the account, with the person's name, and answers go to the person. both: as the person where the provider keeps another sender, else as system." eg:"send_as: system"`
+	Holidays    Holidays         `key:"holidays" is:"path of an .ics file, or list of dates" otherwise:"none" doc:"Days on which an account with a window sends nothing: a calendar in iCalendar form, with feasts that come every year, or dates." eg:"holidays: [2026-12-24, 2026-12-25]"`
+	Weight      int              `key:"weight" default:"1" range:"1..100" doc:"Its share of an account that several companies use at the same time: with 3 it gets three mails for each one of a company with 1. What a company does not use the others get." eg:"weight: 3"`
+	People      []*Person        `key:"people" otherwise:"nobody may start or approve mailings" doc:"Who may start and approve its mailings, by name." eg:"people: {eva: {email: eva@acme.example, may: [start]}}"`
+	Audiences   []*Audience      `key:"audiences" is:"names, each with a query" otherwise:"none" doc:"Whom mailings go to, by name: each a query that runs as the reader. Columns named recipients, cc, bcc, from_address, reply_to, reference, language, subject, priority, send_after and expires_at are used as such, all others are values for the template. :name is a parameter, whose value the mailing gives." eg:"audiences: {staff: \"SELECT email AS recipients, language, name FROM staff\"}"`
+	Mailing     *MailingDefaults `key:"mailing" otherwise:"as below" doc:"What holds for a mailing that a person starts to an audience: outboxd mailing start AUDIENCE." eg:"mailing: {account: invoices, approval: {by: [jan]}}"`
+	Jobs        Jobs             `key:"jobs" otherwise:"none: nothing is sent" doc:"Its jobs, by name. A job's name is its identity." eg:"jobs: {send: {kind: deliver}}"`
 }
 
 // Login is a database user.
@@ -165,6 +170,9 @@ type Reader struct {
 type Jobs struct {
 	Deliver []*Deliver `kind:"deliver"`
 	Purge   []*Purge   `kind:"purge"`
+	Mailing []*Mailing `kind:"mailing"`
+	Report  []*Report  `kind:"report"`
+	SQL     []*SQLJob  `kind:"sql"`
 }
 
 // Deliver is a job that sends rows of a company's outbox.

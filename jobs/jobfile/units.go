@@ -18,6 +18,9 @@ type Rate struct {
 	Unlimited  bool
 }
 
+// Percent is a share in hundredths: 5 of a hundred are 5.
+type Percent float64
+
 const (
 	day  = 24 * time.Hour
 	week = 7 * day
@@ -28,6 +31,7 @@ const (
 var (
 	rateForm     = regexp.MustCompile(`^(-?[0-9]+) ?(recipients|mails)? ?/ ?([a-z]+)$`)
 	durationPart = regexp.MustCompile(`^([0-9]+)(ms|s|m|h|d|w)`)
+	percentForm  = regexp.MustCompile(`^([0-9]{1,3}(?:\.[0-9]{1,3})?) ?%$`)
 	sizeForm     = regexp.MustCompile(`^([0-9]+) ?([A-Za-z]*)$`)
 
 	rateUnits     = map[string]time.Duration{"minute": time.Minute, "hour": time.Hour, "day": day}
@@ -141,3 +145,19 @@ func parseSize(s string) (int64, error) {
 	}
 	return n * unit, nil
 }
+
+// parsePercent reads 5% or 0.5%.
+func parsePercent(s string) (Percent, error) {
+	m := percentForm.FindStringSubmatch(s)
+	if m == nil {
+		return 0, errors.New("is no percentage, such as 5%")
+	}
+	p, err := strconv.ParseFloat(m[1], 64)
+	if err != nil || p > 100 {
+		return 0, errors.New("must be from 0% to 100%")
+	}
+	return Percent(p), nil
+}
+
+// String returns the percentage as it is written in jobs.yaml.
+func (p Percent) String() string { return strconv.FormatFloat(float64(p), 'f', -1, 64) + "%" }
