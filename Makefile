@@ -81,7 +81,8 @@ install: build ## install binary, unit, sysusers, tmpfiles, example and docs bel
 	install -m 0644 systemd/outboxd.tmpfiles '$(DESTDIR)/usr/lib/tmpfiles.d/outboxd.conf'
 	install -d '$(DESTDIR)$(PREFIX)/share/doc/outboxd'
 	install -m 0644 jobs.yaml docs/*.md docs/*.png '$(DESTDIR)$(PREFIX)/share/doc/outboxd'
-	install -d '$(DESTDIR)$(PREFIX)/share/doc/outboxd/acme' && cp -R acme/templates acme/documents '$(DESTDIR)$(PREFIX)/share/doc/outboxd/acme'
+	install -d '$(DESTDIR)$(PREFIX)/share/doc/outboxd/acme' && cp -R acme/templates acme/documents acme/sample.sql '$(DESTDIR)$(PREFIX)/share/doc/outboxd/acme'
+	install -d '$(DESTDIR)$(PREFIX)/share/doc/outboxd/library' && cp -R library/templates library/sample.sql '$(DESTDIR)$(PREFIX)/share/doc/outboxd/library'
 
 # mariadb-server-core holds mariadbd and mariadb-install-db, mariadb-client-core what that one runs; neither installs a system service.
 mariadb:

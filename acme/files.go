@@ -1,4 +1,4 @@
-// Package acme holds the files of the example company: for the demo, and to be copied.
+// Package acme holds the files of the example company, a trading company: for the demo, and to be copied.
 package acme
 
 import "embed"
@@ -7,3 +7,9 @@ import "embed"
 //
 //go:embed all:templates documents
 var Files embed.FS
+
+// Sample makes the company's own tables with a few customers and invoices: statements that end with a semicolon and a line
+// break. outbox_tag must be there.
+//
+//go:embed sample.sql
+var Sample string

@@ -58,7 +58,7 @@ func example(t testing.TB, name, language string) template.Rendered {
 
 // What the examples become, to the octet.
 func TestExamples(t *testing.T) {
-	for _, name := range []string{"invoice", "reminder", "statement"} {
+	for _, name := range []string{"invoice", "newsletter", "reminder", "statement"} {
 		for _, language := range []string{"en", "sk"} {
 			t.Run(name+"."+language, func(t *testing.T) {
 				r := example(t, name, language)
@@ -74,6 +74,32 @@ func TestExamples(t *testing.T) {
 				}
 				golden(t, name+"."+language+".html", "<!-- "+r.Subject+" -->\n"+r.HTML)
 			})
+		}
+	}
+}
+
+// The library's templates are made with what its audiences give.
+func TestLibraryExamples(t *testing.T) {
+	books := func(context.Context, string) (*table.Result, error) {
+		return &table.Result{
+			Columns: []table.Column{{Name: "title", Kind: table.Text}, {Name: "author", Kind: table.Text}, {Name: "due", Kind: table.Date}},
+			Rows:    [][]any{{"Momo", "Michael Ende", time.Date(2026, 12, 6, 0, 0, 0, 0, time.UTC)}},
+		}, nil
+	}
+	set := load(t, os.DirFS("../../../library/templates"), "en")
+	for _, c := range []struct{ name, language, params, subject, part string }{
+		{"newsletter", "en", `{"name": "Ben"}`, "News from the library", "<p>Dear Ben,</p>"},
+		{"newsletter", "sk", `{"name": "Hana"}`, "Novinky z knižnice", "čitateľka Hana,"},
+		{"on-loan", "sk", `{"name": "Ben", "items": 1, "first_due": "2026-12-06"}`, "One book is on loan to you", "Momo"},
+		{"on-loan", "en", `{"name": "Ben", "items": 2, "first_due": "2026-12-06"}`, "2 books are on loan to you", "December 6, 2026"},
+	} {
+		x, err := set.Template(c.name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := x.Render(context.Background(), template.Request{Language: c.language, Params: c.params, Query: books})
+		if err != nil || r.Subject != c.subject || !strings.Contains(r.HTML, c.part) {
+			t.Errorf("%s: %q, %s, %v", c.name, r.Subject, r.HTML, err)
 		}
 	}
 }
