@@ -167,7 +167,12 @@ func (d *Desk) account(name string) (*jobfile.Account, error) {
 
 // audit notes what is going to be done. Its error means: do not do it.
 func (d *Desk) audit(ctx context.Context, by By, action, target, detail string) error {
-	err := d.world.Control.Audit(ctx, db.Audited{Actor: by.actor(), Action: action, Target: target, Reason: by.Reason, Detail: detail})
+	return d.world.audit(ctx, by, action, target, detail)
+}
+
+// audit notes what is going to be done. Its error means: do not do it.
+func (w *World) audit(ctx context.Context, by By, action, target, detail string) error {
+	err := w.Control.Audit(ctx, db.Audited{Actor: by.actor(), Action: action, Target: target, Reason: by.Reason, Detail: detail})
 	if err == nil {
 		return nil
 	}
