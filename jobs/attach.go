@@ -64,5 +64,8 @@ func (k *packer) fetch(ctx context.Context, l *letter, a db.Attachment, info os.
 		file.Type = compose.TypeOf(file.Name, file.Content)
 		err = k.allowed(file.Name, file.Type)
 	}
+	if err == nil {
+		err = k.allowedEnclosed(file.Type, file.Content)
+	}
 	return file, err
 }

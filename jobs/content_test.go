@@ -152,6 +152,7 @@ var badRows = []bad{
 	{name: "forbidden extension", row: `body_text|'x'`, attach: []string{`name, type, content|'Run.EXE', 'application/pdf', 'x'`}, want: []string{".exe", "forbidden_types"}},
 	{name: "forbidden type", row: `body_text|'x'`, attach: []string{`name, type, content|'a', 'image/png', 'x'`}, want: []string{"image/*"}},
 	{name: "forbidden type that shows itself", row: `body_text|'x'`, attach: []string{"name, content|'a', X'89504E470D0A1A0A'"}, want: []string{"image/*"}},
+	{name: "forbidden type in a message within", row: `body_text|'x'`, attach: []string{`name, type, content|'a.eml', 'message/rfc822', 'Subject: x\r\nContent-Type: image/png; name=a.png\r\n\r\nx'`}, want: []string{"image/*"}},
 	{name: "raw and a body", row: `raw, body_text|'From: a@acme.example\r\n\r\nx', 'x'`, want: []string{"raw: the row has body_text too"}},
 	{name: "raw that is none", row: `raw|'not a message'`, want: []string{"raw: "}},
 	{name: "raw of a foreign sender", row: `raw|'From: a@other.example\r\n\r\nx'`, want: []string{"raw: its From is a@other.example"}},

@@ -41,6 +41,20 @@ func forbids(patterns []string, name, mediaType string) string {
 	return ""
 }
 
+// allowedEnclosed looks through a message that goes as a file.
+func (k *packer) allowedEnclosed(mediaType string, content []byte) error {
+	if base, _, err := mime.ParseMediaType(mediaType); len(k.forbidden) == 0 || err != nil || base != enclosed {
+		return nil
+	}
+	m, err := netmail.ReadMessage(bytes.NewReader(content))
+	if err != nil {
+		return nil // it is none, and goes as a file as any other
+	}
+	return k.allowedPart(textproto.MIMEHeader(m.Header), m.Body, 1)
+}
+
+const enclosed = "message/rfc822" // the type of a message within a message
+
 // maxNesting is how deep the parts of a finished message are looked through; programs that show mail give up before.
 const maxNesting = 50
 
@@ -83,7 +97,7 @@ func (k *packer) allowedPart(header textproto.MIMEHeader, body io.Reader, depth 
 				return err
 			}
 		}
-	case mediaType == "message/rfc822":
+	case mediaType == enclosed:
 		if m, err := netmail.ReadMessage(body); err == nil {
 			return k.allowedPart(textproto.MIMEHeader(m.Header), m.Body, depth+1)
 		}

@@ -99,8 +99,8 @@ func contentIDFault(id string, seen map[string]bool) string {
 	return ""
 }
 
-// parseType reads a stated media type and its parameters (RFC 2045 5.1). message/ and multipart/ are refused: a message
-// within a message may not be encoded (RFC 2046 5.2.1) and would have to be clean for every server on the way.
+// parseType reads a stated media type and its parameters (RFC 2045 5.1). multipart/ is refused, and message/ but for a whole
+// message: see mayEnclose.
 func parseType(stated string) (mediaType string, params map[string]string, reason string) {
 	if len(stated) > maxType || !isPrintable(stated) {
 		return "", nil, fmt.Sprintf("the type must be a media type of at most %d characters, such as application/pdf", maxType)
@@ -110,7 +110,7 @@ func parseType(stated string) (mediaType string, params map[string]string, reaso
 	switch {
 	case err != nil || kind == "" || rest == "":
 		return "", nil, "the type " + excerpt(stated) + " is no media type; write one such as application/pdf, or leave it empty"
-	case kind == "message" || kind == "multipart":
+	case kind == "message" && mediaType != enclosed, kind == "multipart":
 		return "", nil, "the type " + excerpt(mediaType) + " is not possible for a file; write application/octet-stream, programs open it by its name"
 	}
 	for key, value := range params {

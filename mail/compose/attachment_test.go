@@ -43,7 +43,7 @@ func TestFilesAreRefused(t *testing.T) {
 		{typed("application/pdf; name*=utf-8''b.exe"), `parameter "name"`},
 		{typed("application/pdf; boundary=x"), `parameter "boundary"`},
 		{typed("text/plain; a*=utf-8''%0d%0a"), `parameter "a"`},
-		{typed("message/rfc822"), "is not possible for a file; write application/octet-stream"},
+		{typed("message/partial; id=1"), "is not possible for a file; write application/octet-stream"},
 		{typed("Multipart/Mixed; boundary=x"), "is not possible for a file"},
 	} {
 		m := plainMessage()

@@ -53,6 +53,12 @@ func goldenFiles(add func(name string, change func(m *Message))) {
 			{Name: "forwarded.eml", Content: []byte("Subject: x\n\nHello\n.\n")},
 		}
 	})
+	add("enclosed", func(m *Message) {
+		sample := *m
+		sample.MessageID, sample.Subject, sample.HTML, sample.Attachments = "<sample@acme.example>", "Rechnung März", "<p>Grüße</p>", []Attachment{invoice}
+		inner, _ := Build(sample)
+		m.Attachments = []Attachment{{Name: "sample-1.eml", Type: "message/rfc822", Content: inner}, invoice}
+	})
 	add("utf8-8bit", func(m *Message) {
 		m.To = []mail.Address{{Local: "jürgen", Host: "example.org"}}
 		m.Text = "Grüße,\n" + strings.Repeat("eine lange Zeile über Köln, ", 30) + "\n"

@@ -17,7 +17,7 @@ func TypeOf(name string, content []byte) string {
 }
 
 // typesByExtension are the registered types (iana.org/assignments/media-types), or the ones in use where none is registered. A
-// message within a file is opaque: see parseType.
+// message in a file of which nobody says that it is one is opaque.
 var typesByExtension = map[string]string{
 	"pdf": "application/pdf", "rtf": "application/rtf", "txt": "text/plain", "log": "text/plain", "csv": "text/csv",
 	"tsv": "text/tab-separated-values", "htm": "text/html", "html": "text/html", "md": "text/markdown", "css": "text/css",

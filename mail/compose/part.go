@@ -12,6 +12,15 @@ import (
 type file struct {
 	at      int
 	content []byte
+	asItIs  bool // not encoded
+}
+
+// size is what it takes in the message.
+func (f *file) size() int {
+	if f.asItIs {
+		return len(f.content)
+	}
+	return base64Len(len(f.content))
 }
 
 // signatureRoom is what a DKIM-Signature takes in front of a message, in octets.
@@ -24,13 +33,17 @@ func (b *builder) finish() []byte {
 	}
 	size := len(b.buf)
 	for _, f := range b.files {
-		size += base64Len(len(f.content))
+		size += f.size()
 	}
 	message := make([]byte, 0, size+signatureRoom)
 	from := 0
 	for _, f := range b.files {
 		message = append(message, b.buf[from:f.at]...)
-		message = appendBase64(message, f.content)
+		if f.asItIs {
+			message = append(message, f.content...)
+		} else {
+			message = appendBase64(message, f.content)
+		}
 		from = f.at
 	}
 	return append(message, b.buf[from:]...)
@@ -38,8 +51,16 @@ func (b *builder) finish() []byte {
 
 // file writes the fields of a file, and notes where its content goes. id is that of an image.
 func (b *builder) file(a Attachment, disposition, id string) {
+	asItIs := isMessage(a.Type)
+	if asItIs && !mayEnclose(a.Content, b.boundary) {
+		a.Type, asItIs = opaque, false
+	}
 	b.contentType(a)
-	b.plain("Content-Transfer-Encoding: " + base64Encoding)
+	encoding := base64Encoding
+	if asItIs {
+		encoding = sevenBit
+	}
+	b.plain("Content-Transfer-Encoding: " + encoding)
 	if id != "" {
 		b.plain("Content-ID: <" + id + ">")
 	}
@@ -48,7 +69,7 @@ func (b *builder) file(a Attachment, disposition, id string) {
 	b.fileName(a.Name)
 	b.end()
 	b.plain("")
-	b.files = append(b.files, file{len(b.buf), a.Content})
+	b.files = append(b.files, file{len(b.buf), a.Content, asItIs})
 }
 
 // contentType writes the type, and the name for readers that know no RFC 2231, as older Outlooks: as an encoded word in

@@ -18,15 +18,31 @@ def addresses(message, name):
     return [[a.display_name, a.addr_spec] for a in header.addresses]
 
 
+def leaves(message):
+    """All parts that hold no others; a message within the message is one."""
+    if message.is_multipart() and message.get_content_type() != "message/rfc822":
+        for p in message.iter_parts():
+            yield from leaves(p)
+    else:
+        yield message
+
+
+def octets_of(p):
+    if p.get_content_type() == "message/rfc822":
+        as_it_is = email.policy.strict.clone(refold_source="none", linesep="\r\n")
+        return p.get_payload(0).as_bytes(policy=as_it_is)
+    # For text too: get_content would make other line ends of them.
+    return p.get_payload(decode=True)
+
+
 def part(p):
-    # The octets, for text too: get_content would make other line ends of them.
     disposition = p["content-disposition"]
     return {
         "type": p.get_content_type(),
         "disposition": disposition.content_disposition if disposition else "",
         "name": p.get_filename() or "",
         "content_id": str(p["content-id"] or ""),
-        "text": base64.b64encode(p.get_payload(decode=True)).decode(),
+        "text": base64.b64encode(octets_of(p)).decode(),
     }
 
 
@@ -54,7 +70,7 @@ def read(octets):
         "subject": str(message["subject"] or ""),
         "message_id": str(message["message-id"] or ""),
         "date": int(date.datetime.astimezone(timezone.utc).timestamp()),
-        "parts": [part(p) for p in message.walk() if not p.is_multipart()],
+        "parts": [part(p) for p in leaves(message)],
         "defects": defects(message),
     }
 
