@@ -4,6 +4,8 @@
 -- After `outboxd migrate`, in the company's database:  mariadb acme < acme/sample.sql
 -- It runs on MariaDB 10.6+ and MySQL 8.0+.
 
+SET NAMES utf8mb4;
+
 CREATE TABLE staff (
   id       INT          NOT NULL PRIMARY KEY,
   name     VARCHAR(100) NOT NULL,
@@ -11,23 +13,24 @@ CREATE TABLE staff (
   language VARCHAR(35)  NOT NULL,
   role     VARCHAR(20)  NOT NULL COMMENT 'administrator, accountant, sales, warehouse',
   enabled  BOOLEAN      NOT NULL
-);
+) DEFAULT CHARACTER SET utf8mb4;
 
 CREATE TABLE customer (
-  id        INT          NOT NULL PRIMARY KEY,
-  name      VARCHAR(100) NOT NULL,
-  email     VARCHAR(320) NULL     COMMENT 'where invoices go; several customers may share one',
-  language  VARCHAR(35)  NOT NULL,
-  enabled   BOOLEAN      NOT NULL,
-  terms     VARCHAR(255) NOT NULL COMMENT 'the terms that go along with a statement: a file in the folder `attachments` of jobs.yaml',
-  mailed_at TIMESTAMP    NULL     COMMENT 'when the last statement was sent: written by outboxd'
-);
+  id         INT          NOT NULL PRIMARY KEY,
+  name       VARCHAR(100) NOT NULL,
+  email      VARCHAR(320) NULL     COMMENT 'where invoices go; several customers may share one',
+  language   VARCHAR(35)  NOT NULL,
+  enabled    BOOLEAN      NOT NULL,
+  terms      VARCHAR(255) NOT NULL COMMENT 'the terms that go along with a statement: a file in the folder `attachments` of jobs.yaml',
+  mailed_at  TIMESTAMP    NULL     COMMENT 'when the last statement was sent: written by outboxd',
+  mail_error TEXT         NULL     COMMENT 'why the last one could not be sent: written by outboxd'
+) DEFAULT CHARACTER SET utf8mb4;
 
 CREATE TABLE customer_tag (
   customer_id INT         NOT NULL,
   tag         VARCHAR(63) NOT NULL,
   PRIMARY KEY (customer_id, tag)
-);
+) DEFAULT CHARACTER SET utf8mb4;
 
 CREATE TABLE invoice (
   id             INT           NOT NULL PRIMARY KEY,
@@ -40,7 +43,7 @@ CREATE TABLE invoice (
   reminder_level INT           NOT NULL DEFAULT 0 COMMENT 'the last reminder that was sent, 1 or 2: written by outboxd',
   reminded_at    TIMESTAMP     NULL     COMMENT 'and when',
   KEY customer (customer_id, issued)
-);
+) DEFAULT CHARACTER SET utf8mb4;
 
 CREATE TABLE invoice_item (
   invoice_id INT           NOT NULL,
@@ -49,7 +52,7 @@ CREATE TABLE invoice_item (
   quantity   DECIMAL(12,3) NOT NULL,
   amount     DECIMAL(12,2) NOT NULL COMMENT 'with tax',
   PRIMARY KEY (invoice_id, line)
-);
+) DEFAULT CHARACTER SET utf8mb4;
 
 CREATE TABLE payment (
   id         INT           NOT NULL PRIMARY KEY,
@@ -57,7 +60,7 @@ CREATE TABLE payment (
   received   DATE          NOT NULL,
   amount     DECIMAL(12,2) NOT NULL,
   KEY invoice (invoice_id)
-);
+) DEFAULT CHARACTER SET utf8mb4;
 
 -- A customer is active on the day of an order.
 CREATE VIEW v_customers AS

@@ -3,6 +3,8 @@
 -- After `outboxd migrate`, in the company's database:  mariadb library < library/sample.sql
 -- It runs on MariaDB 10.6+ and MySQL 8.0+.
 
+SET NAMES utf8mb4;
+
 CREATE TABLE staff (
   id       INT          NOT NULL PRIMARY KEY,
   name     VARCHAR(100) NOT NULL,
@@ -10,7 +12,7 @@ CREATE TABLE staff (
   language VARCHAR(35)  NOT NULL,
   role     VARCHAR(20)  NOT NULL COMMENT 'administrator, librarian',
   enabled  BOOLEAN      NOT NULL
-);
+) DEFAULT CHARACTER SET utf8mb4;
 
 CREATE TABLE member (
   id        INT          NOT NULL PRIMARY KEY,
@@ -20,19 +22,19 @@ CREATE TABLE member (
   joined    DATE         NOT NULL,
   active_on DATE         NOT NULL COMMENT 'the last visit, loan or login',
   enabled   BOOLEAN      NOT NULL
-);
+) DEFAULT CHARACTER SET utf8mb4;
 
 CREATE TABLE member_tag (
   member_id INT         NOT NULL,
   tag       VARCHAR(63) NOT NULL,
   PRIMARY KEY (member_id, tag)
-);
+) DEFAULT CHARACTER SET utf8mb4;
 
 CREATE TABLE book (
   id     INT          NOT NULL PRIMARY KEY,
   title  VARCHAR(200) NOT NULL,
   author VARCHAR(100) NOT NULL
-);
+) DEFAULT CHARACTER SET utf8mb4;
 
 CREATE TABLE loan (
   id        INT  NOT NULL PRIMARY KEY,
@@ -42,7 +44,7 @@ CREATE TABLE loan (
   due       DATE NOT NULL,
   returned  DATE NULL,
   KEY member (member_id, returned)
-);
+) DEFAULT CHARACTER SET utf8mb4;
 
 CREATE VIEW v_people AS
 SELECT name, email, language, enabled FROM staff
