@@ -82,6 +82,7 @@ install: build ## install binary, unit, sysusers, tmpfiles, example and docs bel
 	install -d '$(DESTDIR)$(PREFIX)/share/doc/outboxd'
 	install -m 0644 jobs.yaml docs/*.md docs/*.png '$(DESTDIR)$(PREFIX)/share/doc/outboxd'
 	install -d '$(DESTDIR)$(PREFIX)/share/doc/outboxd/acme' && cp -R acme/templates acme/documents acme/sample.sql '$(DESTDIR)$(PREFIX)/share/doc/outboxd/acme'
+	install -D -m 0644 -t '$(DESTDIR)$(PREFIX)/share/doc/outboxd/companies' companies/*.yaml
 	install -d '$(DESTDIR)$(PREFIX)/share/doc/outboxd/library' && cp -R library/templates library/sample.sql '$(DESTDIR)$(PREFIX)/share/doc/outboxd/library'
 
 # mariadb-server-core holds mariadbd and mariadb-install-db, mariadb-client-core what that one runs; neither installs a system service.
