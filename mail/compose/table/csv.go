@@ -23,33 +23,19 @@ func WriteCSV(w io.Writer, r *Result, o Options) error {
 		return err
 	}
 	c := newCSV(w, o)
-	if o.BOM {
-		if _, err := io.WriteString(w, bom); err != nil {
-			return err
-		}
-	}
 	fields := make([]string, len(r.Columns))
-	if o.Header != NoHeader {
-		for i, column := range r.Columns {
-			fields[i] = defuse(column.Name)
-		}
-		c.write(fields)
+	if err := c.begin(r.Columns, fields); err != nil {
+		return err
 	}
 	for n, row := range r.Rows {
-		for i, v := range row {
-			text, err := c.field(v, r.Columns[i].Kind)
-			if err != nil {
-				return fmt.Errorf("row %d, column %s: %w", n+1, r.Columns[i].Name, err)
-			}
-			fields[i] = text
+		if err := c.row(n+1, row, r.Columns, fields); err != nil {
+			return err
 		}
-		c.write(fields)
 	}
 	if err := c.totals(r, fields); err != nil {
 		return err
 	}
-	c.csv.Flush()
-	return cmp.Or(c.err, c.csv.Error())
+	return c.end()
 }
 
 // csvWriter keeps the first error for the end, as the writer of the standard library does.
@@ -70,6 +56,44 @@ func newCSV(w io.Writer, o Options) *csvWriter {
 		c.csv.Comma = ';'
 	}
 	return c
+}
+
+// begin writes what stands before the rows.
+func (c *csvWriter) begin(columns []Column, fields []string) error {
+	if c.options.BOM {
+		if _, err := io.WriteString(c.out, bom); err != nil {
+			return err
+		}
+	}
+	if c.options.Header != NoHeader {
+		for i, column := range columns {
+			fields[i] = defuse(column.Name)
+		}
+		c.write(fields)
+	}
+	return nil
+}
+
+// row writes the row of a number, for people counted from 1.
+func (c *csvWriter) row(n int, values []any, columns []Column, fields []string) error {
+	if len(values) != len(columns) {
+		return fmt.Errorf("row %d has %d values, and there are %d columns", n, len(values), len(columns))
+	}
+	for i, v := range values {
+		text, err := c.field(v, columns[i].Kind)
+		if err != nil {
+			return fmt.Errorf("row %d, column %s: %w", n, columns[i].Name, err)
+		}
+		fields[i] = text
+	}
+	c.write(fields)
+	return nil
+}
+
+// end writes what is left.
+func (c *csvWriter) end() error {
+	c.csv.Flush()
+	return cmp.Or(c.err, c.csv.Error())
 }
 
 // write writes a record. A single empty field would be an empty line, which readers leave out.

@@ -57,7 +57,22 @@ type book struct {
 	row     int // the last one written
 }
 
+// fill writes the whole sheet.
 func (b *book) fill() error {
+	if err := b.open(); err != nil {
+		return err
+	}
+	filter := func() error { return b.filter(len(b.result.Rows)) }
+	for _, step := range []func() error{b.widths, b.freeze, b.header, b.rows, b.totals, filter, b.sheet.Flush} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// open begins the sheet.
+func (b *book) open() error {
 	name := b.options.Sheet
 	if name == "" {
 		name = defaultSheet
@@ -69,15 +84,8 @@ func (b *book) fill() error {
 	if err != nil {
 		return err
 	}
-	if b.sheet, err = b.file.NewStreamWriter(name); err != nil {
-		return err
-	}
-	for _, step := range []func() error{b.widths, b.freeze, b.header, b.rows, b.totals, b.filter, b.sheet.Flush} {
-		if err := step(); err != nil {
-			return err
-		}
-	}
-	return nil
+	b.sheet, err = b.file.NewStreamWriter(name)
+	return err
 }
 
 // freeze keeps the header in sight.
@@ -105,22 +113,27 @@ func (b *book) header() error {
 
 func (b *book) rows() error {
 	for n, row := range b.result.Rows {
-		cells := make([]any, len(row))
-		for i, v := range row {
-			if v == nil {
-				continue
-			}
-			cell, err := b.cell(v, b.result.Columns[i].Kind, false)
-			if err != nil {
-				return fmt.Errorf("row %d, column %s: %w", n+1, b.result.Columns[i].Name, err)
-			}
-			cells[i] = cell
-		}
-		if err := b.write(cells); err != nil {
+		if err := b.values(n+1, row); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// values writes the row of a number, for people counted from 1.
+func (b *book) values(n int, row []any) error {
+	cells := make([]any, len(row))
+	for i, v := range row {
+		if v == nil {
+			continue
+		}
+		cell, err := b.cell(v, b.result.Columns[i].Kind, false)
+		if err != nil {
+			return fmt.Errorf("row %d, column %s: %w", n, b.result.Columns[i].Name, err)
+		}
+		cells[i] = cell
+	}
+	return b.write(cells)
 }
 
 // totals writes the sums as formulas, with their values beside them for programs that do not calculate. A column in which a number is a
@@ -178,12 +191,12 @@ func (b *book) calculable(column int, sum any) bool {
 	return ok
 }
 
-// filter puts the buttons into the header.
-func (b *book) filter() error {
+// filter puts the buttons into the header of so many rows.
+func (b *book) filter(rows int) error {
 	if !b.options.Filter || b.options.Header == NoHeader {
 		return nil
 	}
-	last, err := excelize.CoordinatesToCellName(len(b.result.Columns), 1+len(b.result.Rows))
+	last, err := excelize.CoordinatesToCellName(len(b.result.Columns), 1+rows)
 	if err != nil {
 		return err
 	}
