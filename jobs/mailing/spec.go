@@ -134,8 +134,17 @@ func quarter(t time.Time) int { return (int(t.Month()) + 2) / 3 }
 
 // Kinds are those of the run's keys in outbox_key, the job's own first, then that of the name it had before.
 func (s Spec) Kinds() []string {
-	if s.Was == "" {
-		return []string{s.Job}
+	kinds := []string{kind(s.Job)}
+	if s.Was != "" {
+		kinds = append(kinds, kind(s.Was))
 	}
-	return []string{s.Job, s.Was}
+	return kinds
+}
+
+// kind is the job's name, but for that of the keys that senders write themselves.
+func kind(job string) string {
+	if job == "dedupe" {
+		return "job:dedupe"
+	}
+	return job
 }
