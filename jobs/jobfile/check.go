@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 )
 
 // checker looks at what the decoder could read: values that cannot be, and values that contradict each other. It
@@ -15,7 +16,8 @@ import (
 type checker struct {
 	main *source
 	*mainFile
-	dir       string // where relative paths start
+	dir       string    // where relative paths start
+	now       time.Time // by which schedules are looked at
 	companies []entry
 }
 

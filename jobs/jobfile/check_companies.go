@@ -51,6 +51,7 @@ func (c *checker) company(e entry) {
 		c.secret(e.src, e.path+".login.password", &e.Login.Password)
 	}
 	c.content(e)
+	c.timings(e)
 	if !c.main.has("accounts") || len(c.Accounts) == 0 || e.src.bad[e.path+".accounts"] {
 		return
 	}

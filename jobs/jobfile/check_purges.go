@@ -33,9 +33,6 @@ func (c *checker) purges(e entry, at string) {
 
 func (c *checker) purge(s *source, path string, job *Purge) {
 	checkHost(s, path+".host", job.Host)
-	if s.has(path+".schedule") && job.Schedule.eitherDay() {
-		s.warn(path+".schedule", job.Schedule.Text, "runs on each day that matches the day of month or the day of week, not both", "leave one of them *")
-	}
 	switch b, r := path+".bodies", path+".rows"; {
 	case !s.written(b) && !s.written(r):
 		s.wrong(path, "", "removes nothing", "for example bodies: 90d, rows: 400d")

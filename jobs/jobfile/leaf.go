@@ -118,6 +118,9 @@ func leafHint(value string, t reflect.Type, tag reflect.StructTag) string {
 		}
 		return ""
 	}
+	if t == scheduleType {
+		return scheduleHint(value)
+	}
 	if t.Kind() == reflect.Int && strings.HasPrefix(value, "0") && !wholeNumber.MatchString(value) {
 		return "digits only; a number with a leading zero means one thing to some programs and another to others"
 	}

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Load reads the main file and what it includes. The File is nil when the main file has errors; errors of included
@@ -27,7 +28,7 @@ func Scan(path string) (*File, []*Company, Problems) {
 	(&decoder{source: main}).document(root, &file)
 	includes := loadIncludes(main, file.Include)
 
-	c := &checker{main: main, mainFile: &file, dir: filepath.Dir(path)}
+	c := &checker{main: main, mainFile: &file, dir: filepath.Dir(path), now: time.Now()}
 	c.companies = entriesOf(main, file.Companies)
 	for _, inc := range includes {
 		c.companies = append(c.companies, entriesOf(inc.source, inc.Companies)...)

@@ -31,10 +31,23 @@ every problem of all of them at once, with its place and a hint, without secrets
 | percentage | ` + "`5%` `0.5%`" + ` |
 | limit | ` + "`30/minute` `500/day` `10000 recipients/day`" + ` |
 | address | ` + "`mail@acme.example` or `Acme <mail@acme.example>`" + `; a bare address has no name |
-| schedule | five fields as of cron, in quotes: minute, hour, day of month, month, day of week (0 to 6, sun to sat): ` + "`\"30 3 * * *\"` `\"0 8 1 jan,jul *\"` `\"*/10 7-18 * * mon-fri\"`" + `. Clocks are those of the company's time zone: an hour that comes twice counts once, and a time that is skipped comes at the jump |
+| schedule | five fields as of cron, in quotes: minute, hour, day of month, month, day of week (0 to 6, sun to sat): ` + "`\"30 3 * * *\"` `\"0 8 1 jan,jul *\"` `\"*/10 7-18 * * mon-fri\"`" + `. Or words: see [schedules](#schedules) |
 | sending window | spans of the week, in 24 hours, none over midnight: ` + "`Mon-Fri 07:00-20:00, Sat 08:00-12:00` `08:00-24:00`" + `. Without days a span is daily |
 | date | ` + "`2026-12-24`" + ` |
 | secret | a reference, never the secret itself: see [secrets](#secrets) |
+
+## Schedules
+
+Clocks are those of the company's time zone. An hour that comes twice counts once, and a time that is skipped comes at the jump: each
+scheduled time has one run.
+
+- ` + "`first business day at 08:00`" + `: the first day of each month that is Monday to Friday and no holiday of the company.
+- ` + "`third Wednesday of the quarter at 17:00`" + `: ` + "`first`, `second`, `third`, `fourth` or `last`, then `business day`, `day`, or `Monday` to `Sunday`, then `of the month`, `of the quarter` or `of the year`" + `; of the month where nothing is said.
+- ` + "`10th at 09:00`" + `: on that day of each month; months without it are passed over.
+- ` + "`every 6h` `every 30m` `every 20s`" + `: at least ` + "`10s`" + `. What divides a day counts from midnight, whole weeks from Monday, anything else from a midnight long ago.
+
+With ` + "`shift: next`" + ` a time on a holiday of the company comes on the next business day, at the same hour; with ` + "`shift: previous`" + ` on the
+one before. Two times that land on one are one run. A weekend that is no holiday moves nothing.
 `
 
 // Reference returns the reference of all keys as Markdown, made from the types that are decoded.

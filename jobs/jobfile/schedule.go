@@ -11,44 +11,72 @@ import (
 	"github.com/robfig/cron/v3"
 )
 
-// Schedule is when a job runs: five cron fields, minute to day of week, which mean clocks in the company's time zone.
+// Schedule is when a job runs, by clocks in the company's time zone: five cron fields, minute to day of week, or words for what
+// those cannot say. Of a company's job it knows the holidays, and where a time goes that falls on one.
 //
 // It works with wall times: what a clock in that zone shows, as a time.Time in UTC. There each scheduled time stands
 // once, however clocks are put back or forward; At makes it a moment.
 type Schedule struct {
-	Text string
-	spec cron.Schedule
+	Text     string
+	rule     rule
+	shift    string // Next, Previous, or "" where a holiday is a day as others
+	holidays Holidays
 }
 
-// Next returns the first scheduled wall time after another.
-func (s Schedule) Next(after time.Time) time.Time { return s.spec.Next(after) }
-
-// Wall is what clocks in the zone show at a moment.
-func Wall(moment time.Time, zone *time.Location) time.Time {
-	y, m, d := moment.In(zone).Date()
-	h, min, sec := moment.In(zone).Clock()
-	return time.Date(y, m, d, h, min, sec, 0, time.UTC)
+// rule is when a schedule comes, before holidays move it.
+type rule interface {
+	// next is the first time after another one, or zero when none comes in the years that are looked at.
+	next(after time.Time) time.Time
 }
 
-// At is the moment at which clocks in the zone show a wall time: the first one where they show it twice, and the moment of
-// the jump where they skip it.
-func At(wall time.Time, zone *time.Location) time.Time {
-	t := time.Date(wall.Year(), wall.Month(), wall.Day(), wall.Hour(), wall.Minute(), wall.Second(), 0, zone)
-	start, end := t.ZoneBounds()
-	switch shown := Wall(t, zone); {
-	case shown.After(wall): // skipped, and t lies behind the jump
-		return start
-	case shown.Before(wall): // skipped, and t lies before the jump
-		return end
-	case start.IsZero():
-		return t
+// scheduleYears is how far a schedule looks ahead. Nothing comes as seldom as 29 February over the turn of a century.
+const scheduleYears = 10
+
+// Next returns the first scheduled wall time after another, or zero when none comes in the next years.
+func (s Schedule) Next(after time.Time) time.Time {
+	switch {
+	case s.rule == nil:
+		return time.Time{}
+	case !s.moves():
+		return s.rule.next(after)
 	}
-	_, before := start.Add(-time.Nanosecond).Zone()
-	if first := wall.Add(-time.Duration(before) * time.Second); first.Before(start) {
-		return first.In(zone)
-	}
-	return t
+	return s.nextMoved(after)
 }
+
+// bind returns the schedule of a company's job.
+func (s Schedule) bind(shift string, h Holidays) Schedule {
+	s.shift, s.holidays = shift, h
+	if r, ok := s.rule.(nthRule); ok {
+		r.holidays = h
+		s.rule = r
+	}
+	return s
+}
+
+// ParseSchedule reads five cron fields, or words. It knows no holidays: those are the company's.
+func ParseSchedule(text string) (Schedule, error) {
+	fields := strings.Fields(text)
+	text = strings.Join(fields, " ")
+	var r rule
+	var err error
+	if len(fields) > 0 && inWords(fields) {
+		r, err = parseWords(text)
+	} else {
+		r, err = parseCron(fields)
+	}
+	if err == nil && r.next(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
+		err = errors.New("never comes")
+	}
+	if err != nil {
+		return Schedule{}, err
+	}
+	return Schedule{Text: text, rule: r}, nil
+}
+
+// cronRule is five cron fields.
+type cronRule struct{ spec cron.Schedule }
+
+func (r cronRule) next(after time.Time) time.Time { return r.spec.Next(after) }
 
 // cronFields are the five fields with the largest number of each.
 var cronFields = []struct {
@@ -58,33 +86,30 @@ var cronFields = []struct {
 
 var cronItem = regexp.MustCompile(`^(\*|[0-9]{1,2}|[A-Za-z]{3})(-([0-9]{1,2}|[A-Za-z]{3}))?(/([0-9]{1,2}))?$`)
 
-// ParseSchedule reads five cron fields. It lets through only what the library reads as it is meant: no other zone, no word
-// in place of fields, no step that is silently something else, and nothing that never comes.
-func ParseSchedule(text string) (Schedule, error) {
-	fields := strings.Fields(text)
+// parseCron lets through only what the library reads as it is meant: no other zone, no word in place of fields, no step that is
+// silently something else.
+func parseCron(fields []string) (rule, error) {
+	text := strings.Join(fields, " ")
 	switch {
 	case strings.HasPrefix(text, "@"):
-		return Schedule{}, errors.New("is a word where five fields are expected")
+		return nil, errors.New("is a word where five fields are expected")
 	case strings.Contains(text, "="):
-		return Schedule{}, errors.New("has a time zone; the company's own is the one that counts")
+		return nil, errors.New("has a time zone; the company's own is the one that counts")
 	case len(fields) != len(cronFields):
-		return Schedule{}, fmt.Errorf("has %d fields where five are expected", len(fields))
+		return nil, fmt.Errorf("has %d fields where five are expected", len(fields))
 	}
 	for i, field := range fields {
 		for item := range strings.SplitSeq(field, ",") {
 			if err := checkCronItem(item, cronFields[i].most, cronFields[i].name); err != nil {
-				return Schedule{}, err
+				return nil, err
 			}
 		}
 	}
-	spec, err := cron.ParseStandard(strings.Join(fields, " "))
+	spec, err := cron.ParseStandard(text)
 	if err != nil {
-		return Schedule{}, fmt.Errorf("cannot be read: %w", err)
+		return nil, fmt.Errorf("cannot be read: %w", err)
 	}
-	if spec.Next(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
-		return Schedule{}, errors.New("never comes")
-	}
-	return Schedule{strings.Join(fields, " "), spec}, nil
+	return cronRule{spec}, nil
 }
 
 func checkCronItem(item string, most int, name string) error {
@@ -107,5 +132,6 @@ func checkCronItem(item string, most int, name string) error {
 // eitherDay tells whether both fields for days are bound. Then a day counts that matches either of them.
 func (s Schedule) eitherDay() bool {
 	f := strings.Fields(s.Text)
-	return len(f) == len(cronFields) && f[2] != "*" && f[4] != "*"
+	_, isCron := s.rule.(cronRule)
+	return isCron && f[2] != "*" && f[4] != "*"
 }

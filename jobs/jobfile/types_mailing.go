@@ -47,7 +47,7 @@ type Value struct {
 
 // Timing is when a job runs, and what becomes of a time at which it could not.
 type Timing struct {
-	Schedule *Schedule     `key:"schedule" is:"schedule" otherwise:"only by hand: outboxd mailing start" doc:"When it runs. A time has one run, however many daemons there are; a run begins when the one before it has ended." eg:"schedule: \"0 8 1 * *\""`
+	Schedule *Schedule     `key:"schedule" is:"schedule" otherwise:"only by hand: outboxd mailing start" doc:"When it runs. A time has one run, however many daemons there are; a run begins when the one before it has ended." eg:"schedule: first business day at 08:00"`
 	Missed   string        `key:"missed" oneof:"run|skip|ask" default:"run" doc:"What becomes of a time at which outboxd did not run. Of several, the latest counts, and the others are left out. run: it is made up for. skip: it is left out. ask: a person decides." eg:"missed: run"`
 	LateBy   time.Duration `key:"late_by" range:"1m..366d" otherwise:"however late" doc:"How late a run may begin; one that would begin later is left out, and a person is told." eg:"late_by: 12h"`
 	Shift    string        `key:"shift" oneof:"next|previous" otherwise:"holidays are days as others" doc:"Where a time goes that falls on a holiday of the company: to the next or the previous business day, Monday to Friday and no holiday, at the same hour." eg:"shift: next"`
