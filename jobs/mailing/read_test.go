@@ -228,21 +228,20 @@ func TestTheFirstRowOfAnAudience(t *testing.T) {
 	}
 }
 
-// full is a source that returns rows, and then the taker's error.
-type full struct{ rows int }
+// source is one that has its rows already.
+type source func(columns func([]db.ReadColumn) error, row func([]any) error) error
 
-func (f full) ReadEach(_ context.Context, _, _ string, _ []any, _ db.ReadLimits, columns func([]db.ReadColumn) error, row func([]any) error) error {
-	err := columns([]db.ReadColumn{{Name: "recipients", Kind: db.KindText}})
-	for i := 0; i < f.rows && err == nil; i++ {
-		err = row([]any{fmt.Sprintf("r%d@kunde.example", i)})
-	}
-	return err
+func (f source) ReadEach(_ context.Context, _, _ string, _ []any, _ db.ReadLimits, columns func([]db.ReadColumn) error, row func([]any) error) error {
+	return f(columns, row)
 }
+
+// some is a source with a few addresses.
+var some = source(rowsOf{[]db.ReadColumn{{Name: "recipients", Kind: db.KindText}}, [][]any{{"a@b.example"}, {"c@d.example"}}}.each)
 
 // What cannot be kept passes by itself, and says what to do.
 func TestAFolderWithoutRoomForAnAudience(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir()+"/none")
-	_, err := mailing.Read(deadline(t), full{1}, "x", spec("SELECT 1"), at, db.ReadLimits{})
+	_, err := mailing.Read(deadline(t), some, "x", spec("SELECT 1"), at, db.ReadLimits{})
 	var e *mailing.SpoolError
 	if !errors.As(err, &e) || !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "set TMPDIR") {
 		t.Error(err)
@@ -253,7 +252,7 @@ func TestAFolderWithoutRoomForAnAudience(t *testing.T) {
 func TestAnAudienceLeavesNothingBehind(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
-	sp, err := mailing.Read(deadline(t), full{10}, "x", spec("SELECT 1"), at, db.ReadLimits{})
+	sp, err := mailing.Read(deadline(t), some, "x", spec("SELECT 1"), at, db.ReadLimits{})
 	must(t, err)
 	for range 2 {
 		if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
