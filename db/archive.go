@@ -97,7 +97,7 @@ func (s *Store) entries(ctx context.Context, tx *sqlx.Tx, pass Pass, ids, gone [
 	}
 	both := append(gone[:len(gone):len(gone)], ids...)
 	err := s.eachRow(ctx, tx, mails, ids, func(id uint64, f fields) { by[id].Mail = f })
-	if err == nil && !s.sql.older.Load() {
+	if err == nil {
 		err = s.eachRow(ctx, tx, "archive-attachments", both, func(id uint64, f fields) { by[id].Attached = append(by[id].Attached, f) })
 	}
 	if err != nil || pass == PassBodies {

@@ -81,10 +81,14 @@ func (s *Store) Claim(ctx context.Context, c Claim) (Claimed, error) {
 	}
 	token := c.Instance.token()
 	if err := s.take(ctx, ids, token, c.Domain); err != nil {
-		s.newest.Store(Kind(err) != KindSetup && s.newest.Load()) // tables that were restored may be of an older step
 		return out, fmt.Errorf("claim in %s: %w", s.database, err)
 	}
-	if out.Rows, err = s.claimed(ctx, ids, token, c.MaxSize); err != nil {
+	out.Rows, err = s.claimed(ctx, ids, token, c.MaxSize)
+	if Kind(err) == KindSetup { // tables that were restored may be of an older step
+		s.newest.Store(false)
+		out.Rows, err = s.claimed(ctx, ids, token, c.MaxSize)
+	}
+	if err != nil {
 		return out, fmt.Errorf("read claimed rows in %s: %w", s.database, err)
 	}
 	out.Missed = len(out.Rows) == 0

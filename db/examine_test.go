@@ -188,7 +188,7 @@ func TestWhatADBAMayAdd(t *testing.T) {
 // The daemon's own user sees enough to judge.
 func TestExamineWithTheDaemonsRights(t *testing.T) {
 	d := dbtest.New(t)
-	grant(t, d, d.Name+"_daemon", false)
+	grant(t, d, d.Name+"_daemon", db.Needs{})
 	p := as(t, d, d.Name+"_daemon").Pool
 	if stops, goesOn := examine(t, p, d.Name); len(stops)+len(goesOn) > 0 {
 		t.Fatalf("a fresh database: %+v, %+v", stops, goesOn)

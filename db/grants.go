@@ -65,6 +65,20 @@ var purgeRights = []right{
 	{"outbox_archive", "SELECT, INSERT, UPDATE"},
 }
 
+// mailingRights are what runs of mailings, reports and statements do beyond that.
+var mailingRights = []right{
+	{"outbox_key", "DELETE"},
+	{"outbox_run", "SELECT, INSERT, UPDATE"},
+	{"outbox_run_mail", "SELECT, UPDATE"},
+	{"outbox_writeback", "SELECT, INSERT, UPDATE"},
+}
+
+// Needs says which jobs a company has that want further rights.
+type Needs struct {
+	Purges   bool // one of kind purge
+	Mailings bool // one of kind mailing, report or sql, or audiences, to which a person may start a mailing
+}
+
 // metaRight is needed wherever there is a part.
 var metaRight = right{"outbox_meta", "SELECT"}
 
@@ -75,9 +89,9 @@ func SenderUser(database string) string { return database + "_sender" }
 
 // Grants returns the statements that give a database's two users no more rights than they need, for a DBA to run after
 // Schema: the daemon's user, and for a company the inserter (SenderUser), who sets the sender's columns and reads
-// outbox_status. purges says that a job removes what is old, which wants further rights. Users that do not exist are made
-// and locked; the ALTER USER lines that let them in are comments, as they want passwords of the DBA's own.
-func Grants(database, daemonUser string, purges bool, parts ...Part) (string, error) {
+// outbox_status. Users that do not exist are made and locked; the ALTER USER lines that let them in are comments, as they want
+// passwords of the DBA's own.
+func Grants(database, daemonUser string, needs Needs, parts ...Part) (string, error) {
 	quoted, err := quote(database)
 	if err != nil {
 		return "", err
@@ -91,8 +105,11 @@ func Grants(database, daemonUser string, purges bool, parts ...Part) (string, er
 	for _, part := range parts {
 		rights = append(rights, daemonRights[part]...)
 	}
-	if purges {
+	if needs.Purges {
 		rights = append(rights, purgeRights...)
+	}
+	if needs.Mailings {
+		rights = append(rights, mailingRights...)
 	}
 	for _, r := range rights {
 		fmt.Fprintf(&b, "GRANT %s ON %s.%s TO %s;\n", r.verbs, quoted, r.table, user)

@@ -12,9 +12,9 @@ import (
 )
 
 // grant makes the users of the printed statements, as a DBA would: with passwords filled in.
-func grant(t *testing.T, d *dbtest.Database, daemon string, purges bool) {
+func grant(t *testing.T, d *dbtest.Database, daemon string, needs db.Needs) {
 	t.Helper()
-	text, err := db.Grants(d.Name, daemon, purges, db.CompanyPart, db.BucketPart, db.ControlPart)
+	text, err := db.Grants(d.Name, daemon, needs, db.CompanyPart, db.BucketPart, db.ControlPart)
 	must(t, err)
 	for line := range strings.Lines(text) {
 		line = strings.TrimSuffix(strings.TrimSpace(line), ";")
@@ -72,7 +72,7 @@ func attach(t *testing.T, d *dbtest.Database) {
 
 func TestInserterSendsAndReadsTheViewAndNoMore(t *testing.T) {
 	root := dbtest.New(t)
-	grant(t, root, root.Name+"_daemon", false)
+	grant(t, root, root.Name+"_daemon", db.Needs{})
 	d := as(t, root, db.SenderUser(root.Name))
 	d.Exec(t, `INSERT INTO {db}.outbox (recipients, cc, bcc, from_address, reply_to, subject, body_text, body_html, headers, priority,
 		send_after, expires_at, dedupe_key, reference, account)
@@ -165,7 +165,7 @@ func readContents(ctx context.Context, root, d *dbtest.Database) error {
 
 func TestDaemonUserMayDoAllThatRunDoes(t *testing.T) {
 	root := dbtest.New(t)
-	grant(t, root, root.Name+"_daemon", false)
+	grant(t, root, root.Name+"_daemon", db.Needs{})
 	d := as(t, root, root.Name+"_daemon")
 	ctx := deadline(t)
 	must(t, d.Pool.CheckSchema(ctx, d.Name, db.CompanyPart, db.BucketPart, db.ControlPart))
@@ -245,11 +245,11 @@ func TestClerkCancelsAndHolds(t *testing.T) {
 
 func TestGrantsRefuseStrangeNames(t *testing.T) {
 	for _, names := range [][2]string{{"a`b", "outboxd"}, {"acme", "out`boxd"}, {"acme", ""}, {"", "outboxd"}, {"acme", "a b"}} {
-		if text, err := db.Grants(names[0], names[1], false, db.CompanyPart); err == nil {
+		if text, err := db.Grants(names[0], names[1], db.Needs{}, db.CompanyPart); err == nil {
 			t.Errorf("%q: %s", names, text)
 		}
 	}
-	control, err := db.Grants("outboxd", "outboxd", false, db.BucketPart, db.ControlPart)
+	control, err := db.Grants("outboxd", "outboxd", db.Needs{}, db.BucketPart, db.ControlPart)
 	if err != nil || strings.Contains(control, "outbox_status") || !strings.Contains(control, "GRANT SELECT, INSERT ON `outboxd`.outbox_audit TO `outboxd`@`%`;") {
 		t.Errorf("grants of the control database: %v\n%s", err, control)
 	}

@@ -166,7 +166,7 @@ func migratePart(ctx context.Context, conn *sqlx.Conn, quoted string, part Part)
 			continue
 		}
 		for _, one := range slices.Concat(first.statements(quoted), s.statements(quoted), []string{s.done(quoted)}) {
-			if err := again(ctx, conn, one); err != nil && !columnIsThere(err) {
+			if err := again(ctx, conn, one); err != nil && !isThere(err) {
 				return applied, fmt.Errorf("step %s %d, %s: %w", part, s.number, strings.SplitN(one, "\n", 2)[0], err)
 			}
 		}
@@ -175,10 +175,11 @@ func migratePart(ctx context.Context, conn *sqlx.Conn, quoted string, part Part)
 	return applied, nil
 }
 
-// columnIsThere tells that an ALTER TABLE was applied before: it has no IF NOT EXISTS that all servers know.
-func columnIsThere(err error) bool {
+// isThere tells that an ALTER TABLE was applied before, and its column or key is there: it has no IF NOT EXISTS that all servers
+// know.
+func isThere(err error) bool {
 	var my *mysql.MySQLError
-	return errors.As(err, &my) && my.Number == 1060
+	return errors.As(err, &my) && (my.Number == 1060 || my.Number == 1061)
 }
 
 // version returns the number of the last applied step of a part, 0 for none.

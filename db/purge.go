@@ -137,12 +137,12 @@ func (s *Store) lockRun(ctx context.Context, tx *sqlx.Tx, p *Purge) error {
 // remove removes rows, or their content, and what rows that are gone have left behind.
 func (s *Store) remove(ctx context.Context, tx *sqlx.Tx, pass Pass, ids, gone []uint64) error {
 	if pass == PassBodies {
-		return s.execIDs(ctx, tx, ids, append(s.unlessOlder("purge-attachments"), "purge-hash", "purge-content")...)
+		return s.execIDs(ctx, tx, ids, "purge-attachments", "purge-hash", "purge-content")
 	}
 	if err := s.execIDs(ctx, tx, ids, "purge-keys", "purge-rows"); err != nil {
 		return err
 	}
-	return s.execIDs(ctx, tx, slices.Concat(gone, ids), s.unlessOlder("purge-attached", "purge-recipients", "purge-tries", "purge-hashes")...)
+	return s.execIDs(ctx, tx, slices.Concat(gone, ids), "purge-attached", "purge-recipients", "purge-tries", "purge-hashes")
 }
 
 // lockOld locks the rows that are to go and returns them. What somebody else has in hand, or has changed, is remembered.

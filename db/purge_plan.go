@@ -102,7 +102,7 @@ func (s *Store) planWalk(ctx context.Context, p *Purge) (*purgePlan, error) {
 
 // walkGone adds the numbers of rows that are gone, between two numbers and as far as one step takes.
 func (s *Store) walkGone(ctx context.Context, after, top uint64, rows []met) ([]met, error) {
-	for _, name := range s.unlessOlder("purge-window-attachments", "purge-window-tries", "purge-window-recipients") {
+	for _, name := range []string{"purge-window-attachments", "purge-window-tries", "purge-window-recipients"} {
 		left, err := selectAll[met](ctx, s.pool.db, s.sql.text(name), after, top, purgeBatch)
 		if err != nil {
 			return nil, err
@@ -115,18 +115,10 @@ func (s *Store) walkGone(ctx context.Context, after, top uint64, rows []met) ([]
 	return slices.DeleteFunc(rows, func(m met) bool { return m.ID > top }), nil
 }
 
-// unlessOlder leaves the first statement out where the tables have no attachments yet.
-func (s *Store) unlessOlder(names ...string) []string {
-	if s.sql.older.Load() {
-		return names[1:]
-	}
-	return names
-}
-
 // leftBehind reads which of the rows have attachments, tries or recipients.
 func (s *Store) leftBehind(ctx context.Context, ids []uint64) ([]met, error) {
 	var all []met
-	for _, name := range s.unlessOlder("purge-again-attachments", "purge-again-tries", "purge-again-recipients") {
+	for _, name := range []string{"purge-again-attachments", "purge-again-tries", "purge-again-recipients"} {
 		found, err := selectAll[met](ctx, s.pool.db, s.sql.list(name, len(ids)), idArgs(ids)...)
 		if err != nil {
 			return nil, err
@@ -176,9 +168,6 @@ func (s *Store) weigh(ctx context.Context, p *Purge, rows []met) ([]met, error) 
 
 // weighMore adds what the rows that are to go have beside bodies and headers.
 func (s *Store) weighMore(ctx context.Context, p *Purge, rows []met) error {
-	if s.sql.older.Load() {
-		return nil
-	}
 	at, ids := map[uint64]int{}, []uint64{}
 	for i, m := range rows {
 		if m.ended() && m.UpdatedAt.Time.Before(p.before()) {

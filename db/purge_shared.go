@@ -21,9 +21,6 @@ const sharedBatch = 100 // contents of one step
 // purgeShared removes, in one step, shared contents that are old and that no attachment refers to any more. It walks once
 // along all that are old.
 func (s *Store) purgeShared(ctx context.Context, p *Purge) (PurgeStep, error) {
-	if s.sql.older.Load() {
-		return PurgeStep{End: true}, nil
-	}
 	if p.shared.CreatedAt.IsZero() {
 		p.shared.CreatedAt = time.Unix(1, 0) // as for what was remembered
 	}

@@ -25,11 +25,16 @@ func aged(t testing.TB, d *dbtest.Database, n int, state string, born, ended int
 		FROM `+dbtest.Numbers(n), state, state, born, ended)
 }
 
+// purgeAt is a run of a purge at its time.
+func purgeAt(scheduled time.Time) db.NewRun {
+	return db.NewRun{Job: "purge", Kind: "purge", Scheduled: scheduled, State: db.RunRunning}
+}
+
 // begin begins a run of a purge.
 func begin(t testing.TB, s *db.Store, pass db.Pass, days int) *db.Purge {
 	t.Helper()
 	ctx := deadline(t)
-	run, err := s.BeginRun(ctx, "purge", scheduled, me)
+	run, err := s.BeginRun(ctx, purgeAt(scheduled), me)
 	must(t, err)
 	if run == nil {
 		run, err = s.LastRun(ctx, "purge")
@@ -273,7 +278,7 @@ func TestPurgeHoldsUpNoInsert(t *testing.T) {
 
 func TestTheDaemonsUserMayPurge(t *testing.T) {
 	root := dbtest.New(t)
-	grant(t, root, root.Name+"_daemon", true)
+	grant(t, root, root.Name+"_daemon", db.Needs{Purges: true})
 	d := as(t, root, root.Name+"_daemon")
 	aged(t, root, 3, "sent", 500, 450)
 	withChildren(t, root)
@@ -303,7 +308,7 @@ func TestTheDocumentedTriggerRefusesAUsedKey(t *testing.T) {
 	_, text, _ := strings.Cut(string(page), "CREATE TRIGGER outbox_used_keys ")
 	text, _, found := strings.Cut(text, ";\n```")
 	root := dbtest.New(t)
-	grant(t, root, root.Name+"_daemon", false)
+	grant(t, root, root.Name+"_daemon", db.Needs{})
 	if !found {
 		t.Fatal("the page has no such trigger")
 	}

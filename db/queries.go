@@ -77,7 +77,7 @@ type statements struct {
 
 func (q queries) of(database string) statements { return statements{q, database, &atomic.Bool{}} }
 
-// text returns the statement called name. The name of a part stands for its text; a line that begins with {3}, of a bucket
+// text returns the statement called name. The name of a part stands for its text; a line that begins with {4}, of a bucket
 // with {2}, is left out where the tables are older than that step.
 func (s statements) text(name string) string {
 	text := s.queries[name]
@@ -106,7 +106,7 @@ func fitted(text string, older bool) string {
 }
 
 func cutMark(line string) (rest string, marked bool) {
-	if rest, marked = strings.CutPrefix(line, "{3}"); marked {
+	if rest, marked = strings.CutPrefix(line, "{4}"); marked {
 		return rest, true
 	}
 	return strings.CutPrefix(line, "{2}")

@@ -31,6 +31,7 @@ type Row struct {
 	Size                int64     // octets of bodies and headers
 	Raw                 bool      // it has a finished message: Store.Raw
 	Attached            bool      // it has attachments: Store.Content
+	Run                 uint64    // of which run it is; 0 for none
 	First               bool      // it had no Message-ID when it was taken: it was never taken before
 	Expired             bool      // expires_at is over
 	Spent               error     // why it is never to be sent: a *KeyUsedError or a *PurgedError; nil for others
@@ -52,6 +53,7 @@ type rowRow struct {
 	Language   string         `db:"language"`
 	Raw        bool           `db:"raw"`
 	Attached   bool           `db:"attached"`
+	Run        uint64         `db:"run_id"`
 	Priority   int            `db:"priority"`
 	Account    sql.NullString `db:"account"`
 	Reference  sql.NullString `db:"reference"`
@@ -75,7 +77,7 @@ func (r rowRow) row(token string) Row {
 	return Row{
 		Lease: Lease{r.ID, token}, Recipients: r.Recipients, Cc: r.Cc.String, Bcc: r.Bcc.String, From: r.From.String,
 		ReplyTo: r.ReplyTo.String, Subject: r.Subject.String, Text: r.Text.String, HTML: r.HTML.String, Headers: r.Headers.String,
-		Template: r.Template, Language: r.Language, Raw: r.Raw, Attached: r.Attached,
+		Template: r.Template, Language: r.Language, Raw: r.Raw, Attached: r.Attached, Run: r.Run,
 		Account: r.Account.String, Reference: r.Reference.String, Priority: r.Priority, Claims: r.Claims, Attempts: r.Attempts,
 		Lane: r.Lane, Domain: r.Domain, MessageID: r.MessageID, CreatedAt: r.CreatedAt, Ready: ready, Size: r.Size, Expired: r.Expired.Bool,
 	}

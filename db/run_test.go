@@ -18,7 +18,7 @@ func TestOneRunATimeOverAllDaemons(t *testing.T) {
 	var runs []*db.Run
 	for i := range 8 {
 		all.Go(func() {
-			r, err := d.Store.BeginRun(ctx, "purge", scheduled, db.Instance{ID: fmt.Sprintf("%08x", i), Host: "here"})
+			r, err := d.Store.BeginRun(ctx, purgeAt(scheduled), db.Instance{ID: fmt.Sprintf("%08x", i), Host: "here"})
 			if err != nil {
 				t.Error(err)
 			}
@@ -37,10 +37,10 @@ func TestOneRunATimeOverAllDaemons(t *testing.T) {
 		t.Errorf("a run that is held was taken: %v, %v", r, err)
 	}
 	must(t, d.Store.EndRun(ctx, *runs[0], db.RunDone, ""))
-	if r, err := d.Store.BeginRun(ctx, "purge", scheduled, other); err != nil || r != nil {
+	if r, err := d.Store.BeginRun(ctx, purgeAt(scheduled), other); err != nil || r != nil {
 		t.Errorf("it ran again: %v, %v", r, err)
 	}
-	if r, err := d.Store.BeginRun(ctx, "purge", scheduled.Add(day), other); err != nil || r == nil {
+	if r, err := d.Store.BeginRun(ctx, purgeAt(scheduled.Add(day)), other); err != nil || r == nil {
 		t.Errorf("the next day: %v, %v", r, err)
 	}
 	if r, err := d.Store.LastRun(ctx, "another"); err != nil || r != nil {

@@ -38,7 +38,7 @@ type checkShape struct{ name, definition string }
 
 var (
 	tableHead  = regexp.MustCompile("^CREATE TABLE IF NOT EXISTS {db}\\.([a-z_]+) \\(\n")
-	alterHead  = regexp.MustCompile(`^ALTER TABLE {db}\.([a-z_]+) ADD COLUMN `)
+	alterHead  = regexp.MustCompile(`^ALTER TABLE {db}\.([a-z_]+) ADD (?:COLUMN )?`)
 	viewHead   = regexp.MustCompile(`^CREATE OR REPLACE VIEW {db}\.([a-z_]+) AS`)
 	columnLine = regexp.MustCompile(`^([a-z_]+)\s+(([A-Z]+(?:\([^)]*\))?(?: UNSIGNED)?).*)$`)
 	keyLine    = regexp.MustCompile(`^(PRIMARY KEY|UNIQUE KEY|KEY)\s*([a-z_]*) ?\(([a-z_, ]+)\)$`)
@@ -46,7 +46,7 @@ var (
 )
 
 // shapeOf reads the statements of a step. They are written in one style: a line for each column and key, what goes on has a
-// deeper indent; a column that is added has a statement of its own. A table that gets columns comes with these alone.
+// deeper indent; a column or key that is added has a statement of its own. A table that gets some comes with these alone.
 func shapeOf(s step) (shape, error) {
 	var all shape
 	for _, statement := range s.statements("{db}") {
@@ -76,13 +76,14 @@ func shapeOf(s step) (shape, error) {
 // attachmentTable is looked into at every claim, so no mail can be sent without it.
 const attachmentTable = "outbox_attachment"
 
-// join adds a table, or its columns to those that it has already.
+// join adds a table, or its columns and keys to those that it has already.
 func join(tables []tableShape, t tableShape) []tableShape {
 	i := slices.IndexFunc(tables, func(known tableShape) bool { return known.name == t.name })
 	if i < 0 {
 		return append(tables, t)
 	}
 	tables[i].columns = slices.Concat(tables[i].columns, t.columns)
+	tables[i].keys = slices.Concat(tables[i].keys, t.keys)
 	return tables
 }
 

@@ -100,10 +100,8 @@ func (s *Store) Show(ctx context.Context, id uint64) (Detail, error) {
 	if err != nil {
 		return d, fmt.Errorf("read row %d of %s: %w", id, s.database, err)
 	}
-	if !s.sql.older.Load() {
-		if d.Attachments, err = selectAll[Attached](ctx, s.pool.db, s.sql.text("shown-attachments"), id, maxAttachments+1); err != nil {
-			return d, fmt.Errorf("read attachments of row %d of %s: %w", id, s.database, err)
-		}
+	if d.Attachments, err = selectAll[Attached](ctx, s.pool.db, s.sql.text("shown-attachments"), id, maxAttachments+1); err != nil {
+		return d, fmt.Errorf("read attachments of row %d of %s: %w", id, s.database, err)
 	}
 	known, err := s.recipients(ctx, []uint64{id})
 	if err != nil {

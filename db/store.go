@@ -41,7 +41,7 @@ func (s *Store) lookForStep(ctx context.Context) error {
 		return nil
 	}
 	var there bool
-	err := retry(ctx, func() error { return s.pool.db.GetContext(ctx, &there, hasRaw, s.database) })
+	err := retry(ctx, func() error { return s.pool.db.GetContext(ctx, &there, hasRun, s.database) })
 	if err != nil {
 		return fmt.Errorf("look for the newest columns: %w", err)
 	}
@@ -50,8 +50,8 @@ func (s *Store) lookForStep(ctx context.Context) error {
 	return nil
 }
 
-// hasRaw asks for the column that comes last.
-const hasRaw = `SELECT COUNT(*) > 0 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = 'outbox' AND COLUMN_NAME = 'raw'`
+// hasRun asks for the column that comes last.
+const hasRun = `SELECT COUNT(*) > 0 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = 'outbox' AND COLUMN_NAME = 'run_id'`
 
 // groupSize bounds a group of marks or settlements, so that no transaction is long.
 const groupSize = 500

@@ -14,8 +14,8 @@ import (
 
 // runStore is where the runs of a company's jobs stand.
 type runStore interface {
-	LastRun(ctx context.Context, job string) (*db.Run, error)
-	BeginRun(ctx context.Context, job string, scheduled time.Time, i db.Instance) (*db.Run, error)
+	LastRun(ctx context.Context, jobs ...string) (*db.Run, error)
+	BeginRun(ctx context.Context, n db.NewRun, i db.Instance) (*db.Run, error)
 	SkipRun(ctx context.Context, job string, until time.Time, i db.Instance) error
 	TakeRun(ctx context.Context, r db.Run, i db.Instance) (*db.Run, error)
 	LayDownRun(ctx context.Context, r db.Run) error
@@ -87,7 +87,7 @@ func (s *scheduler) next(ctx context.Context) (run *db.Run, again time.Time, err
 	if due.IsZero() {
 		return nil, next, nil
 	}
-	run, err = s.store.BeginRun(ctx, s.job, due, s.instance)
+	run, err = s.store.BeginRun(ctx, db.NewRun{Job: s.job, Kind: "purge", Scheduled: due, State: db.RunRunning, StartedBy: "schedule"}, s.instance)
 	return run, again, err
 }
 

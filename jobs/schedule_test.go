@@ -24,7 +24,7 @@ type runTable struct {
 
 func (r *runTable) last() *db.Run { return &r.runs[len(r.runs)-1] }
 
-func (r *runTable) LastRun(context.Context, string) (*db.Run, error) {
+func (r *runTable) LastRun(context.Context, ...string) (*db.Run, error) {
 	if r.err != nil || len(r.runs) == 0 {
 		return nil, r.err
 	}
@@ -33,13 +33,13 @@ func (r *runTable) LastRun(context.Context, string) (*db.Run, error) {
 	return &run, nil
 }
 
-func (r *runTable) BeginRun(_ context.Context, job string, scheduled time.Time, _ db.Instance) (*db.Run, error) {
+func (r *runTable) BeginRun(_ context.Context, n db.NewRun, _ db.Instance) (*db.Run, error) {
 	for _, run := range r.runs {
-		if run.Scheduled.Equal(scheduled) {
+		if run.Scheduled.Equal(n.Scheduled) {
 			return nil, nil
 		}
 	}
-	r.runs = append(r.runs, db.Run{ID: uint64(len(r.runs) + 1), Job: job, Scheduled: scheduled, State: db.RunRunning})
+	r.runs = append(r.runs, db.Run{ID: uint64(len(r.runs) + 1), Job: n.Job, Scheduled: n.Scheduled, State: db.RunRunning})
 	r.held = true
 	return r.last(), nil
 }

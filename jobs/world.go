@@ -218,7 +218,7 @@ type Schema struct {
 	Username string   // as whom outboxd runs there
 	Pool     *db.Pool // nil when it comes from Schemas
 	Parts    []db.Part
-	Purges   bool // a job removes what is old, which wants further rights
+	Needs    db.Needs // which jobs there are that want further rights
 
 	login *jobfile.Login // nil: the server's own user
 }
@@ -238,7 +238,7 @@ func Schemas(file *jobfile.File) []Schema {
 	control, shared := file.Control, false
 	for _, c := range file.Companies {
 		s := newSchema("company "+c.Name, file.Server(c.Server), c.Database, c.Login, db.CompanyPart, db.BucketPart)
-		s.Purges = len(c.Jobs.Purge) > 0
+		s.Needs = db.Needs{Purges: len(c.Jobs.Purge) > 0, Mailings: len(c.Audiences)+len(c.Jobs.Mailing)+len(c.Jobs.Report)+len(c.Jobs.SQL) > 0}
 		if c.Server == control.Server && c.Database == control.Database {
 			s.Parts, shared = append(s.Parts, db.ControlPart), true
 		}

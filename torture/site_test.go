@@ -91,7 +91,7 @@ func (s *site) sessions(user, password string, port int) *sql.DB {
 // grant makes the daemons' user, with no more rights than it has anywhere.
 func (s *site) grant() {
 	s.t.Helper()
-	text, err := db.Grants(s.db.Name, dbUser, false, db.CompanyPart, db.BucketPart, db.ControlPart)
+	text, err := db.Grants(s.db.Name, dbUser, db.Needs{}, db.CompanyPart, db.BucketPart, db.ControlPart)
 	if err != nil {
 		s.t.Fatal(err)
 	}

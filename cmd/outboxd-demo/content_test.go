@@ -83,7 +83,7 @@ func purgeContents(t *testing.T, pool *db.Pool, store *db.Store) {
 	ctx := t.Context()
 	must(t, pool.Exec(ctx, "UPDATE acme.outbox SET state = 'sent', lease_until = NULL, created_at = '2024-01-01', updated_at = '2024-01-01'"))
 	must(t, pool.Exec(ctx, "UPDATE acme.outbox_content SET created_at = '2024-01-01'"))
-	run, err := store.BeginRun(ctx, "purge", time.Date(2026, 3, 29, 3, 30, 0, 0, time.UTC), db.Instance{ID: "aaaaaaaa", Host: "here"})
+	run, err := store.BeginRun(ctx, db.NewRun{Job: "purge", Kind: "purge", Scheduled: time.Date(2026, 3, 29, 3, 30, 0, 0, time.UTC), State: db.RunRunning}, db.Instance{ID: "aaaaaaaa", Host: "here"})
 	must(t, err)
 	p := &db.Purge{Run: *run, Pass: db.PassBodies, Now: time.Date(2026, 3, 29, 0, 0, 0, 0, time.UTC), Age: 24 * time.Hour}
 	for end := false; !end; {

@@ -16,7 +16,7 @@ func TestPurgeOnTheEmbeddedEngine(t *testing.T) {
 		('a@b.example', 'Text', 'k3', 'sent', '2026-01-01', '2026-01-01')`))
 	store, err := pool.Store("acme")
 	must(t, err)
-	run, err := store.BeginRun(ctx, "purge", time.Date(2026, 3, 29, 3, 30, 0, 0, time.UTC), db.Instance{ID: "aaaaaaaa", Host: "here"})
+	run, err := store.BeginRun(ctx, db.NewRun{Job: "purge", Kind: "purge", Scheduled: time.Date(2026, 3, 29, 3, 30, 0, 0, time.UTC), State: db.RunRunning}, db.Instance{ID: "aaaaaaaa", Host: "here"})
 	must(t, err)
 	now := time.Date(2026, 3, 29, 0, 0, 0, 0, time.UTC)
 	for _, pass := range []struct {

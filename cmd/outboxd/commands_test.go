@@ -245,7 +245,7 @@ func TestMigrateCommand(t *testing.T) {
 		s.db.Exec(t, "DROP TABLE {db}."+table)
 	}
 	s.must(exitFailed, "check --online", "outboxd migrate")
-	s.must(exitDone, "migrate", s.db.Name+": 7 steps applied")
+	s.must(exitDone, "migrate", s.db.Name+": 8 steps applied")
 	s.must(exitDone, "migrate", s.db.Name+": up to date")
 	s.must(exitDone, "check --online", "the tables fit this program")
 	s.must(exitDone, "migrate --print", "-- company acme: database "+s.db.Name+" on server main (127.0.0.1:", "CREATE TABLE", "GRANT INSERT (recipients", "CREATE DATABASE IF NOT EXISTS")
@@ -296,10 +296,10 @@ func mustJSON(t *testing.T, v any) string {
 // Every right that db.Grants gives to the daemon is tried, and nothing else.
 func TestProbesAreTheGrants(t *testing.T) {
 	for _, c := range []struct {
-		purges bool
-		part   db.Part
-	}{{false, db.CompanyPart}, {true, db.CompanyPart}, {false, db.BucketPart}, {false, db.ControlPart}} {
-		text, err := db.Grants("acme", "outboxd", c.purges, c.part)
+		needs db.Needs
+		part  db.Part
+	}{{db.Needs{}, db.CompanyPart}, {db.Needs{Purges: true}, db.CompanyPart}, {db.Needs{Mailings: true}, db.CompanyPart}, {db.Needs{}, db.BucketPart}, {db.Needs{}, db.ControlPart}} {
+		text, err := db.Grants("acme", "outboxd", c.needs, c.part)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -314,7 +314,7 @@ func TestProbesAreTheGrants(t *testing.T) {
 			}
 		}
 		delete(granted, "outbox_meta SELECT") // the look at the schema tries it
-		for _, p := range probesOf(c.purges, c.part) {
+		for _, p := range probesOf(c.needs, c.part) {
 			if !granted[p.table+" "+p.verb] {
 				t.Errorf("%s on %s is not granted", p.verb, p.table)
 			}

@@ -70,7 +70,7 @@ func printSchemas(to io.Writer, file *jobfile.File) error {
 			return err
 		}
 		fmt.Fprintln(w, text)
-		grants, err := db.Grants(s.Database, s.Username, s.Purges, s.Parts...)
+		grants, err := db.Grants(s.Database, s.Username, s.Needs, s.Parts...)
 		if err != nil {
 			grants = fmt.Sprintf("-- The rights of the user are left to you: %s\n", clean(err.Error()))
 		}

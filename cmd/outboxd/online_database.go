@@ -227,12 +227,15 @@ var probes = map[db.Part][]probe{
 	},
 }
 
-func probesOf(purges bool, parts ...db.Part) (all []probe) {
+func probesOf(needs db.Needs, parts ...db.Part) (all []probe) {
 	for _, part := range parts {
 		all = append(all, probes[part]...)
 	}
-	if purges {
+	if needs.Purges {
 		all = append(all, purgeProbes...)
+	}
+	if needs.Mailings {
+		all = append(all, mailingProbes...)
 	}
 	return all
 }
@@ -240,11 +243,11 @@ func probesOf(purges bool, parts ...db.Part) (all []probe) {
 // rights tries every statement that the daemon needs a right for. The name of the database was checked by jobfile.
 func (d *database) rights() {
 	var missing []string
-	for _, p := range probesOf(d.Purges, d.Parts...) {
+	for _, p := range probesOf(d.Needs, d.Parts...) {
 		statement := strings.ReplaceAll(p.statement, "{t}", "`"+d.Database+"`."+p.table)
 		err := d.Pool.Exec(d.ctx, statement)
 		switch {
-		case err == nil:
+		case err == nil, db.NoTable(err): // the look at the schema names it
 		case db.Kind(err) == db.KindSetup:
 			missing = append(missing, p.verb+" on "+p.table)
 		default:
@@ -286,4 +289,17 @@ var purgeProbes = []probe{
 	{"outbox_archive", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
 	{"outbox_archive", "INSERT", "INSERT INTO {t} SELECT * FROM {t} WHERE 1 = 0"},
 	{"outbox_archive", "UPDATE", "UPDATE {t} SET octets = octets WHERE 1 = 0"},
+}
+
+// mailingProbes are those of a company with audiences, or with jobs of kinds mailing, report or sql.
+var mailingProbes = []probe{
+	{"outbox_run", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
+	{"outbox_run", "INSERT", "INSERT INTO {t} SELECT * FROM {t} WHERE 1 = 0"},
+	{"outbox_run", "UPDATE", "UPDATE {t} SET state = state WHERE 1 = 0"},
+	{"outbox_run_mail", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
+	{"outbox_run_mail", "UPDATE", "UPDATE {t} SET state = state WHERE 1 = 0"},
+	{"outbox_key", "DELETE", "DELETE FROM {t} WHERE 1 = 0"},
+	{"outbox_writeback", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
+	{"outbox_writeback", "INSERT", "INSERT INTO {t} SELECT * FROM {t} WHERE 1 = 0"},
+	{"outbox_writeback", "UPDATE", "UPDATE {t} SET tries = tries WHERE 1 = 0"},
 }

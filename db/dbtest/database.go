@@ -100,10 +100,13 @@ func (d *Database) Read(t testing.TB, query string, args ...any) string {
 // OneStepOlder takes the company's tables back to the step before the newest.
 func (d *Database) OneStepOlder(t testing.TB) {
 	t.Helper()
-	d.Exec(t, "ALTER TABLE {db}.outbox DROP COLUMN template, DROP COLUMN params, DROP COLUMN language, DROP COLUMN raw")
-	d.Exec(t, "ALTER TABLE {db}.outbox_purged DROP COLUMN params_hash, DROP COLUMN raw_hash")
-	d.Exec(t, "DROP TABLE {db}.outbox_attachment, {db}.outbox_content, {db}.outbox_template")
-	d.Exec(t, "UPDATE {db}.outbox_meta SET value = '2' WHERE name = 'company'")
+	d.Exec(t, "ALTER TABLE {db}.outbox DROP COLUMN run_id")
+	d.Exec(t, "ALTER TABLE {db}.outbox_run DROP KEY state, DROP COLUMN kind, DROP COLUMN spec, DROP COLUMN period, DROP COLUMN started_by, DROP COLUMN audience, "+
+		"DROP COLUMN enqueued, DROP COLUMN templates, DROP COLUMN allowed, DROP COLUMN released, DROP COLUMN released_id, DROP COLUMN released_at, "+
+		"DROP COLUMN sent, DROP COLUMN partial, DROP COLUMN failed, DROP COLUMN skipped, DROP COLUMN suppressed, DROP COLUMN cancelled, DROP COLUMN expired, DROP COLUMN gone, "+
+		"DROP COLUMN decide_until, DROP COLUMN approved_by, DROP COLUMN approved_at, DROP COLUMN changed_at, DROP COLUMN ends_as, DROP COLUMN note, DROP COLUMN link_key")
+	d.Exec(t, "DROP TABLE {db}.outbox_run_mail, {db}.outbox_pin, {db}.outbox_writeback, {db}.outbox_tag, {db}.outbox_run_code")
+	d.Exec(t, "UPDATE {db}.outbox_meta SET value = '3' WHERE name = 'company'")
 }
 
 // BucketOneStepOlder takes the tables of the buckets back to the step before the newest.

@@ -35,11 +35,11 @@ SELECT id, message_id IS NULL AS first FROM {db}.outbox WHERE id IN ({ids}) FOR 
 -- Made from the row alone, so that it is the same whenever it is made; a finished message may bring its own.
 -- Values: a mark of the database, the domain where from_address has none.
 COALESCE(message_id,
-{3}  IF(raw IS NOT NULL, NULL,
+  IF(raw IS NOT NULL, NULL,
   CONCAT('<', DATE_FORMAT(created_at, '%Y%m%d%H%i%s.%f'), '.', id, '.', ?, '@',
     COALESCE(NULLIF(REGEXP_SUBSTR(CONVERT(LOWER(LEFT(TRIM(SUBSTRING_INDEX(SUBSTRING_INDEX(from_address, '@', -1), '>', 1)), 190)) USING utf8mb4) COLLATE utf8mb4_bin,
       '^[a-z0-9-]+([.][a-z0-9-]+)*$'), ''), ?), '>')
-{3}  )
+  )
 )
 
 -- name: claim
@@ -67,8 +67,9 @@ SELECT id FROM {db}.outbox WHERE qlane = 0 AND route = ? AND (priority < 1 OR pr
 SELECT id, recipients, cc, bcc, from_address, reply_to, subject,
        IF(size <= ?, body_text, NULL) AS body_text, IF(size <= ?, body_html, NULL) AS body_html, IF(size <= ?, headers, NULL) AS headers,
        priority, account, reference, claims, attempts, lane, rdom, created_at, send_after, size,
-{3}    COALESCE(IF(template = '', ' ', template), '') AS template, COALESCE(language, '') AS language, raw IS NOT NULL AS raw,
-{3}    EXISTS (SELECT 1 FROM {db}.outbox_attachment a WHERE a.outbox_id = outbox.id) AS attached,
+    COALESCE(IF(template = '', ' ', template), '') AS template, COALESCE(language, '') AS language, raw IS NOT NULL AS raw,
+    EXISTS (SELECT 1 FROM {db}.outbox_attachment a WHERE a.outbox_id = outbox.id) AS attached,
+{4}    COALESCE(run_id, 0) AS run_id,
        expires_at <= UTC_TIMESTAMP(6) AS expired, dedupe_key IS NOT NULL AS keyed,
 
 -- name: claimed
@@ -100,7 +101,7 @@ WHERE o.id IN ({ids})
 -- name: purged
 SELECT outbox_id AS id, COALESCE(text_hash, '') AS text_hash, COALESCE(html_hash, '') AS html_hash,
        COALESCE(headers_hash, '') AS headers_hash,
-{3}    COALESCE(params_hash, '') AS params_hash, COALESCE(raw_hash, '') AS raw_hash,
+    COALESCE(params_hash, '') AS params_hash, COALESCE(raw_hash, '') AS raw_hash,
        purged_at
 FROM {db}.outbox_purged WHERE outbox_id IN ({ids})
 

@@ -58,7 +58,7 @@ SELECT id FROM {db}.outbox WHERE qlane >= 0 LIMIT ?
 SELECT id FROM {db}.outbox WHERE trouble = ? AND id > ? ORDER BY id LIMIT ?
 
 -- name: adopt-rows
-SELECT id, state, held, COALESCE(lease_token, '') AS lease_token, recipients, cc, bcc, created_at, COALESCE(last_error, '') AS last_error
+SELECT id, state, held <> 0 AS held, COALESCE(lease_token, '') AS lease_token, recipients, cc, bcc, created_at, COALESCE(last_error, '') AS last_error
 FROM {db}.outbox WHERE id IN ({ids}) ORDER BY id FOR UPDATE
 
 -- name: adopt-write

@@ -1,6 +1,6 @@
 -- name: find-head
-SELECT id, recipients, COALESCE(subject, '') AS subject, state, held, priority, attempts, COALESCE(reference, '') AS reference,
-{3}    COALESCE(template, '') AS template,
+SELECT id, recipients, COALESCE(subject, '') AS subject, state, held <> 0 AS held, priority, attempts, COALESCE(reference, '') AS reference,
+    COALESCE(template, '') AS template,
        COALESCE(sent_via, '') AS sent_via, sent_at, available_at, created_at, COALESCE(last_error, '') AS last_error
 FROM {db}.outbox
 
@@ -9,12 +9,12 @@ SELECT outbox_id FROM {db}.outbox_recipient WHERE address = ? ORDER BY outbox_id
 
 -- name: show
 SELECT o.id, o.recipients, COALESCE(o.cc, '') AS cc, COALESCE(o.bcc, '') AS bcc, COALESCE(o.from_address, '') AS from_address,
-       COALESCE(o.subject, '') AS subject, o.state, o.held, o.priority, o.claims, o.attempts, COALESCE(o.reference, '') AS reference,
+       COALESCE(o.subject, '') AS subject, o.state, o.held <> 0 AS held, o.priority, o.claims, o.attempts, COALESCE(o.reference, '') AS reference,
        COALESCE(o.account, '') AS account, COALESCE(o.dedupe_key, '') AS dedupe_key, COALESCE(o.message_id, '') AS message_id,
        COALESCE(o.sent_via, '') AS sent_via, o.sent_at, o.send_after, o.expires_at, o.available_at, o.lease_until,
        COALESCE(o.lease_token, '') AS lease_token, COALESCE(o.smtp_code, 0) AS smtp_code, COALESCE(o.smtp_enhanced, '') AS smtp_enhanced,
        COALESCE(o.last_error, '') AS last_error, o.size, o.created_at, o.updated_at, o.route,
-{3}    COALESCE(o.template, '') AS template, COALESCE(o.language, '') AS language, COALESCE(LENGTH(o.raw), 0) AS raw,
+    COALESCE(o.template, '') AS template, COALESCE(o.language, '') AS language, COALESCE(LENGTH(o.raw), 0) AS raw,
        o.lane AS lane_id, COALESCE(l.name, '') AS lane, l.wait_until AS lane_until, COALESCE(l.reason, '') AS lane_reason,
        UTC_TIMESTAMP(6) AS clock
 FROM {db}.outbox o LEFT JOIN {db}.outbox_lane l ON l.id = o.lane WHERE o.id = ?

@@ -1,41 +1,9 @@
 -- name: clock
 SELECT UTC_TIMESTAMP(6)
 
--- name: run-last
-SELECT id, job, scheduled_at, state, COALESCE(lease_token, '') AS lease_token, contents, removed, COALESCE(last_error, '') AS last_error,
-       started_at, finished_at, state = 'running' AND (lease_until IS NULL OR lease_until <= UTC_TIMESTAMP(6)) AS free
-FROM {db}.outbox_run WHERE job = ? ORDER BY scheduled_at DESC LIMIT 1
-
--- name: run-begin
--- The unique key lets one daemon have it. Values: job, wall time, computer, token, lease in seconds.
-INSERT INTO {db}.outbox_run (job, scheduled_at, daemon, lease_token, lease_until)
-VALUES (?, ?, ?, ?, TIMESTAMPADD(SECOND, ?, UTC_TIMESTAMP(6)))
-
--- name: run-skip
--- Values: job, wall time, computer.
-INSERT INTO {db}.outbox_run (job, scheduled_at, state, daemon, finished_at) VALUES (?, ?, 'skipped', ?, UTC_TIMESTAMP(6))
-ON DUPLICATE KEY UPDATE job = job
-
--- name: run-take
--- Values: computer, token, lease in seconds, id, the token of before.
-UPDATE {db}.outbox_run SET daemon = ?, lease_token = ?, lease_until = TIMESTAMPADD(SECOND, ?, UTC_TIMESTAMP(6))
-WHERE id = ? AND COALESCE(lease_token, '') = ? AND state = 'running' AND (lease_until IS NULL OR lease_until <= UTC_TIMESTAMP(6))
-
--- name: run-lock
--- The fence of a step: no row for a lease that was lost. Values: id, token.
-SELECT id FROM {db}.outbox_run WHERE id = ? AND lease_token = ? AND state = 'running' FOR UPDATE
-
 -- name: run-step
 -- Values: lease in seconds, contents, rows, id.
 UPDATE {db}.outbox_run SET lease_until = TIMESTAMPADD(SECOND, ?, UTC_TIMESTAMP(6)), contents = contents + ?, removed = removed + ? WHERE id = ?
-
--- name: run-lay-down
-UPDATE {db}.outbox_run SET lease_until = NULL WHERE id = ? AND lease_token = ? AND state = 'running'
-
--- name: run-end
--- Values: state, error, id, token.
-UPDATE {db}.outbox_run SET state = ?, last_error = ?, finished_at = UTC_TIMESTAMP(6), lease_until = NULL
-WHERE id = ? AND lease_token = ? AND state = 'running'
 
 -- name: purge-passed
 SELECT passed FROM {db}.outbox_purge WHERE pass = ?
@@ -107,16 +75,16 @@ ORDER BY id FOR UPDATE SKIP LOCKED
 -- name: purge-hash
 -- The proof of what is going to be removed; of what somebody has put there since, there is none.
 INSERT INTO {db}.outbox_purged (outbox_id, text_hash, html_hash, headers_hash
-{3}  , params_hash, raw_hash
+  , params_hash, raw_hash
 ) SELECT id, SHA2(body_text, 256), SHA2(body_html, 256), SHA2(headers, 256)
-{3}  , SHA2(params, 256), SHA2(raw, 256)
+  , SHA2(params, 256), SHA2(raw, 256)
 FROM {db}.outbox WHERE id IN ({ids})
 ON DUPLICATE KEY UPDATE purged_at = purged_at
 
 -- name: purge-content
 -- updated_at stays: the age of the row counts from its outcome.
 UPDATE {db}.outbox SET body_text = NULL, body_html = NULL, headers = NULL,
-{3}  params = NULL, raw = NULL,
+  params = NULL, raw = NULL,
   updated_at = updated_at
 WHERE id IN ({ids})
 
@@ -173,12 +141,12 @@ ON DUPLICATE KEY UPDATE octets = VALUES(octets), entries = VALUES(entries)
 -- name: archive-content
 -- A finished message that is too large for one step is told by its hash.
 SELECT id, subject, body_text, body_html, headers
-{3}  , params, IF(LENGTH(raw) <= 33554432, raw, NULL) AS raw, IF(LENGTH(raw) > 33554432, SHA2(raw, 256), NULL) AS raw_hash
+  , params, IF(LENGTH(raw) <= 33554432, raw, NULL) AS raw, IF(LENGTH(raw) > 33554432, SHA2(raw, 256), NULL) AS raw_hash
 FROM {db}.outbox WHERE id IN ({ids}) ORDER BY id
 
 -- name: archive-rows
 SELECT id,
-{3}  template, params, language, IF(LENGTH(raw) <= 33554432, raw, NULL) AS raw, IF(LENGTH(raw) > 33554432, SHA2(raw, 256), NULL) AS raw_hash,
+  template, params, language, IF(LENGTH(raw) <= 33554432, raw, NULL) AS raw, IF(LENGTH(raw) > 33554432, SHA2(raw, 256), NULL) AS raw_hash,
        recipients, cc, bcc, from_address, reply_to, subject, body_text, body_html, headers, priority, send_after, expires_at, dedupe_key,
        reference, account, state, claims, attempts, message_id, sent_via, sent_at, smtp_code, smtp_enhanced, last_error, created_at, updated_at
 FROM {db}.outbox WHERE id IN ({ids}) ORDER BY id
@@ -198,6 +166,6 @@ FROM {db}.outbox_attachment WHERE outbox_id IN ({ids}) ORDER BY outbox_id, outbo
 
 -- name: archive-hashes
 SELECT outbox_id AS id, text_hash, html_hash, headers_hash,
-{3}  params_hash, raw_hash,
+  params_hash, raw_hash,
   purged_at
 FROM {db}.outbox_purged WHERE outbox_id IN ({ids})

@@ -1,0 +1,120 @@
+-- name: run-head
+SELECT id, job, scheduled_at, state, COALESCE(lease_token, '') AS lease_token, contents, removed, COALESCE(last_error, '') AS last_error,
+{4}    kind, COALESCE(spec, '') AS spec, period, COALESCE(started_by, '') AS started_by, audience, enqueued, COALESCE(templates, '') AS templates,
+{4}    allowed, released, released_at, sent, partial, failed, skipped, suppressed, cancelled, expired, gone, decide_until,
+{4}    COALESCE(approved_by, '') AS approved_by, approved_at, changed_at, COALESCE(ends_as, '') AS ends_as, COALESCE(note, '') AS note, link_key,
+       started_at, finished_at, state = 'running' AND (lease_until IS NULL OR lease_until <= UTC_TIMESTAMP(6)) AS free
+FROM {db}.outbox_run
+
+-- name: run-begin
+-- The unique key lets one daemon have it. Values: job, wall time, state, computer, token, whether it is free, lease in seconds,
+-- whether it has not ended; kind, spec, period, person, note.
+INSERT INTO {db}.outbox_run (job, scheduled_at, state, daemon, lease_token, lease_until, finished_at
+{4}  , kind, spec, period, started_by, note, changed_at
+) VALUES (?, ?, ?, ?, ?, IF(?, NULL, TIMESTAMPADD(SECOND, ?, UTC_TIMESTAMP(6))), IF(?, NULL, UTC_TIMESTAMP(6))
+{4}  , ?, ?, ?, ?, ?, UTC_TIMESTAMP(6)
+)
+
+-- name: run-lock-last
+SELECT id FROM {db}.outbox_run WHERE job = ? ORDER BY scheduled_at DESC LIMIT 1 FOR UPDATE
+
+-- name: run-take
+-- Values: computer, token, lease in seconds, id, the token of before.
+UPDATE {db}.outbox_run SET daemon = ?, lease_token = ?, lease_until = TIMESTAMPADD(SECOND, ?, UTC_TIMESTAMP(6))
+WHERE id = ? AND COALESCE(lease_token, '') = ? AND state = 'running' AND (lease_until IS NULL OR lease_until <= UTC_TIMESTAMP(6))
+
+-- name: run-lock
+-- The fence of a step: no row for a lease that was lost. Values: id, token.
+SELECT id FROM {db}.outbox_run WHERE id = ? AND lease_token = ? AND state = 'running' FOR UPDATE
+
+-- name: run-beat
+-- Values: lease in seconds, id, token.
+UPDATE {db}.outbox_run SET lease_until = TIMESTAMPADD(SECOND, ?, UTC_TIMESTAMP(6)) WHERE id = ? AND lease_token = ? AND state = 'running'
+
+-- name: run-lay-down
+UPDATE {db}.outbox_run SET lease_until = NULL WHERE id = ? AND lease_token = ? AND state = 'running'
+
+-- name: run-lay-down-all
+-- Value: head of the token.
+UPDATE {db}.outbox_run SET lease_until = NULL WHERE state = 'running' AND lease_token LIKE ?
+
+-- name: run-end
+-- Values: state, error, id, token.
+UPDATE {db}.outbox_run SET state = ?, last_error = ?, finished_at = UTC_TIMESTAMP(6),
+{4}  changed_at = UTC_TIMESTAMP(6),
+  lease_until = NULL
+WHERE id = ? AND lease_token = ? AND state = 'running'
+
+-- name: run-change
+-- What is set follows, then WHERE id = ?.
+UPDATE {db}.outbox_run SET
+
+-- name: run-mails-open
+SELECT COUNT(*) FROM {db}.outbox_run_mail WHERE run_id = ? AND state IS NULL
+
+-- name: run-mails-unended
+-- The mails of a run that were not counted yet, with what became of them by now. Values: run, id, limit.
+SELECT m.outbox_id AS id, COALESCE(m.business_key, '') AS business_key, m.written, COALESCE(o.state, 'gone') AS state, COALESCE(o.held, 0) AS held
+FROM {db}.outbox_run_mail m FORCE INDEX (state) LEFT JOIN {db}.outbox o ON o.id = m.outbox_id
+WHERE m.run_id = ? AND m.state IS NULL AND m.outbox_id > ? ORDER BY m.outbox_id LIMIT ?
+
+-- name: run-mails-end
+-- Values: state, run, ids.
+UPDATE {db}.outbox_run_mail SET state = ? WHERE run_id = ? AND state IS NULL AND outbox_id IN ({ids})
+
+-- name: run-count
+-- Values: one for each column, id.
+UPDATE {db}.outbox_run SET sent = sent + ?, partial = partial + ?, failed = failed + ?, skipped = skipped + ?, suppressed = suppressed + ?,
+  cancelled = cancelled + ?, expired = expired + ?, gone = gone + ? WHERE id = ?
+
+-- name: run-keys-free
+-- Keys of mails that were not mailed; one that another mail has used up stays. Values: job, period, keys, pairs of key and id.
+DELETE FROM {db}.outbox_key WHERE kind = ? AND period = ? AND value IN ({ids}) AND (value, outbox_id) IN ({pairs})
+
+-- name: run-written
+-- Values: run, ids.
+UPDATE {db}.outbox_run_mail SET written = 1 WHERE run_id = ? AND outbox_id IN ({ids})
+
+-- name: run-write-back
+-- One row of values a mail.
+INSERT INTO {db}.outbox_writeback (outbox_id, run_id, event) VALUES {rows} ON DUPLICATE KEY UPDATE event = VALUES(event), next_at = UTC_TIMESTAMP(6)
+
+-- name: run-released
+-- Values: mails, the last one, whether any, id.
+UPDATE {db}.outbox_run SET released = released + ?, released_id = ?, released_at = IF(?, UTC_TIMESTAMP(6), released_at) WHERE id = ?
+
+-- name: run-held
+-- Values: mails, mails, the last one, id.
+UPDATE {db}.outbox_run SET released = IF(released > ?, released - ?, 0), released_id = ? WHERE id = ?
+
+-- name: run-release-mails
+-- A mail that is being tried, or uncertain, may come back to the queue. available_at first: it is made from what stands in
+-- send_after. A pause after a try goes on.
+UPDATE {db}.outbox SET held = 0, lane = IF(state = 'queued', 0, lane),
+  available_at = IF(state = 'queued', GREATEST(available_at, COALESCE(send_after, available_at), UTC_TIMESTAMP(6)), available_at),
+  send_after = IF(state = 'queued', GREATEST(COALESCE(send_after, UTC_TIMESTAMP(6)), UTC_TIMESTAMP(6)), send_after)
+WHERE id IN ({ids}) AND held = 2 AND state IN ('queued', 'sending', 'uncertain')
+
+-- name: run-hold-mails
+UPDATE {db}.outbox SET held = 2 WHERE id IN ({ids}) AND held = 0 AND state IN ('queued', 'sending', 'uncertain')
+
+-- name: run-cancel-mails
+-- Values: why, ids.
+UPDATE {db}.outbox SET state = 'cancelled', held = 0, last_error = ? WHERE id IN ({ids}) AND state = 'queued'
+
+-- name: run-mails
+-- What became of the mails of a run: what stands in the row, else what was counted. Values: run, id.
+SELECT m.outbox_id AS id, COALESCE(m.business_key, '') AS business_key, COALESCE(o.state, m.state, 'gone') AS state,
+       COALESCE(o.recipients, '') AS recipients, COALESCE(o.subject, '') AS subject, COALESCE(o.reference, '') AS reference,
+       COALESCE(o.state = 'queued' AND o.held <> 0, 0) AS held, o.sent_at, COALESCE(o.sent_via, '') AS sent_via, COALESCE(o.smtp_code, 0) AS smtp_code,
+       COALESCE(o.smtp_enhanced, '') AS smtp_enhanced, COALESCE(o.last_error, '') AS last_error,
+       CASE WHEN w.outbox_id IS NOT NULL THEN CONCAT('waits: ', COALESCE(w.last_error, 'not tried yet')) WHEN m.written <> 0 THEN 'done' ELSE '' END AS write_back
+FROM {db}.outbox_run_mail m LEFT JOIN {db}.outbox o ON o.id = m.outbox_id LEFT JOIN {db}.outbox_writeback w ON w.outbox_id = m.outbox_id
+WHERE m.run_id = ? AND m.outbox_id > ?
+
+-- name: run-mails-failed
+-- Of those the ones that did not get to all of their recipients, or not yet surely.
+  AND COALESCE(o.state, m.state, 'gone') NOT IN ('sent', 'queued', 'sending')
+
+-- name: run-cursor
+SELECT released_id FROM {db}.outbox_run WHERE id = ?

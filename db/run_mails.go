@@ -1,0 +1,347 @@
+package db
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+)
+
+// The values of outbox.held beside 0.
+const (
+	heldByHand = 1
+	heldByRun  = 2
+)
+
+// stateGone is what a mail of a run has ended as that was deleted by hand.
+const stateGone State = "gone"
+
+// runMail is a mail of a run that was not counted yet.
+type runMail struct {
+	ID      uint64 `db:"id"`
+	Key     string `db:"business_key"`
+	Written bool   `db:"written"`
+	State   State  `db:"state"`
+	Held    int    `db:"held"`
+}
+
+func (m runMail) ended() bool {
+	return m.State != "" && m.State != Queued && m.State != Sending && m.State != Uncertain
+}
+
+// runStep is one step through the mails of a run, in the order of their numbers.
+type runStep struct {
+	run   Run
+	mails []runMail
+	last  uint64 // how far the step came
+	end   bool   // there are no more
+}
+
+// step does something with the next mails of a run that have not ended, in one transaction under the run's lock. In another
+// state than the one that is wanted there is nothing to do.
+func (s *Store) step(ctx context.Context, what string, id uint64, in RunState, limit int, do func(tx *sqlx.Tx, p *runStep) (int, error)) (n int, end bool, err error) {
+	if err = s.needNewest(ctx); err == nil {
+		err = s.pool.tx(ctx, func(tx *sqlx.Tx) error {
+			r, cursor, err := s.runAt(ctx, tx, id)
+			if err != nil || r.State != in {
+				n, end = 0, true
+				return err
+			}
+			p := &runStep{run: r, last: cursor}
+			if p.mails, err = s.unended(ctx, tx, id, cursor, limit); err != nil {
+				return err
+			}
+			if p.end = len(p.mails) < limit; len(p.mails) > 0 {
+				p.last = p.mails[len(p.mails)-1].ID
+			}
+			n, err = do(tx, p)
+			end = p.end
+			return err
+		})
+	}
+	if err != nil {
+		return 0, false, fmt.Errorf("%s mails of run %d of %s: %w", what, id, s.database, err)
+	}
+	return n, end, nil
+}
+
+// runAt reads a run under a lock, and how far it has come.
+func (s *Store) runAt(ctx context.Context, tx *sqlx.Tx, id uint64) (r Run, cursor uint64, err error) {
+	if r, err = s.lockedRun(ctx, tx, id); err == nil {
+		err = tx.GetContext(ctx, &cursor, s.sql.text("run-cursor"), id)
+	}
+	return r, cursor, err
+}
+
+func (s *Store) unended(ctx context.Context, q sqlx.QueryerContext, run, after uint64, limit int) ([]runMail, error) {
+	return selectAll[runMail](ctx, q, s.sql.text("run-mails-unended"), run, after, limit)
+}
+
+// idsOf returns the numbers of those mails that a test holds for.
+func idsOf(mails []runMail, is func(runMail) bool) []uint64 {
+	var ids []uint64
+	for _, m := range mails {
+		if is(m) {
+			ids = append(ids, m.ID)
+		}
+	}
+	return ids
+}
+
+// changeMails runs a statement on mails and returns how many it found.
+func (s *Store) changeMails(ctx context.Context, tx *sqlx.Tx, name string, ids []uint64, args ...any) (int, error) {
+	if len(ids) == 0 {
+		return 0, nil
+	}
+	r, err := tx.ExecContext(ctx, s.sql.list(name, len(ids)), append(args, idArgs(ids)...)...)
+	if err != nil {
+		return 0, err
+	}
+	n, err := r.RowsAffected()
+	return int(n), err
+}
+
+// ReleaseRun lets go the next mails of a run that is sending, at most limit, and as many as it is allowed. End says that there is
+// none left that may go now. Nothing is let go twice, and none is left out, whatever the connection loses and however many do it
+// at once.
+func (s *Store) ReleaseRun(ctx context.Context, id uint64, limit int) (n int, end bool, err error) {
+	return s.step(ctx, "release", id, RunSending, limit, func(tx *sqlx.Tx, p *runStep) (int, error) {
+		var ids []uint64
+		for _, m := range p.mails {
+			if m.Held != heldByRun || m.ended() {
+				continue
+			}
+			if p.run.Allowed != nil && p.run.Released+int64(len(ids)) >= *p.run.Allowed {
+				p.last, p.end = m.ID-1, true
+				break
+			}
+			ids = append(ids, m.ID)
+		}
+		n, err := s.changeMails(ctx, tx, "run-release-mails", ids)
+		if err != nil || len(p.mails) == 0 {
+			return n, err
+		}
+		_, err = tx.ExecContext(ctx, s.sql.text("run-released"), n, p.last, n > 0, id)
+		return n, err
+	})
+}
+
+// HoldRun holds the next mails of a run that was stopped, at most limit, those that would go next first. One that is being sent
+// is sent; it is held in case it comes back to the queue.
+func (s *Store) HoldRun(ctx context.Context, id uint64, limit int) (n int, end bool, err error) {
+	return s.step(ctx, "hold", id, RunStopped, limit, func(tx *sqlx.Tx, p *runStep) (int, error) {
+		n, err := s.changeMails(ctx, tx, "run-hold-mails", idsOf(p.mails, func(m runMail) bool { return m.Held == 0 && !m.ended() }))
+		if err != nil || len(p.mails) == 0 {
+			return n, err
+		}
+		_, err = tx.ExecContext(ctx, s.sql.text("run-held"), n, n, p.last, id)
+		return n, err
+	})
+}
+
+// CancelRun cancels the next mails of a run that is being cancelled, at most limit, and counts them. When end says that it went
+// through all of them, some may still be in hand: those are held, and cancelled by a later call if they come back to the queue.
+func (s *Store) CancelRun(ctx context.Context, id uint64, why string, limit int) (n int, end bool, err error) {
+	return s.step(ctx, "cancel", id, RunCancelling, limit, func(tx *sqlx.Tx, p *runStep) (int, error) {
+		if len(p.mails) == 0 && p.last == 0 {
+			return 0, nil
+		}
+		if _, err := s.changeMails(ctx, tx, "run-hold-mails", idsOf(p.mails, func(m runMail) bool { return m.State != Queued && m.Held == 0 && !m.ended() })); err != nil {
+			return 0, err
+		}
+		n, err := s.changeMails(ctx, tx, "run-cancel-mails", idsOf(p.mails, func(m runMail) bool { return m.State == Queued }), cut(why, maxError))
+		if err != nil {
+			return n, err
+		}
+		if p.end {
+			p.last = 0
+		}
+		if _, err := tx.ExecContext(ctx, s.sql.text("run-released"), 0, p.last, false, id); err != nil || len(p.mails) == 0 {
+			return n, err
+		}
+		after, err := s.unended(ctx, tx, id, p.mails[0].ID-1, len(p.mails))
+		if err == nil {
+			_, err = s.count(ctx, tx, p.run, after)
+		}
+		return n, err
+	})
+}
+
+// ReconcileRun looks at mails of a run behind a number, at most limit, and counts those that have ended in the run, each once. It
+// returns where the next look begins, 0 when this one came to the end, and how many it counted. Mails end nearly in the order of
+// their numbers: a look from 0 finds most of them.
+func (s *Store) ReconcileRun(ctx context.Context, id uint64, after uint64, limit int) (next uint64, ended int, err error) {
+	if err = s.needNewest(ctx); err == nil {
+		next, ended, err = s.reconcile(ctx, id, after, limit)
+	}
+	return next, ended, wrap(err, fmt.Sprintf("count the mails of run %d of %s", id, s.database))
+}
+
+func (s *Store) reconcile(ctx context.Context, id uint64, after uint64, limit int) (next uint64, ended int, err error) {
+	// A look without a lock: mostly there is nothing to count.
+	mails, err := s.unended(ctx, s.pool.db, id, after, limit)
+	if err == nil && slices.ContainsFunc(mails, runMail.ended) {
+		err = s.pool.tx(ctx, func(tx *sqlx.Tx) error {
+			r, err := s.lockedRun(ctx, tx, id)
+			if err == nil {
+				mails, err = s.unended(ctx, tx, id, after, limit)
+			}
+			if err == nil {
+				ended, err = s.count(ctx, tx, r, mails)
+			}
+			return err
+		})
+	}
+	if err != nil {
+		return after, 0, err
+	}
+	if len(mails) == limit && limit > 0 {
+		next = mails[limit-1].ID
+	}
+	return next, ended, nil
+}
+
+// add counts mails that ended in a state; it returns false for one that is no end.
+func (c *RunCounts) add(state State, n int64) bool {
+	column, is := map[State]*int64{Sent: &c.Sent, Partial: &c.Partial, Failed: &c.Failed, Skipped: &c.Skipped, Suppressed: &c.Suppressed,
+		Cancelled: &c.Cancelled, Expired: &c.Expired, stateGone: &c.Gone}[state]
+	if is {
+		*column += n
+	}
+	return is
+}
+
+func (c RunCounts) args() []any {
+	return []any{c.Sent, c.Partial, c.Failed, c.Skipped, c.Suppressed, c.Cancelled, c.Expired, c.Gone}
+}
+
+// count notes how mails have ended and adds them to the run, whose row is locked. Those that were not mailed free their keys, so
+// that a later run of the period may mail them; those whose outcome the company's tables were not told stand in outbox_writeback.
+func (s *Store) count(ctx context.Context, tx *sqlx.Tx, r Run, mails []runMail) (ended int, err error) {
+	by := map[State][]uint64{}
+	var unmailed, untold []runMail
+	events := r.events()
+	for _, m := range mails {
+		if !m.ended() {
+			continue
+		}
+		by[m.State] = append(by[m.State], m.ID)
+		if m.State != Sent && m.State != Partial && m.Key != "" {
+			unmailed = append(unmailed, m)
+		}
+		if events[m.State] != "" && !m.Written {
+			untold = append(untold, m)
+		}
+	}
+	var counts RunCounts
+	for state, ids := range by {
+		n, err := s.changeMails(ctx, tx, "run-mails-end", ids, state, r.ID)
+		if err != nil {
+			return 0, err
+		}
+		counts.add(state, int64(n))
+	}
+	if counts.Sum() == 0 {
+		return 0, nil
+	}
+	if _, err := tx.ExecContext(ctx, s.sql.text("run-count"), append(counts.args(), r.ID)...); err != nil {
+		return 0, err
+	}
+	if err := s.freeKeys(ctx, tx, r, unmailed); err != nil {
+		return 0, err
+	}
+	return int(counts.Sum()), s.tellLater(ctx, tx, r, untold, events)
+}
+
+// events are the states that the company's tables are told of, with the name of the write-back.
+func (r Run) events() map[State]string {
+	var spec struct {
+		OnSent   string `json:"on_sent"`
+		OnFailed string `json:"on_failed"`
+	}
+	all := map[State]string{}
+	if json.Unmarshal([]byte(cmp.Or(r.Spec, "{}")), &spec) != nil {
+		return all // what is no spec has no write-back
+	}
+	if spec.OnSent != "" {
+		all[Sent], all[Partial] = "sent", "sent"
+	}
+	if spec.OnFailed != "" {
+		all[Failed], all[Expired] = "failed", "failed"
+	}
+	return all
+}
+
+func (s *Store) freeKeys(ctx context.Context, tx *sqlx.Tx, r Run, mails []runMail) error {
+	if r.Period == "" || len(mails) == 0 {
+		return nil
+	}
+	args := []any{r.Job, r.Period}
+	for _, m := range mails {
+		args = append(args, m.Key)
+	}
+	for _, m := range mails {
+		args = append(args, m.Key, m.ID)
+	}
+	_, err := tx.ExecContext(ctx, s.sql.list("run-keys-free", len(mails)), args...)
+	return err
+}
+
+// tellLater queues the write-backs of outcomes that were not settled: of mails that expired, or that a person has decided about.
+func (s *Store) tellLater(ctx context.Context, tx *sqlx.Tx, r Run, mails []runMail, events map[State]string) error {
+	if len(mails) == 0 {
+		return nil
+	}
+	var args []any
+	var ids []uint64
+	for _, m := range mails {
+		args, ids = append(args, m.ID, r.ID, events[m.State]), append(ids, m.ID)
+	}
+	if _, err := tx.ExecContext(ctx, s.sql.rows("run-write-back", len(mails), "(?, ?, ?)"), args...); err != nil {
+		return err
+	}
+	_, err := s.changeMails(ctx, tx, "run-written", ids, r.ID)
+	return err
+}
+
+// RunMail is what became of a mail of a run.
+type RunMail struct {
+	ID         uint64     `db:"id" json:"id"`
+	Key        string     `db:"business_key" json:"key,omitempty"`
+	Recipients string     `db:"recipients" json:"recipients"`
+	Subject    string     `db:"subject" json:"subject"`
+	Reference  string     `db:"reference" json:"reference,omitempty"`
+	State      State      `db:"state" json:"state"` // gone for one that was deleted by hand before it ended
+	Held       bool       `db:"held" json:"held,omitempty"`
+	SentAt     *time.Time `db:"sent_at" json:"sent_at,omitempty"`
+	SentVia    string     `db:"sent_via" json:"sent_via,omitempty"`
+	Code       int        `db:"smtp_code" json:"smtp_code,omitempty"`
+	Enhanced   string     `db:"smtp_enhanced" json:"smtp_enhanced,omitempty"`
+	LastError  string     `db:"last_error" json:"last_error,omitempty"`
+	WriteBack  string     `db:"write_back" json:"write_back,omitempty"` // done, or that it waits and why; "" when there is none
+}
+
+// RunMailFilter says which mails of a run to list.
+type RunMailFilter struct {
+	After  uint64 // numbers above this one: the next page
+	Failed bool   // only those that ended otherwise than sent, or are uncertain
+	Limit  int    // 0 means 50, at most 1000
+}
+
+// RunMails lists mails of a run in the order of their numbers.
+func (s *Store) RunMails(ctx context.Context, id uint64, f RunMailFilter) ([]RunMail, error) {
+	err := s.needNewest(ctx)
+	var all []RunMail
+	if err == nil {
+		statement := s.sql.text("run-mails")
+		if f.Failed {
+			statement += s.sql.text("run-mails-failed")
+		}
+		all, err = selectAll[RunMail](ctx, s.pool.db, statement+" ORDER BY m.outbox_id LIMIT ?", id, f.After, min(cmp.Or(max(f.Limit, 0), defaultLimit), maxLimit))
+	}
+	return all, wrap(err, fmt.Sprintf("list the mails of run %d of %s", id, s.database))
+}
