@@ -36,7 +36,10 @@ type CompanyStatus struct {
 	Fenced     *Fenced       `json:"fenced,omitempty"` // its database is a copy: nothing is sent
 	Error      string        `json:"error,omitempty"`  // why its database cannot be used
 	Hint       string        `json:"hint,omitempty"`
-	Jobs       []JobStatus   `json:"jobs,omitempty"`  // those with a schedule
+	Jobs       []JobStatus   `json:"jobs,omitempty"`        // those with a schedule
+	Mailings   []RunInfo     `json:"mailings,omitempty"`    // runs that have not ended, the newest first
+	WriteBacks int64         `json:"write_backs,omitempty"` // into the company's tables that are still tried, of all runs
+	WriteError string        `json:"write_back_error,omitempty"`
 	Waits      []CompanyWait `json:"waits,omitempty"` // what rows wait for together
 	*db.Counts               // nil unless Up
 }
@@ -105,9 +108,19 @@ func (d *Desk) companyStatus(ctx context.Context, p *Place) CompanyStatus {
 	if s.Up {
 		s.Fenced, _ = d.Fenced(ctx, p) // an error of the database shows beside it
 		s.Jobs = jobStatus(ctx, p, d.now())
+		d.mailings(ctx, p, &s)
 		s.Waits, _ = companyWaits(ctx, d.world, p, d.now()) // an error of the database would show above
 	}
 	return s
+}
+
+// mostMailings is how many runs that have not ended a status shows of a company.
+const mostMailings = 20
+
+// mailings tells of the runs of a company that have not ended, and of what its tables have not been told yet. Tables that are one step
+// older have none; an error of the database shows elsewhere.
+func (d *Desk) mailings(ctx context.Context, p *Place, s *CompanyStatus) {
+	s.Mailings, _ = d.runsOf(ctx, p, db.RunFilter{States: openStates, Limit: mostMailings})
 }
 
 // waitingRoutes lists the routes of rows that wait for nothing but their account.

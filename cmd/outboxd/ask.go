@@ -33,6 +33,13 @@ var (
 	opAccountPause       = operation[jobs.AccountPauseRequest, jobs.AccountChangeReply]{"account/pause", (*jobs.Desk).AccountPause}
 	opAccountResume      = operation[jobs.AccountResumeRequest, jobs.AccountChangeReply]{"account/resume", (*jobs.Desk).AccountResume}
 	opMessagePreview     = operation[jobs.PreviewRequest, jobs.PreviewReply]{"message/preview", (*jobs.Desk).Preview}
+	opMailingList        = operation[jobs.MailingListRequest, jobs.MailingListReply]{"mailing/list", (*jobs.Desk).MailingList}
+	opMailingPlan        = operation[jobs.MailingPlanRequest, jobs.MailingPlanReply]{"mailing/plan", (*jobs.Desk).MailingPlan}
+	opMailingStart       = operation[jobs.MailingStartRequest, jobs.MailingStartReply]{"mailing/start", (*jobs.Desk).MailingStart}
+	opMailingApprove     = operation[jobs.MailingApproveRequest, jobs.RunInfo]{"mailing/approve", (*jobs.Desk).MailingApprove}
+	opMailingStop        = operation[jobs.MailingStopRequest, jobs.RunInfo]{"mailing/stop", (*jobs.Desk).MailingStop}
+	opMailingResume      = operation[jobs.MailingResumeRequest, jobs.RunInfo]{"mailing/resume", (*jobs.Desk).MailingResume}
+	opMailingReport      = operation[jobs.MailingReportRequest, jobs.MailingReportReply]{"mailing/report", (*jobs.Desk).MailingReport}
 	opAdopt              = operation[jobs.AdoptRequest, jobs.AdoptReply]{"adopt", (*jobs.Desk).Adopt}
 	opAudit              = operation[jobs.AuditRequest, jobs.AuditReply]{"audit", (*jobs.Desk).Audit}
 )
@@ -40,7 +47,8 @@ var (
 // operations is all that the daemon answers.
 var operations = []interface {
 	serve(s *control.Server, desk func() *jobs.Desk)
-}{opStatus, opQueueList, opQueueShow, opQueueWhy, opQueueRetry, opQueueSettle, opQueueHold, opQueueRelease, opQueueCancel, opAccountList, opAccountTest, opAccountLogin, opAccountLoginFinish, opAccountPause, opAccountResume, opMessagePreview, opAdopt, opAudit}
+}{opStatus, opQueueList, opQueueShow, opQueueWhy, opQueueRetry, opQueueSettle, opQueueHold, opQueueRelease, opQueueCancel, opAccountList, opAccountTest, opAccountLogin, opAccountLoginFinish, opAccountPause, opAccountResume, opMessagePreview, opMailingList, opMailingPlan, opMailingStart, opMailingApprove, opMailingStop,
+	opMailingResume, opMailingReport, opAdopt, opAudit}
 
 // serve answers the operation by the desk of the moment: a reload brings a new one.
 func (o operation[Q, R]) serve(s *control.Server, desk func() *jobs.Desk) {
@@ -83,6 +91,7 @@ func askDirectly[Q, R any](i *invocation, o operation[Q, R], q Q, none *control.
 			Hint: "start the daemon (systemctl start outboxd), or ask as a user who may read the secrets (sudo -u outboxd outboxd ...)"}
 	}
 	defer func() { err = errors.Join(err, world.Close()) }()
+	i.alone = true
 	if !i.told {
 		i.told = true
 		fmt.Fprintf(i.stderr, "No daemon is running (%s); the databases are asked directly.\n", clean(none.Socket))

@@ -157,7 +157,7 @@ func TestStatusText(t *testing.T) {
 		Daemon: &jobs.Live{Started: now, Host: "mail1", ReloadRefused: "jobs.yaml:1:1: bad", Stuck: []string{"alerts"},
 			Companies: map[string]jobs.Health{"acme": {Down: "no right", Since: now}}},
 		Companies: []jobs.CompanyStatus{{Company: "acme", Up: true, Counts: &db.Counts{Queued: db.CountLimit + 1},
-			Jobs: []jobs.JobStatus{{Job: "purge", Scheduled: "2026-11-21 03:30", State: db.RunFailed, Contents: 7, Error: "archive: full", Next: now}}}},
+			Jobs: []jobs.JobStatus{{Job: "purge", Kind: "purge", Scheduled: "2026-11-21 03:30", State: db.RunFailed, Contents: 7, Error: "archive: full", Next: now}}}},
 		LeftOut: []jobs.LeftOut{{File: "beta.yaml", Companies: []string{"beta"}, Problems: []string{"beta.yaml:1:1: bad"}}},
 		Accounts: []jobs.AccountStatus{{Account: "a", State: jobs.AccountOK, Reason: "450 busy"}, {Account: "b", State: jobs.AccountUnknown, Reason: "no database"},
 			{Account: "c", State: jobs.AccountInactive, LimitHour: 300}},

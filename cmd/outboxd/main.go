@@ -77,6 +77,15 @@ type commands struct {
 	Message struct {
 		Preview messagePreviewCommand `cmd:"" help:"Write a row's message, or a template's, as it would be sent: the .eml, and a page for the browser."`
 	} `cmd:"" help:"Look at messages before they are sent."`
+	Mailing struct {
+		List    mailingListCommand    `cmd:"" help:"Show runs of mailings and reports, the newest first: how far they are and what they wait for."`
+		Plan    mailingPlanCommand    `cmd:"" help:"Show what a mailing would do, and change nothing: when, to whom, who would not get it, three samples."`
+		Start   mailingStartCommand   `cmd:"" help:"Start a mailing to an audience now, or a run of a job."`
+		Approve mailingApproveCommand `cmd:"" help:"Let a run go that waits for approval."`
+		Stop    mailingStopCommand    `cmd:"" help:"Have a run send nothing more, for now or with --cancel for good."`
+		Resume  mailingResumeCommand  `cmd:"" help:"Have a stopped run go on, or one begin that waits to be told."`
+		Report  mailingReportCommand  `cmd:"" help:"Show what became of every mail of a run, as it is now."`
+	} `cmd:"" help:"Recurring mailings and mailings to an audience. A run is named acme/12, or 12 where there is one company."`
 	Adopt adoptCommand `cmd:"" help:"Let a restored or copied database be the company's own: mark what was sent, hold the rest."`
 	Audit auditCommand `cmd:"" help:"Show who did what, the newest first."`
 }
@@ -110,7 +119,8 @@ type invocation struct {
 	outside
 	ctx    context.Context
 	config string
-	told   bool // that no daemon runs
+	told   bool // that no daemon runs, or that it is of another version
+	alone  bool // no daemon runs: the databases were asked directly
 
 	opening sync.Mutex
 	memory  *jobs.State // nil until it is asked for

@@ -18,37 +18,42 @@ type statusCommand struct {
 
 // Run shows how all is, once or until the context ends.
 func (c statusCommand) Run(i *invocation) error {
-	if c.Watch {
-		return c.watch(i)
+	look := func() (func() error, error) {
+		reply, err := ask(i, opStatus, jobs.StatusRequest{})
+		return func() error { return c.print(i, reply) }, err
 	}
-	reply, err := ask(i, opStatus, jobs.StatusRequest{})
+	if c.Watch {
+		return watch(i, c.Every, !c.JSON, look)
+	}
+	show, err := look()
 	if err != nil {
 		return err
 	}
-	return c.print(i, reply)
+	return show()
 }
 
-// watch goes on when the daemon is away for a while, unless it was never there.
-func (c statusCommand) watch(i *invocation) error {
-	if c.Every < 100*time.Millisecond {
-		return &usageError{fmt.Sprintf("--every %s is too often", c.Every), "at least 100ms"}
+// watch prints again and again until the context ends. It goes on when the daemon is away for a while, unless it was never there. look
+// asks, and returns what prints the answer.
+func watch(i *invocation, every time.Duration, wholeScreen bool, look func() (show func() error, err error)) error {
+	if every < 100*time.Millisecond {
+		return &usageError{fmt.Sprintf("--every %s is too often", every), "at least 100ms"}
 	}
-	tick := time.NewTicker(c.Every)
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for first := true; ; first = false {
-		reply, err := ask(i, opStatus, jobs.StatusRequest{})
+		show, err := look()
 		switch {
 		case i.ctx.Err() != nil:
 			return nil
 		case err != nil && first:
 			return err
 		}
-		if isTerminal(i.stdout) && !c.JSON {
+		if isTerminal(i.stdout) && wholeScreen {
 			fmt.Fprint(i.stdout, "\x1b[H\x1b[2J")
 		}
 		if err != nil {
 			i.exit(err)
-		} else if err := c.print(i, reply); err != nil {
+		} else if err := show(); err != nil {
 			return err
 		}
 		select {
@@ -101,6 +106,9 @@ func (c statusCommand) print(i *invocation, r jobs.StatusReply) error {
 	if err := printJobs(w, r.Companies); err != nil {
 		return err
 	}
+	if err := printMailings(w, r.Companies); err != nil {
+		return err
+	}
 	fmt.Fprintln(w)
 	if err := printAccounts(w, r.Accounts); err != nil {
 		return err
@@ -117,6 +125,19 @@ func age(seconds int) string {
 	return (time.Duration(seconds) * time.Second).String()
 }
 
+// printMailings lists the runs that have not ended, if there are any.
+func printMailings(w io.Writer, all []jobs.CompanyStatus) error {
+	var runs []jobs.RunInfo
+	for _, c := range all {
+		runs = append(runs, c.Mailings...)
+	}
+	if len(runs) == 0 {
+		return nil
+	}
+	fmt.Fprintln(w)
+	return runTable(w, runs)
+}
+
 // printJobs lists the jobs with a schedule, if there are any.
 func printJobs(w io.Writer, all []jobs.CompanyStatus) error {
 	var t *table
@@ -126,7 +147,11 @@ func printJobs(w io.Writer, all []jobs.CompanyStatus) error {
 				fmt.Fprintln(w)
 				t = newTable(w, "JOB", "LAST RUN", "STATE", "CONTENTS", "ROWS", "NEXT", "ERROR")
 			}
-			t.row(c.Company+"/"+j.Job, j.Scheduled, j.State, j.Contents, j.Rows, clock(j.Next), short(j.Error, 80))
+			contents, rows := fmt.Sprint(j.Contents), fmt.Sprint(j.Rows)
+			if j.Kind != "purge" {
+				contents, rows = "", ""
+			}
+			t.row(c.Company+"/"+j.Job, j.Scheduled, j.State, contents, rows, clock(j.Next), short(j.Error, 80))
 		}
 	}
 	if t == nil {
@@ -182,6 +207,15 @@ func printTroubles(w io.Writer, r jobs.StatusReply) {
 	}
 	printWaits(w, r)
 	for _, c := range r.Companies {
+		for _, run := range c.Mailings {
+			if run.Next != "" {
+				printWaiting(w, run)
+			}
+		}
+		if c.WriteBacks > 0 {
+			fmt.Fprintf(w, "\nTables of company %s have not been told of %s yet, it is tried again by itself: %s\n  What to do: outboxd mailing list --company %s shows of which runs; mend what the error names\n",
+				clean(c.Company), counted(int(c.WriteBacks), "outcome"), clean(c.WriteError), clean(c.Company))
+		}
 		if c.Counts != nil && c.Held > 0 {
 			fmt.Fprintf(w, "\nCompany %s holds rows (%s) until a person says what becomes of them\n  What to do: outboxd queue list --company %s --held, then queue release or queue cancel\n",
 				clean(c.Company), number(c.Held), clean(c.Company))

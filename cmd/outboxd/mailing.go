@@ -1,0 +1,213 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"outboxd/jobs"
+)
+
+type mailingListCommand struct {
+	Company string        `help:"Only this company's." placeholder:"NAME"`
+	Job     string        `help:"Only those of this job, as acme/statements; of mailings to an audience acme/@staff." placeholder:"JOB"`
+	Open    bool          `help:"Only those that have not ended."`
+	Before  uint64        `help:"Only numbers below this one: the next page of one company." placeholder:"N"`
+	Limit   int           `help:"Most runs, up to 1000." default:"20" placeholder:"N"`
+	JSON    bool          `help:"Print JSON; with --watch one line a time."`
+	Watch   bool          `help:"Print again and again until Ctrl-C."`
+	Every   time.Duration `help:"How often to print with --watch." default:"2s" placeholder:"TIME"`
+}
+
+// Run lists runs, once or until the context ends. When a company could not be asked the exit status is 1.
+func (c mailingListCommand) Run(i *invocation) error {
+	q := jobs.MailingListRequest{Company: c.Company, Job: c.Job, Open: c.Open, Before: c.Before, Limit: c.Limit}
+	missing := false
+	look := func() (func() error, error) {
+		reply, err := ask(i, opMailingList, q)
+		missing = len(reply.Missing) > 0
+		return func() error { return c.print(i, reply) }, err
+	}
+	if c.Watch {
+		return watch(i, c.Every, !c.JSON, look)
+	}
+	show, err := look()
+	if err == nil {
+		err = show()
+	}
+	if err == nil && missing {
+		return exitError(exitFailed)
+	}
+	return err
+}
+
+func (c mailingListCommand) print(i *invocation, r jobs.MailingListReply) (err error) {
+	switch {
+	case c.JSON && c.Watch:
+		err = printJSON(i.stdout, r, "")
+	case c.JSON:
+		err = printJSON(i.stdout, r, "  ")
+	default:
+		err = printRuns(i.stdout, r)
+	}
+	for _, m := range r.Missing {
+		fmt.Fprintf(i.stderr, "Company %s could not be asked: %s\nWhat to do: %s\n", clean(m.Company), clean(m.Error), clean(m.Hint))
+	}
+	return err
+}
+
+func printRuns(to io.Writer, r jobs.MailingListReply) error {
+	w := &errorWriter{w: to}
+	if len(r.Runs) == 0 {
+		if len(r.Missing) == 0 {
+			fmt.Fprintln(w, "No runs.")
+		}
+		return w.err
+	}
+	if err := runTable(w, r.Runs); err != nil {
+		return err
+	}
+	for _, run := range r.Runs {
+		printWaiting(w, run)
+	}
+	if r.More {
+		fmt.Fprintln(w, "\nThere are more: --limit N, --job JOB, or --before NUMBER of one company.")
+	}
+	return w.err
+}
+
+// runTable lists runs, one a line.
+func runTable(w io.Writer, runs []jobs.RunInfo) error {
+	t := newTable(w, "RUN", "JOB", "FOR", "STATE", "BY", "AUDIENCE", "SENT", "NOT SENT", "LEFT", "RATE", "EXPECTED END")
+	for _, r := range runs {
+		t.row(r.RunName, r.Job, wall(r.Scheduled), r.State, r.StartedBy, audienceOf(r), r.Sent, r.Sum()-r.Sent, r.Left, rateText(r), expectedEnd(r))
+	}
+	return t.end()
+}
+
+// wall is what clocks show in the company's zone.
+func wall(t time.Time) string {
+	if t.Second() != 0 {
+		return t.Format("2006-01-02 15:04:05")
+	}
+	return t.Format("2006-01-02 15:04")
+}
+
+// audienceOf is how many rows the audience has; those that there are so far while they are being made.
+func audienceOf(r jobs.RunInfo) string {
+	if r.Audience == nil {
+		return fmt.Sprintf("%d so far", r.Enqueued)
+	}
+	return fmt.Sprint(*r.Audience)
+}
+
+func rateText(r jobs.RunInfo) string {
+	if r.Rate == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d/hour", r.Rate)
+}
+
+// expectedEnd is when a run will have ended, as far as is known, or when it has.
+func expectedEnd(r jobs.RunInfo) string {
+	switch {
+	case r.EndedAt != nil:
+		return "ended " + clockOf(r.EndedAt)
+	case r.Finish != nil:
+		return clockOf(r.Finish)
+	}
+	return ""
+}
+
+// printWaiting says what a run waits for, unless it has ended and nothing is to be said.
+func printWaiting(w io.Writer, r jobs.RunInfo) {
+	if r.Waits == "" {
+		return
+	}
+	fmt.Fprintf(w, "\n%s %s: %s\n", clean(r.RunName), clean(r.Job), clean(r.Waits))
+	if r.Next != "" {
+		fmt.Fprintf(w, "  What to do: %s\n", clean(r.Next))
+	}
+}
+
+// changedFlags are common to the commands that change a run.
+type changedFlags struct {
+	Name   string `arg:"" name:"run" help:"As acme/12."`
+	Reason string `help:"Why, for the audit and for whoever looks at the run later." placeholder:"TEXT"`
+	JSON   bool   `help:"Print JSON."`
+}
+
+// by is the request's part that every change has.
+func (c changedFlags) by() jobs.By { return jobs.By{Reason: c.Reason} }
+
+// check refuses what is no run's name before anybody is asked.
+func (c changedFlags) check() error {
+	_, err := jobs.ParseRun(c.Name)
+	return err
+}
+
+// print says what was done, and how the run is since.
+func (c changedFlags) print(i *invocation, r jobs.RunInfo, done string) error {
+	if c.JSON {
+		return printJSON(i.stdout, r, "  ")
+	}
+	w := &errorWriter{w: i.stdout}
+	fmt.Fprintf(w, "%s: %s\n", clean(r.RunName), done)
+	printWaiting(w, r)
+	return w.err
+}
+
+type mailingApproveCommand struct {
+	changedFlags
+	NoWait bool `help:"Do not follow how it goes."`
+}
+
+// Run lets a held run go, and follows it.
+func (c mailingApproveCommand) Run(i *invocation) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	reply, err := ask(i, opMailingApprove, jobs.MailingApproveRequest{By: c.by(), Run: c.Name})
+	if err != nil {
+		return err
+	}
+	if c.JSON || c.NoWait {
+		return c.print(i, reply, "approved, it goes")
+	}
+	return follow(i, reply)
+}
+
+type mailingStopCommand struct {
+	changedFlags
+	Cancel bool `help:"For good: what has not gone is cancelled."`
+}
+
+// Run has a run send nothing more.
+func (c mailingStopCommand) Run(i *invocation) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	reply, err := ask(i, opMailingStop, jobs.MailingStopRequest{By: c.by(), Run: c.Name, Cancel: c.Cancel})
+	if err != nil {
+		return err
+	}
+	done := "stopped: what is on its way ends, nothing more is sent"
+	if c.Cancel {
+		done = "cancelled: what is on its way ends, nothing more is sent"
+	}
+	return c.print(i, reply, done)
+}
+
+type mailingResumeCommand struct{ changedFlags }
+
+// Run has a run go on, or begin.
+func (c mailingResumeCommand) Run(i *invocation) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	reply, err := ask(i, opMailingResume, jobs.MailingResumeRequest{By: c.by(), Run: c.Name})
+	if err != nil {
+		return err
+	}
+	return c.print(i, reply, "it goes on")
+}

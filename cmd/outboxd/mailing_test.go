@@ -1,0 +1,370 @@
+package main
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xuri/excelize/v2"
+
+	"outboxd/jobs"
+)
+
+// mailingSite is a site whose company has people, audiences and a mailing. Who runs the tests is the person named me.
+func mailingSite(t *testing.T, me string) *site {
+	s := newSite(t)
+	s.db.Exec(t, `CREATE TABLE {db}.customer (id INT PRIMARY KEY, email VARCHAR(100) NULL, name VARCHAR(100), total DECIMAL(10,2), mailed_at TIMESTAMP NULL)`)
+	s.db.Exec(t, `INSERT INTO {db}.customer (id, email, name, total) VALUES (1, 'a@kunde.example', 'Ann', 10.50), (2, 'b@kunde.example', 'Bob', 20), (3, NULL, 'Cid', 30), (4, 'no address', 'Dan', 40)`)
+	templates := filepath.Join(filepath.Dir(s.config), "templates", "statement")
+	if err := os.MkdirAll(templates, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"subject.txt": "Statement of {{.name}}", "body.txt": "Dear {{.name}},\nyou owe {{.total}}.\n"} {
+		if err := os.WriteFile(filepath.Join(templates, name), []byte(text), 0o640); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.as(me)
+	return s
+}
+
+// as writes a jobs.yaml in which the user of this process is the named person.
+func (s *site) as(me string) {
+	s.t.Helper()
+	u, err := user.Current()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	is := map[string]string{"eva": "nobody_eva", "jan": "nobody_jan", "ida": "nobody_ida"}
+	is[me] = u.Username
+	company := fmt.Sprintf(`    templates: templates
+    reader: {username: %s}
+    timezone: Europe/Bratislava
+    people:
+      eva: {email: eva@acme.example, user: %s, may: [start]}
+      jan: {email: jan@acme.example, user: %s, may: [start, approve], database_user: jan_db}
+      ida: {email: ida@acme.example, user: %s}
+    audiences:
+      customers: SELECT email AS recipients, id AS customer_id, name, total FROM customer WHERE total >= :min ORDER BY id
+    mailing: {account: bulk, approval: {by: [jan]}}
+    jobs:
+      statements:
+        kind: mailing
+        schedule: 0 8 1 * *
+        audience: {name: customers, with: {min: 1}}
+        template: statement
+        key: [customer_id]
+        once_per: month
+        account: bulk
+        approval: {by: [jan], within: 8h}
+        on_sent: UPDATE customer SET mailed_at = :sent_at WHERE id = :customer_id
+      send: {kind: deliver, poll: 100ms}
+`, s.db.Server.Username, is["eva"], is["jan"], is["ida"])
+	s.write(strings.Replace(s.file(""), "    jobs: {send: {kind: deliver, poll: 100ms}}\n", company, 1))
+}
+
+// seedRun inserts a run as a keeper would have it by now, with a mail in each of some states, and returns its name.
+func (s *site) seedRun(t *testing.T, state, more string) string {
+	t.Helper()
+	spec := `{"kind":"mailing","job":"statements","account":"bulk","priority":4,"approval":{"by":["jan"],"within":28800000000000,"else":"cancel"},"canary":{"first":2,"wait":1800000000000,"stop_above":5}}`
+	s.db.Exec(t, `INSERT INTO {db}.outbox_run (job, kind, scheduled_at, state, daemon, spec, period, started_by, audience, enqueued, changed_at)
+		SELECT 'statements', 'mailing', TIMESTAMPADD(MONTH, COUNT(*), '2026-01-01 08:00:00'), ?, 'host', ?, '2026-11', 'eva', 4, 4, NOW(6) FROM {db}.outbox_run`, state, spec)
+	id := s.db.Read(t, `SELECT MAX(id) FROM {db}.outbox_run`)
+	if more != "" {
+		s.db.Exec(t, `UPDATE {db}.outbox_run SET `+more+` WHERE id = `+id)
+	}
+	return "acme/" + id
+}
+
+func TestMailingListAndStatus(t *testing.T) {
+	s := mailingSite(t, "eva")
+	s.must(exitDone, "mailing list", "No runs.")
+	held := s.seedRun(t, "held", `decide_until = '2026-11-22 16:00:00'`)
+	sending := s.seedRun(t, "sending", `sent = 1, failed = 1, allowed = 2, approved_by = 'jan', approved_at = NOW(6) - INTERVAL 30 MINUTE`)
+	done := s.seedRun(t, "done", `sent = 3, skipped = 1, finished_at = NOW(6), note = 'All 4 have an end: 3 sent, 1 skipped.'`)
+	asked := s.seedRun(t, "asked", `note = 'its time was missed', audience = NULL, enqueued = 0`)
+	out := s.must(exitDone, "mailing list", "RUN", "EXPECTED END", held, sending, done, "It waits for approval by jan until 2026-11-22 17:00:00 CET; then it is cancelled.",
+		"What to do: look at the proof, then: outboxd mailing approve "+held, "The first 2 go, 2 of them have ended; the others follow 30m0s after they all have, unless more than 5% of them fail or come back.",
+		"All 4 have an end: 3 sent, 1 skipped.", "It waits to be told whether it is to run: its time was missed.", "outboxd mailing resume "+asked, "4/hour")
+	if strings.Index(out, done) > strings.Index(out, held) {
+		t.Errorf("the newest is not the first:\n%s", out)
+	}
+	if out := s.must(exitDone, "mailing list --open --job acme/statements", held); strings.Contains(out, "done") {
+		t.Errorf("one that has ended:\n%s", out)
+	}
+	s.must(exitDone, "mailing list --company acme --before 2", held)
+	s.must(exitDone, "mailing list --job @customers", "No runs.")
+	s.must(exitFailed, "mailing list --company nemo", "the companies are acme")
+	var listed jobs.MailingListReply
+	if err := json.Unmarshal([]byte(s.must(exitDone, "mailing list --json --limit 1")), &listed); err != nil || len(listed.Runs) != 1 || !listed.More || listed.Runs[0].RunName != asked {
+		t.Errorf("%+v, %v", listed, err)
+	}
+	s.must(exitDone, "status", held, "EXPECTED END", "outboxd mailing resume "+asked)
+	s.must(exitDone, "status --json", `"mailings"`)
+}
+
+func TestMailingApprove(t *testing.T) {
+	s := mailingSite(t, "eva")
+	run := s.seedRun(t, "held", "")
+	s.must(exitFailed, "mailing approve "+run, "may not approve mailings of acme: eva has not the right approve", "ask who may: jan", "people: eva: may: [approve]")
+	s.as("ida")
+	s.must(exitFailed, "mailing stop "+run+" --cancel", "ida has not the right start or approve")
+	s.as("jan")
+	s.db.Exec(t, `UPDATE {db}.outbox_run SET started_by = 'jan'`)
+	s.must(exitFailed, "mailing approve "+run, "jan has started this run, and whoever starts one may not approve it", "approval: {starter: yes}")
+	s.db.Exec(t, `UPDATE {db}.outbox_run SET started_by = 'eva', spec = REPLACE(spec, '"jan"', '"otto"')`)
+	s.must(exitFailed, "mailing approve "+run, "jan may approve mailings of acme, but is not named for this run")
+	s.db.Exec(t, `UPDATE {db}.outbox_run SET spec = REPLACE(spec, '"otto"', '"jan"')`)
+	if got := s.db.Read(t, `SELECT COUNT(*) FROM {db}.outbox_audit`); got != "0" {
+		t.Errorf("%s entries for what nobody did", got)
+	}
+	s.must(exitDone, "mailing approve "+run+" --reason=checked", "No daemon is running on this computer: "+run+" goes on as soon as one does")
+	if got := s.db.Read(t, `SELECT CONCAT_WS(' ', state, allowed, approved_by, approved_at IS NOT NULL) FROM {db}.outbox_run`); got != "sending 2 jan 1" {
+		t.Error(got)
+	}
+	s.must(exitDone, "audit", "mailing approve", run, "checked", "by command as jan; the first 2 go")
+	s.must(exitFailed, "mailing approve "+run, "is sending: only a held run can be approved")
+	s.must(exitFailed, "mailing approve acme/99", "there is no run acme/99", "outboxd mailing list")
+	s.must(exitWrong, "mailing approve x", "is no run", "a run is named acme/12")
+}
+
+func TestMailingStopAndResume(t *testing.T) {
+	s := mailingSite(t, "eva")
+	state := func(run string) string {
+		t.Helper()
+		return s.db.Read(t, `SELECT CONCAT_WS(' ', state, ends_as, COALESCE(allowed, 'all'), note) FROM {db}.outbox_run WHERE id = `+strings.TrimPrefix(run, "acme/"))
+	}
+	is := func(run, want string) {
+		t.Helper()
+		if got := state(run); got != want {
+			t.Errorf("%s is %q, want %q", run, got, want)
+		}
+	}
+	held, asked := s.seedRun(t, "held", ""), s.seedRun(t, "asked", "audience = NULL, enqueued = 0")
+	s.must(exitFailed, "mailing stop "+held, "nothing of it is going, so there is nothing to stop", "outboxd mailing stop "+held+" --cancel")
+	s.must(exitFailed, "mailing resume "+held, "only a stopped run can be resumed")
+	s.must(exitDone, "mailing stop "+held+" --cancel --reason wrong", "cancelled")
+	is(held, "cancelling cancelled all cancelled by eva: wrong")
+	s.must(exitFailed, "mailing stop "+held+" --cancel", "only a run that has not ended can be cancelled")
+	s.must(exitDone, "mailing resume "+asked, "it goes on")
+	is(asked, "running all resumed by eva")
+	s.must(exitDone, "mailing stop "+asked, "stopped: what is on its way ends")
+	s.must(exitDone, "mailing resume "+asked)
+	is(asked, "running all resumed by eva")
+	left := s.seedRun(t, "asked", "audience = NULL, enqueued = 0")
+	s.must(exitDone, "mailing stop "+left+" --cancel")
+	is(left, "skipped all left out by eva")
+	sending := s.seedRun(t, "sending", "allowed = 2")
+	s.must(exitDone, "mailing stop "+sending+" --reason=typo", "stopped by eva: typo", "outboxd mailing resume "+sending)
+	is(sending, "stopped 2 stopped by eva: typo")
+	s.must(exitDone, "mailing resume "+sending)
+	is(sending, "sending 2 resumed by eva")
+	canary := s.seedRun(t, "stopped", "allowed = 2, note = '2 of the first 2 have failed'")
+	s.must(exitDone, "mailing resume "+canary)
+	is(canary, "sending all resumed by eva")
+	s.must(exitDone, "mailing resume "+s.seedRun(t, "stopped", "")+" --json", `"state": "sending"`)
+	s.must(exitDone, "audit --limit 20", "mailing cancel", "mailing stop", "mailing resume", "as eva; it is stopped, then sending")
+}
+
+func TestMailingReport(t *testing.T) {
+	s := mailingSite(t, "eva")
+	run := s.seedRun(t, "done", `sent = 1, failed = 1, skipped = 1, gone = 1, finished_at = NOW(6), note = 'closed'`)
+	s.db.Exec(t, `INSERT INTO {db}.outbox (id, recipients, subject, reference, state, run_id, sent_at, sent_via, last_error) VALUES
+		(11, 'a@kunde.example', 'Invoice', 'invoice:1', 'sent', 1, '2026-11-22 08:00:00', 'bulk', NULL),
+		(12, 'b@kunde.example', '=evil', NULL, 'failed', 1, NULL, 'bulk', ?),
+		(13, '', 'none', NULL, 'skipped', 1, NULL, NULL, 'no address: fill in customer.email')`,
+		"RCPT: 550 5.1.1 <b@kunde.example>: user unknown")
+	s.db.Exec(t, `INSERT INTO {db}.outbox_attempt (outbox_id, lease_token, account, daemon, marked_at, finished_at, step, verdict, smtp_code, smtp_enhanced, reply) VALUES
+		(11, 'a', 'bulk', 'host', NOW(6), NOW(6), 'dot', 'accepted', 250, '2.0.0', '250 2.0.0 queued as 77'),
+		(12, 'b', 'bulk', 'host', NOW(6), NOW(6), 'rcpt', 'permanent', 550, '5.1.1', '550 5.1.1 user unknown')`)
+	s.db.Exec(t, `INSERT INTO {db}.outbox_run_mail (run_id, outbox_id, identity, business_key, state, written) VALUES
+		(1, 11, '1', '1 / x', 'sent', 1), (1, 12, '2', '2 / x', 'failed', 0), (1, 13, '3', '3 / x', 'skipped', 0), (1, 14, '4', '4 / x', 'gone', 0)`)
+	s.must(exitDone, "mailing report "+run, "acme/1, statements for 2026-01-01 08:00, is done: 1 sent, 1 failed, 1 skipped, 1 deleted, of 4", "closed", "acme/11", "1 / x",
+		"250 2.0.0 queued as 77", "550 5.1.1", "no address: fill in customer.email", "gone")
+	if out := s.must(exitDone, "mailing report "+run+" --failed", "acme/12", "acme/13"); strings.Contains(out, "acme/11") {
+		t.Errorf("one that was sent:\n%s", out)
+	}
+	file := filepath.Join(t.TempDir(), "report.csv")
+	s.must(exitDone, "mailing report "+run+" --csv "+file, "4 mails of acme/1 in "+file)
+	rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(contents(t, file), "\uFEFF"))).ReadAll()
+	if err != nil || len(rows) != 5 || rows[1][6] != "2026-11-22 09:00:00" || rows[2][4] != "'=evil" || !strings.Contains(rows[2][10], "address") {
+		t.Errorf("%v %q", err, rows)
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+	s.must(exitDone, "mailing report "+run+" --csv -", "row,recipients,key")
+	_, out, _ := s.do("mailing", "report", run, "--xlsx", "-")
+	book, err := excelize.OpenReader(bytes.NewReader([]byte(out)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer book.Close()
+	if cell, err := book.GetCellValue("Run 1", "B3"); err != nil || cell != "b@kunde.example" {
+		t.Errorf("%q, %v", cell, err)
+	}
+	var all struct {
+		Run   jobs.RunInfo
+		Mails []jobs.MailReport
+	}
+	if err := json.Unmarshal([]byte(s.must(exitDone, "mailing report "+run+" --json")), &all); err != nil || len(all.Mails) != 4 || all.Run.Sent != 1 || all.Mails[1].Remedy == "" {
+		t.Errorf("%+v, %v", all, err)
+	}
+	s.must(exitWrong, "mailing report "+run+" --csv a --json", "one form")
+	s.must(exitFailed, "mailing report 99", "there is no run acme/99")
+	s.must(exitFailed, "mailing report "+run+" --csv "+filepath.Join(s.config, "below"), "not a directory")
+}
+
+// TestMailingReportIsPaged: every mail once, however many pages there are.
+func TestMailingReportIsPaged(t *testing.T) {
+	s := mailingSite(t, "eva")
+	run := s.seedRun(t, "done", "audience = 2500, enqueued = 2500, sent = 2500")
+	s.db.Exec(t, `INSERT INTO {db}.outbox (recipients, state, run_id) WITH RECURSIVE n AS (SELECT 0 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 49)
+		SELECT 'a@kunde.example', 'sent', 1 FROM n a JOIN n b`)
+	s.db.Exec(t, `INSERT INTO {db}.outbox_run_mail (run_id, outbox_id, identity, state) SELECT 1, id, UNHEX(LPAD(HEX(id), 32, '0')), 'sent' FROM {db}.outbox`)
+	seen := map[string]bool{}
+	for line := range strings.Lines(s.must(exitDone, "mailing report "+run+" --csv -")) {
+		row, _, _ := strings.Cut(line, ",")
+		seen[row] = true
+	}
+	if len(seen) != 2501 {
+		t.Errorf("%d rows", len(seen))
+	}
+	if out := s.must(exitDone, "mailing report "+run); strings.Count(out, "acme/") != 2501 || strings.Count(out, "RECIPIENTS") != 3 {
+		t.Errorf("%d rows, %d heads", strings.Count(out, "acme/"), strings.Count(out, "RECIPIENTS"))
+	}
+}
+
+func TestMailingStart(t *testing.T) {
+	s := mailingSite(t, "eva")
+	body := filepath.Join(t.TempDir(), "body.html")
+	if err := os.WriteFile(body, []byte("<p>Dear {{.name}}</p>"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for command, text := range map[string]string{
+		"mailing start": "either an audience or a job",
+		"mailing start customers --job statements":                           "either an audience or a job",
+		"mailing start customers --subject x":                                "the mailing says nothing",
+		"mailing start customers --body " + body:                             "has no subject",
+		"mailing start customers --template x --subject x --body " + body:    "both a template and a body",
+		"mailing start customers --subject x --body nowhere":                 "nowhere",
+		"mailing start customers --at 2026-11-01 --subject x --body " + body: "starts now",
+		"mailing start --job statements --subject x":                         "stands in jobs.yaml",
+		"mailing start --job statements --at 2099-01-01T08:00":               "2099-01-01 08:00 has not come yet",
+		"mailing start --job statements --at tomorrow":                       "is no time",
+	} {
+		s.must(exitWrong, command, text)
+	}
+	s.must(exitFailed, "mailing start --job nothing", `acme has no job "nothing"`, "the jobs are statements")
+	s.must(exitFailed, "mailing start nobody --subject x --body "+body, `acme has no audience "nobody"`, "the audiences are customers")
+	s.must(exitDone, "mailing start acme/customers --with min=1.50 --subject Offer --reason=new --body "+body, "acme/1: begun", "goes on as soon as one does")
+	if got := s.db.Read(t, `SELECT CONCAT_WS(' ', job, kind, state, started_by, JSON_VALUE(spec, '$.html'), JSON_EXTRACT(spec, '$.with.min')) FROM {db}.outbox_run`); got != "@customers mailing running eva <p>Dear {{.name}}</p> 1.50" {
+		t.Error(got)
+	}
+	s.must(exitDone, "mailing start --job statements --at 2026-11-01T08:00 --no-wait", "acme/2: begun")
+	s.must(exitFailed, "mailing start --job statements", "acme/statements has a run that has not ended: acme/2 is running", "two runs of a job never overlap")
+	s.db.Exec(t, `UPDATE {db}.outbox_run SET state = 'done', audience = 0, finished_at = NOW(6) WHERE id = 2`)
+	s.must(exitFailed, "mailing start --job acme/statements --at 2026-11-01T08:00", "acme/statements has a run for 2026-11-01 08:00 already", "mailing list --job acme/statements")
+	s.must(exitDone, "audit", "mailing start", "acme/@customers", `as eva, for `, `subject "Offer"`, "new")
+	s.db.Exec(t, `UPDATE {db}.outbox_run SET scheduled_at = '2026-11-01 09:00:00' WHERE id = 1`)
+	s.must(exitDone, "mailing start customers --no-wait --json --subject Again --body "+body, "another mailing to the same audience, is running", `"state": "running"`)
+	s.as("ida")
+	s.must(exitFailed, "mailing start --job statements", "ida has not the right start", "ask who may: eva, jan")
+}
+
+func TestMailingPlan(t *testing.T) {
+	s := mailingSite(t, "nobody")
+	out := s.must(exitDone, "mailing plan statements --at 2026-12-01T08:00", "acme/statements, for 2026-12-01 08:00 (Europe/Bratislava). Nothing is changed by a plan.", "0 8 1 * *", "next times",
+		"jan, within 8h0m0s, else it is cancelled", "bulk 2", "LINE", "no address")
+	for row, want := range map[string]string{"audience": "4", "would get it": "2", "no address": "1", "bad address": "1", "duplicate key": "0", "mailed before": "0"} {
+		if got := figureOf(out, row); got != want {
+			t.Errorf("%s: %q, want %q\n%s", row, got, want, out)
+		}
+	}
+	s.seedRun(t, "done", "audience = 9")
+	s.db.Exec(t, `INSERT INTO {db}.outbox_key (kind, value, period, outbox_id, at) VALUES ('statements', '1', '2026-12', 7, NOW(6))`)
+	s.db.Exec(t, `INSERT INTO {db}.customer SELECT 1000 + id, email, name, total, NULL FROM {db}.customer WHERE id = 2`)
+	out = s.must(exitDone, "mailing plan acme/statements --at 2026-12-01T08:00", "was mailed in this period: mail 7")
+	for row, want := range map[string]string{"audience": "5 (the last time 9: -4)", "would get it": "2", "mailed before": "1"} {
+		if got := figureOf(out, row); got != want {
+			t.Errorf("%s: %q, want %q\n%s", row, got, want, out)
+		}
+	}
+	var plan jobs.MailingPlanReply
+	if err := json.Unmarshal([]byte(s.must(exitDone, "mailing plan statements --json")), &plan); err != nil || len(plan.Next) != 5 || plan.Next[0] != plan.For || plan.Figures.Audience != 5 {
+		t.Errorf("%+v, %v", plan, err)
+	}
+	s.must(exitWrong, "mailing plan statements --subject x", "stands in jobs.yaml")
+	s.must(exitWrong, "mailing plan statements --at soon", "is no time")
+	s.must(exitFailed, "mailing plan nothing", `acme has no job and no audience "nothing"`, "the jobs are statements; the audiences are customers")
+	s.must(exitFailed, "mailing plan --audience nothing", "the audiences are customers")
+	s.must(exitFailed, "mailing plan customers --subject x --template statement", "audience customers: ", "min", "What to do:")
+	s.must(exitWrong, "mailing plan customers", "the mailing says nothing")
+	if got := s.db.Read(t, `SELECT CONCAT_WS(' ', (SELECT COUNT(*) FROM {db}.outbox_run), (SELECT COUNT(*) FROM {db}.outbox), (SELECT COUNT(*) FROM {db}.outbox_audit), (SELECT COUNT(*) FROM {db}.outbox_pin))`); got != "1 0 0 0" {
+		t.Errorf("a plan has changed something: %s", got)
+	}
+}
+
+// figureOf is what stands in the row of a plan that begins with a name.
+func figureOf(out, name string) string {
+	for line := range strings.Lines(out) {
+		if rest, found := strings.CutPrefix(line, name+"  "); found {
+			return strings.TrimSpace(rest)
+		}
+	}
+	return "(none)"
+}
+
+func TestWhoeverIsNobodyMayNothing(t *testing.T) {
+	s := mailingSite(t, "nobody")
+	run := s.seedRun(t, "held", "")
+	for _, command := range []string{"start --job statements", "approve " + run, "stop " + run + " --cancel", "resume " + run} {
+		s.must(exitFailed, "mailing "+command, "it is the user of none of its people", "people: NAME: {email: ADDRESS, user: ")
+	}
+	s.must(exitDone, "mailing list", run)
+	s.must(exitDone, "mailing report "+run)
+	if got := s.db.Read(t, `SELECT COUNT(*) FROM {db}.outbox_audit`); got != "0" {
+		t.Errorf("%s entries", got)
+	}
+}
+
+func TestValueOf(t *testing.T) {
+	for text, want := range map[string]any{"1": json.Number("1"), "0.10": json.Number("0.10"), "true": true, "null": nil, "007": "007", "x": "x", `"1"`: `"1"`, "": "", "1 2": "1 2",
+		" 1": " 1", "[1]": "[1]", "2026-11-22": "2026-11-22", "-3": json.Number("-3"), "1e3": json.Number("1e3")} {
+		if got := valueOf(text); got != want {
+			t.Errorf("%q is %#v, want %#v", text, got, want)
+		}
+	}
+}
+
+func TestProgressLine(t *testing.T) {
+	var out bytes.Buffer
+	p := &progress{w: &out, on: true}
+	audience, end := int64(10_000), time.Date(2026, 11, 22, 14, 20, 0, 0, time.Local)
+	r := jobs.RunInfo{RunName: "acme/12", Rate: 1180, Finish: &end}
+	r.State, r.Enqueued = "running", 1234567
+	p.draw(r)
+	r.State, r.Audience, r.Sent = "sending", &audience, 5_000
+	p.draw(r)
+	p.clear()
+	want := []string{"", "acme/12 running: 1,234,567 rows made",
+		"acme/12 sending [########........] 5,000 of 10,000 ended, until 22 Nov 14:20", strings.Repeat(" ", 76), ""}
+	if got := strings.Split(out.String(), "\r"); strings.Join(got, "|") != strings.Join(want, "|") {
+		t.Errorf("%q", got)
+	}
+	out.Reset()
+	(&progress{w: &out}).draw(r)
+	if out.Len() > 0 {
+		t.Errorf("drawn where there is no terminal: %q", &out)
+	}
+	if barOf(0, 0) != "["+strings.Repeat(".", barWidth)+"]" || barOf(9, 3) != "["+strings.Repeat("#", barWidth)+"]" {
+		t.Error(barOf(0, 0), barOf(9, 3))
+	}
+}

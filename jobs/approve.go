@@ -1,0 +1,87 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"outboxd/db"
+	"outboxd/jobs/jobfile"
+	"outboxd/jobs/mailing"
+)
+
+// approval is how a person has said that a run may go.
+type approval struct {
+	Actor  string // as the audit and outbox_run.approved_by have it: jan(1001) of a command, jan@10.0.0.5 of SQL, jan of a link
+	How    string // for the audit: "by command", "by SQL", "by link"
+	Reason string
+}
+
+// approve lets a held run go, or its canary: exactly its rows, as they were pinned. Whether the person may is judged by the run, which
+// names who may, and by jobs.yaml as it is now, which says who still has the right. It stands in the audit before it is done. An *AskError
+// says why it is not done.
+func approve(ctx context.Context, w *World, p *Place, r db.Run, who *jobfile.Person, how approval) error {
+	spec, err := mailing.Parse(r.Spec)
+	if err != nil {
+		return &AskError{Text: fmt.Sprintf("the run %s cannot be understood: %v", runName(p, r.ID), err), Hint: "stop it with outboxd mailing stop --cancel, and start it anew", Err: err}
+	}
+	if err := mayApproveRun(p.Company, r, spec, who, how.Actor); err != nil {
+		return err
+	}
+	if r.State != db.RunHeld {
+		return runStateError(p, r, "only a held run can be approved")
+	}
+	change := db.RunChange{State: db.RunSending, From: []db.RunState{db.RunHeld}, ApprovedBy: approvedBy(who, how)}
+	detail := how.How + " as " + who.Name
+	if spec.Canary != nil {
+		change.Allowed = &spec.Canary.First
+		detail += fmt.Sprintf("; the first %d go, the others after them", spec.Canary.First)
+	}
+	name := runName(p, r.ID)
+	if err := w.audit(ctx, By{Actor: how.Actor, Reason: how.Reason}, "mailing approve", name, detail); err != nil {
+		return err
+	}
+	changed, err := p.Store.ChangeRun(ctx, r.ID, change)
+	if err != nil {
+		return &AskError{Text: err.Error(), Hint: DatabaseHint(err), Err: err}
+	}
+	if !changed {
+		return runMoved(ctx, p, r.ID, "only a held run can be approved")
+	}
+	return nil
+}
+
+// approvedBy is what the run says of who approved it: the person, or the database's own user as it stands there already.
+func approvedBy(who *jobfile.Person, how approval) string {
+	if strings.Contains(how.Actor, "@") {
+		return how.Actor
+	}
+	return who.Name
+}
+
+// mayApproveRun tells whether a person may approve a run.
+func mayApproveRun(c *jobfile.Company, r db.Run, spec mailing.Spec, who *jobfile.Person, actor string) error {
+	if !may(who, mayApprove) {
+		return forbidden(c, actor, who, "approve mailings", mayApprove)
+	}
+	if spec.Approval == nil {
+		return nil
+	}
+	names := whoMay(c, mayApprove, spec.Approval.By)
+	if !spec.Approval.Starter {
+		names = slices.DeleteFunc(names, func(name string) bool { return name == r.StartedBy })
+	}
+	others := strings.Join(names, ", ")
+	if others == "" {
+		others = "nobody; name somebody in approval: {by: [...]} of " + r.Job + " in jobs.yaml, who has the right approve, cancel the run and start it anew"
+	}
+	switch {
+	case !slices.Contains(spec.Approval.By, who.Name):
+		return &AskError{Text: fmt.Sprintf("%s may approve mailings of %s, but is not named for this run", who.Name, c.Name), Hint: "who may: " + others}
+	case r.StartedBy == who.Name && !spec.Approval.Starter:
+		return &AskError{Text: fmt.Sprintf("%s has started this run, and whoever starts one may not approve it", who.Name),
+			Hint: "who may: " + others + " (approval: {starter: yes} in jobs.yaml lets the starter, from the next run on)"}
+	}
+	return nil
+}

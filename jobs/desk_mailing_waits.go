@@ -1,0 +1,79 @@
+package jobs
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"outboxd/db"
+	"outboxd/jobs/jobfile"
+	"outboxd/jobs/mailing"
+)
+
+// runWaits says in a sentence what a run waits for, or what became of it, and what a person can do.
+func runWaits(p *Place, i RunInfo, spec mailing.Spec, now time.Time) (waits, next string) {
+	name := i.RunName
+	switch i.State {
+	case db.RunAsked:
+		return "It waits to be told whether it is to run" + because(i.Note) + ".",
+			fmt.Sprintf("outboxd mailing resume %s; or, if it is not to run: outboxd mailing stop %s --cancel", name, name)
+	case db.RunRunning:
+		return fmt.Sprintf("Its mails are being made: %s so far%s.", countOf(int(i.Enqueued), "row"), because(i.LastError)), ""
+	case db.RunHeld:
+		return approvalText(p, i, spec),
+			fmt.Sprintf("look at the proof, then: outboxd mailing approve %s; or end it: outboxd mailing stop %s --cancel", name, name)
+	case db.RunSending:
+		return canaryText(p, i, spec), ""
+	case db.RunStopped:
+		return "It is stopped" + because(i.Note) + ".",
+			fmt.Sprintf("to have it go on: outboxd mailing resume %s; to end it: outboxd mailing stop %s --cancel", name, name)
+	case db.RunCancelling:
+		return "What has not gone is being cancelled" + because(i.Note) + ".", ""
+	}
+	if i.WriteBacks > 0 {
+		return fmt.Sprintf("%s into the company's tables %s tried again by itself%s.", countOf(int(i.WriteBacks), "write-back"), isOrAre(i.WriteBacks), because(i.WriteError)),
+			"look why the statement fails; nothing else is to be done, and no mail waits for it"
+	}
+	return i.Note, ""
+}
+
+func isOrAre(n int64) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}
+
+// approvalText says for whom a held run waits, and until when.
+func approvalText(p *Place, i RunInfo, spec mailing.Spec) string {
+	text := "It waits for approval"
+	if a := spec.Approval; a != nil {
+		text += " by " + strings.Join(a.By, " or ")
+		if i.DecideUntil != nil {
+			end := "is cancelled"
+			if a.Else == jobfile.Go {
+				end = "goes all the same"
+			}
+			text += fmt.Sprintf(" until %s; then it %s", timeText(*i.DecideUntil, p.Company.Timezone), end)
+		}
+	}
+	return text + "."
+}
+
+// canaryText says how far the first mails of a run are, on which the others wait.
+func canaryText(p *Place, i RunInfo, spec mailing.Spec) string {
+	c := spec.Canary
+	if c == nil || i.Allowed == nil {
+		return ""
+	}
+	first := min(*i.Allowed, valueOr(i.Audience, *i.Allowed))
+	text := fmt.Sprintf("The first %d go, %d of them have ended", first, min(first, i.Sum()))
+	return fmt.Sprintf("%s; the others follow %s after they all have, unless more than %s of them fail or come back.", text, c.Wait, jobfile.Percent(c.StopAbove))
+}
+
+func valueOr(n *int64, otherwise int64) int64 {
+	if n == nil {
+		return otherwise
+	}
+	return *n
+}
