@@ -100,7 +100,10 @@ func (s *Store) adoptTrouble(ctx context.Context, kind int, after uint64) ([]uin
 
 // Adopt changes rows as decide says, in one transaction. A row that breaks a rule of the table fails alone.
 func (s *Store) Adopt(ctx context.Context, ids []uint64, decide func([]AdoptedRow) []Adoption) error {
-	err := s.pool.tx(ctx, func(tx *sqlx.Tx) error { return s.adoptIn(ctx, tx, ids, decide) })
+	err := s.lookForStep(ctx)
+	if err == nil {
+		err = s.pool.tx(ctx, func(tx *sqlx.Tx) error { return s.adoptIn(ctx, tx, ids, decide) })
+	}
 	if Kind(err) != KindData {
 		return wrap(err, "adopt rows of "+s.database)
 	}
@@ -168,8 +171,30 @@ func (s *Store) writeAdoptions(ctx context.Context, tx *sqlx.Tx, all []Adoption)
 		if _, err := tx.ExecContext(ctx, s.sql.list("adopt-write", len(same[c])), args...); err != nil {
 			return err
 		}
+		if c.held && !s.sql.older.Load() {
+			if err := s.holdByRuns(ctx, tx, same[c]); err != nil {
+				return err
+			}
+		}
 	}
 	return s.writeRecipients(ctx, tx, recipients)
+}
+
+// holdByRuns has the rows of runs held by these, so that they go when the run is resumed and not before.
+func (s *Store) holdByRuns(ctx context.Context, tx *sqlx.Tx, ids []uint64) error {
+	var runs []struct {
+		ID   uint64 `db:"run_id"`
+		Rows int    `db:"mails"`
+	}
+	if err := tx.SelectContext(ctx, &runs, s.sql.list("adopt-run-rows", len(ids)), idArgs(ids)...); err != nil || len(runs) == 0 {
+		return err
+	}
+	for _, r := range runs {
+		if _, err := tx.ExecContext(ctx, s.sql.text("run-unreleased"), r.Rows, r.Rows, r.ID); err != nil {
+			return err
+		}
+	}
+	return s.execIDs(ctx, tx, ids, "run-adopt-hold")
 }
 
 // AdoptRelease lets go some of the rows that adoptions have held under the given note, and returns how many it found. Rows that a person

@@ -63,14 +63,17 @@ var purgeRights = []right{
 	{"outbox_purge", "SELECT, INSERT, UPDATE"},
 	{"outbox_purge_later", "SELECT, INSERT, UPDATE, DELETE"},
 	{"outbox_archive", "SELECT, INSERT, UPDATE"},
+	{"outbox_run_mail", "SELECT, DELETE"},
+	{"outbox_pin", "SELECT, DELETE"},
+	{"outbox_writeback", "SELECT"},
 }
 
 // mailingRights are what runs of mailings, reports and statements do beyond that.
 var mailingRights = []right{
-	{"outbox_key", "DELETE"},
+	{"outbox_key", "INSERT, UPDATE, DELETE"},
 	{"outbox_run", "SELECT, INSERT, UPDATE"},
 	{"outbox_run_mail", "SELECT, UPDATE"},
-	{"outbox_writeback", "SELECT, INSERT, UPDATE"},
+	{"outbox_writeback", "SELECT, INSERT, UPDATE, DELETE"},
 }
 
 // Needs says which jobs a company has that want further rights.

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-
-	"github.com/jmoiron/sqlx"
 )
 
 // Filter says which rows to list. Zero values do not filter.
@@ -29,6 +27,7 @@ type Summary struct {
 	Template    string     `db:"template" json:"template,omitempty"`
 	State       State      `db:"state" json:"state"`
 	Held        bool       `db:"held" json:"held"`
+	Run         uint64     `db:"run_id" json:"run,omitempty"` // of which run it is
 	Priority    int        `db:"priority" json:"priority"`
 	Attempts    int        `db:"attempts" json:"attempts"`
 	Reference   string     `db:"reference" json:"reference,omitempty"`
@@ -128,110 +127,4 @@ func (s *Store) Ahead(ctx context.Context, d Detail, lane uint32, limit int) (in
 		sum += n
 	}
 	return sum, nil
-}
-
-// StateError says that a row's state does not allow what was asked.
-type StateError struct {
-	ID    uint64
-	State State
-	Held  bool
-	Hint  string
-}
-
-// Error names the row, its state and what would have been needed.
-func (e *StateError) Error() string {
-	state := string(e.State)
-	if e.Held {
-		state += ", held"
-	}
-	return fmt.Sprintf("row %d is %s: %s", e.ID, state, e.Hint)
-}
-
-// Retry queues a row again, to go at once: one that has ended unsent, or one that waits for its next try. One whose
-// content was purged is a *PurgedError.
-func (s *Store) Retry(ctx context.Context, id uint64) error {
-	return s.change(ctx, id, "only a row that waits or ended unsent can be retried, and not after its expires_at",
-		edit{statement: "retry", args: []any{id}, again: true}, edit{statement: "retry-recipients", args: []any{id}, ended: true})
-}
-
-// SettleByHand ends an uncertain row as sent or failed: a person has found out. Of a row with several recipients those
-// that are uncertain get the outcome, and the row ends as all of them together do.
-func (s *Store) SettleByHand(ctx context.Context, id uint64, to State, reason string) error {
-	each := RecipientAccepted
-	if to != Sent {
-		to, each = Failed, RecipientFailed
-	}
-	known, err := s.recipients(ctx, []uint64{id})
-	if err != nil {
-		return fmt.Errorf("read recipients of row %d of %s: %w", id, s.database, err)
-	}
-	all := known[id]
-	for i := range all {
-		if all[i].State == RecipientUncertain {
-			all[i].State = each
-		}
-	}
-	return s.change(ctx, id, "only an uncertain row can be settled",
-		edit{statement: "settle-by-hand", args: []any{Together(all, to), cut(reason, maxError), to == Sent, id}}, edit{statement: "settle-recipients", args: []any{each, cut(reason, maxError), id}})
-}
-
-// Hold keeps a queued row back until Release.
-func (s *Store) Hold(ctx context.Context, id uint64, reason string) error {
-	return s.change(ctx, id, "only a queued row can be held", edit{statement: "hold", args: []any{cut(reason, maxError), id}})
-}
-
-// Release lets a held row go.
-func (s *Store) Release(ctx context.Context, id uint64) error {
-	return s.change(ctx, id, "only a held row can be released", edit{statement: "release", args: []any{id}})
-}
-
-// Cancel ends a queued row, held or not.
-func (s *Store) Cancel(ctx context.Context, id uint64, reason string) error {
-	return s.change(ctx, id, "only a queued row can be cancelled", edit{statement: "cancel", args: []any{cut(reason, maxError), id}})
-}
-
-type edit struct {
-	statement string
-	args      []any
-	ended     bool // only where the row had ended: one that waits has recipients nobody has decided about
-	again     bool // the row is to be sent again, which wants its content
-}
-
-// change runs the edits in one transaction. The first is guarded: when it touches nothing the row's state is the error.
-func (s *Store) change(ctx context.Context, id uint64, hint string, edits ...edit) error {
-	err := s.pool.tx(ctx, func(tx *sqlx.Tx) error {
-		rows, err := s.lock(ctx, tx, []uint64{id})
-		if err != nil {
-			return err
-		}
-		row, there := rows[id]
-		if !there {
-			return &NoRowError{s.database, id}
-		}
-		for i, e := range edits {
-			if e.ended && row.State == Queued {
-				continue
-			}
-			if e.again {
-				purged, err := s.purged(ctx, tx, []uint64{id})
-				if err != nil {
-					return err
-				}
-				if p, is := purged[id]; is {
-					return &PurgedError{id, p.At}
-				}
-			}
-			r, err := tx.ExecContext(ctx, s.sql.text(e.statement), e.args...)
-			if err != nil {
-				return err
-			}
-			if n, err := r.RowsAffected(); err != nil {
-				return err
-			} else if n == 0 && i == 0 {
-				return &StateError{id, row.State, row.Held, hint}
-			}
-		}
-		return nil
-	})
-	return wrap(err, fmt.Sprintf("change row %d of %s", id, s.database))
 }

@@ -34,6 +34,8 @@ type Purge struct {
 	since   time.Time // how far that look has come
 	id      uint64
 	shared  shared // how far the look at shared contents has come
+	alone   bool   // that look has come to its end
+	ended   uint64 // runs up to this one have no mails left that are gone
 }
 
 // PurgeStep is what one step removed.
@@ -83,7 +85,7 @@ func (s *Store) Step(ctx context.Context, p *Purge) (PurgeStep, error) {
 		return PurgeStep{}, fmt.Errorf("look for what is to be purged in %s: %w", s.database, err)
 	}
 	if plan == nil {
-		return s.purgeShared(ctx, p)
+		return s.purgeRest(ctx, p)
 	}
 	var done PurgeStep
 	err = s.pool.tx(ctx, func(tx *sqlx.Tx) error {
@@ -139,6 +141,9 @@ func (s *Store) remove(ctx context.Context, tx *sqlx.Tx, pass Pass, ids, gone []
 	if pass == PassBodies {
 		return s.execIDs(ctx, tx, ids, "purge-attachments", "purge-hash", "purge-content")
 	}
+	if err := s.removeFromRuns(ctx, tx, ids); err != nil {
+		return err
+	}
 	if err := s.execIDs(ctx, tx, ids, "purge-keys", "purge-rows"); err != nil {
 		return err
 	}
@@ -155,6 +160,9 @@ func (s *Store) lockOld(ctx context.Context, tx *sqlx.Tx, p *Purge, plan *purgeP
 		args[i] = m.ID
 	}
 	if err := tx.SelectContext(ctx, &ids, s.sql.list("purge-lock", len(args)), append(args, p.before())...); err != nil {
+		return nil, err
+	}
+	if ids, err = s.countedOf(ctx, tx, ids); err != nil {
 		return nil, err
 	}
 	plan.later = slices.Clone(plan.later) // the transaction may be run again

@@ -36,7 +36,8 @@ func (s *Store) purgeShared(ctx context.Context, p *Purge) (PurgeStep, error) {
 		}
 	}
 	if len(found) == 0 {
-		return PurgeStep{End: true}, nil
+		p.alone = true
+		return PurgeStep{}, nil
 	}
 	err = s.pool.tx(ctx, func(tx *sqlx.Tx) error { return s.unshare(ctx, tx, p, found) })
 	if err != nil {

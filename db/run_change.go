@@ -84,7 +84,7 @@ func (s *Store) ChangeRun(ctx context.Context, id uint64, c RunChange, mails ...
 
 // changeRunIn changes the run if it is as the change wants it, and tells by when the change of state is known.
 func (s *Store) changeRunIn(ctx context.Context, tx *sqlx.Tx, id uint64, c RunChange, mails []NewMail) (at time.Time, changed bool, err error) {
-	r, err := s.lockedRun(ctx, tx, id)
+	r, err := s.lockRunRow(ctx, tx, id)
 	if err != nil {
 		return at, false, err
 	}
@@ -111,8 +111,8 @@ func (s *Store) changeRunIn(ctx context.Context, tx *sqlx.Tx, id uint64, c RunCh
 	return at, err == nil, err
 }
 
-// lockedRun reads a run under a lock.
-func (s *Store) lockedRun(ctx context.Context, tx *sqlx.Tx, id uint64) (Run, error) {
+// lockRunRow reads a run under a lock.
+func (s *Store) lockRunRow(ctx context.Context, tx *sqlx.Tx, id uint64) (Run, error) {
 	all, err := s.runs(ctx, tx, "WHERE id = ? FOR UPDATE", id)
 	if err == nil && len(all) == 0 {
 		err = &NoRunError{s.database, id}

@@ -71,7 +71,7 @@ func (s *Store) step(ctx context.Context, what string, id uint64, in RunState, l
 
 // runAt reads a run under a lock, and how far it has come.
 func (s *Store) runAt(ctx context.Context, tx *sqlx.Tx, id uint64) (r Run, cursor uint64, err error) {
-	if r, err = s.lockedRun(ctx, tx, id); err == nil {
+	if r, err = s.lockRunRow(ctx, tx, id); err == nil {
 		err = tx.GetContext(ctx, &cursor, s.sql.text("run-cursor"), id)
 	}
 	return r, cursor, err
@@ -186,7 +186,7 @@ func (s *Store) reconcile(ctx context.Context, id uint64, after uint64, limit in
 	mails, err := s.unended(ctx, s.pool.db, id, after, limit)
 	if err == nil && slices.ContainsFunc(mails, runMail.ended) {
 		err = s.pool.tx(ctx, func(tx *sqlx.Tx) error {
-			r, err := s.lockedRun(ctx, tx, id)
+			r, err := s.lockRunRow(ctx, tx, id)
 			if err == nil {
 				mails, err = s.unended(ctx, tx, id, after, limit)
 			}

@@ -109,7 +109,7 @@ type lockedRow struct {
 	ID       uint64 `db:"id"`
 	Token    string `db:"lease_token"`
 	State    State  `db:"state"`
-	Held     bool   `db:"held"`
+	Held     int    `db:"held"` // 0, heldByHand or heldByRun
 	Claims   int    `db:"claims"`
 	Attempts int    `db:"attempts"`
 }

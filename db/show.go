@@ -43,6 +43,8 @@ type Detail struct {
 	Raw         int64      `db:"raw" json:"raw,omitempty"` // octets of a finished message
 	State       State      `db:"state" json:"state"`
 	Held        bool       `db:"held" json:"held"`
+	Run         uint64     `db:"run_id" json:"run,omitempty"`              // of which run it is
+	HeldByRun   bool       `db:"held_by_run" json:"held_by_run,omitempty"` // until the run lets it go, not a person
 	Priority    int        `db:"priority" json:"priority"`
 	Claims      int        `db:"claims" json:"claims"`
 	Attempts    int        `db:"attempts" json:"attempts"`

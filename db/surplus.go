@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -17,11 +18,15 @@ type Arrival struct {
 	From      string    `db:"from_address"`
 	Priority  int       `db:"priority"`
 	Cancelled bool      `db:"cancelled"`
+	Run       uint64    `db:"run_id"` // of which run it is; 0 for none
 }
 
 // Arrivals lists the rows that came after a number, in order, at most limit. Numbers that are not committed yet are
 // missing and may come later.
 func (s *Store) Arrivals(ctx context.Context, after uint64, limit int) ([]Arrival, error) {
+	if err := s.lookForStep(ctx); err != nil {
+		return nil, fmt.Errorf("read what arrived in %s: %w", s.database, err)
+	}
 	rows, err := selectAll[Arrival](ctx, s.pool.db, s.sql.text("arrivals"), after, limit)
 	return rows, wrap(err, "read what arrived in "+s.database)
 }
@@ -132,37 +137,84 @@ func without(ids, others []uint64) []uint64 {
 	})
 }
 
-// HeldRows says which held rows are changed together, step by step in the order of their numbers.
+// HeldRows says which rows that a person or a guard holds are changed together, step by step in the order of their numbers. Those
+// that their run holds stay.
 type HeldRows struct {
 	Surplus bool   // only those that a job's hold_above has held
 	After   uint64 // numbers above this one
 	Limit   int    // most rows of the step
 }
 
+// heldRow is one that a step meets.
+type heldRow struct {
+	ID   uint64 `db:"id"`
+	Held int    `db:"held"`
+	Run  uint64 `db:"run_id"`
+}
+
 // ReleaseHeld lets the held rows of a step go. It returns the last number of the step, 0 when there was none left, and how
-// many rows were changed.
+// many rows were changed. A row of a run goes to its run, which may hold it still.
 func (s *Store) ReleaseHeld(ctx context.Context, h HeldRows) (last uint64, changed int, err error) {
-	return s.changeHeld(ctx, h, "release", s.sql.list("release-rows", h.Limit), nil)
+	rows, err := s.heldRows(ctx, h)
+	if err != nil || len(rows) == 0 {
+		return 0, 0, wrap(err, "release held rows of "+s.database)
+	}
+	var ids []uint64
+	for _, r := range rows {
+		if r.Held != heldByHand {
+			continue
+		}
+		if r.Run == 0 {
+			ids = append(ids, r.ID)
+			continue
+		}
+		var state *StateError
+		switch err := s.Release(ctx, r.ID); {
+		case errors.As(err, &state): // somebody was faster
+		case err != nil:
+			return 0, changed, err
+		default:
+			changed++
+		}
+	}
+	n, err := s.changeHeld(ctx, h, "release", s.sql.list("release-rows", h.Limit), ids)
+	return rows[len(rows)-1].ID, changed + n, err
 }
 
 // CancelHeld ends the held rows of a step, as ReleaseHeld lets them go.
 func (s *Store) CancelHeld(ctx context.Context, h HeldRows, reason string) (last uint64, changed int, err error) {
-	return s.changeHeld(ctx, h, "cancel", s.sql.list("cancel-rows", h.Limit), []any{cut(reason, maxError)})
+	rows, err := s.heldRows(ctx, h)
+	if err != nil || len(rows) == 0 {
+		return 0, 0, wrap(err, "cancel held rows of "+s.database)
+	}
+	var ids []uint64
+	for _, r := range rows {
+		if r.Held == heldByHand {
+			ids = append(ids, r.ID)
+		}
+	}
+	changed, err = s.changeHeld(ctx, h, "cancel", s.sql.list("cancel-rows", h.Limit), ids, cut(reason, maxError))
+	return rows[len(rows)-1].ID, changed, err
 }
 
-func (s *Store) changeHeld(ctx context.Context, h HeldRows, what, statement string, args []any) (last uint64, changed int, err error) {
+func (s *Store) heldRows(ctx context.Context, h HeldRows) ([]heldRow, error) {
+	if err := s.lookForStep(ctx); err != nil {
+		return nil, err
+	}
 	find := s.sql.text("held-rows")
 	if h.Surplus {
 		find = s.sql.text("surplus-rows")
 	}
-	ids, err := selectAll[uint64](ctx, s.pool.db, find, troubleHeld, h.After, h.Limit)
-	if err != nil || len(ids) == 0 {
-		return 0, 0, wrap(err, what+" held rows of "+s.database)
+	return selectAll[heldRow](ctx, s.pool.db, find, troubleHeld, h.After, h.Limit)
+}
+
+func (s *Store) changeHeld(ctx context.Context, h HeldRows, what, statement string, ids []uint64, args ...any) (int, error) {
+	if len(ids) == 0 {
+		return 0, nil
 	}
-	last = ids[len(ids)-1]
 	for len(ids) < h.Limit { // the statement has room for so many
-		ids = append(ids, last)
+		ids = append(ids, ids[0])
 	}
 	n, err := s.pool.write(ctx, statement, append(args, idArgs(ids)...)...)
-	return last, int(n), wrap(err, what+" held rows of "+s.database)
+	return int(n), wrap(err, what+" held rows of "+s.database)
 }

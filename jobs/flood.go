@@ -170,7 +170,7 @@ func (g *flood) begin(ctx context.Context) error {
 func (g *flood) judge(ctx context.Context, rows []db.Arrival) error {
 	var surplus []uint64
 	for _, row := range rows {
-		if row.Cancelled || !g.takes(row) {
+		if row.Cancelled || row.Run > 0 || !g.takes(row) { // a run's mails were counted and approved
 			continue
 		}
 		if g.full(row.CreatedAt) {

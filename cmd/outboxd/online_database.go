@@ -289,6 +289,11 @@ var purgeProbes = []probe{
 	{"outbox_archive", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
 	{"outbox_archive", "INSERT", "INSERT INTO {t} SELECT * FROM {t} WHERE 1 = 0"},
 	{"outbox_archive", "UPDATE", "UPDATE {t} SET octets = octets WHERE 1 = 0"},
+	{"outbox_run_mail", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
+	{"outbox_run_mail", "DELETE", "DELETE FROM {t} WHERE 1 = 0"},
+	{"outbox_pin", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
+	{"outbox_pin", "DELETE", "DELETE FROM {t} WHERE 1 = 0"},
+	{"outbox_writeback", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
 }
 
 // mailingProbes are those of a company with audiences, or with jobs of kinds mailing, report or sql.
@@ -298,8 +303,11 @@ var mailingProbes = []probe{
 	{"outbox_run", "UPDATE", "UPDATE {t} SET state = state WHERE 1 = 0"},
 	{"outbox_run_mail", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
 	{"outbox_run_mail", "UPDATE", "UPDATE {t} SET state = state WHERE 1 = 0"},
+	{"outbox_key", "INSERT", "INSERT INTO {t} SELECT * FROM {t} WHERE 1 = 0"},
+	{"outbox_key", "UPDATE", "UPDATE {t} SET at = at WHERE 1 = 0"},
 	{"outbox_key", "DELETE", "DELETE FROM {t} WHERE 1 = 0"},
 	{"outbox_writeback", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
 	{"outbox_writeback", "INSERT", "INSERT INTO {t} SELECT * FROM {t} WHERE 1 = 0"},
 	{"outbox_writeback", "UPDATE", "UPDATE {t} SET tries = tries WHERE 1 = 0"},
+	{"outbox_writeback", "DELETE", "DELETE FROM {t} WHERE 1 = 0"},
 }

@@ -66,6 +66,12 @@ FROM {db}.outbox WHERE id IN ({ids}) ORDER BY id FOR UPDATE
 UPDATE {db}.outbox SET state = ?, held = ?, lease_until = NULL, sent_at = IF(?, COALESCE(sent_at, ?), sent_at), last_error = ?
 WHERE id IN ({ids})
 
+-- name: adopt-run-rows
+SELECT run_id, COUNT(*) AS mails FROM {db}.outbox WHERE id IN ({ids}) AND run_id IS NOT NULL AND state = 'queued' AND held = 1 GROUP BY run_id
+
+-- name: run-adopt-hold
+UPDATE {db}.outbox SET held = 2, last_error = NULL WHERE id IN ({ids}) AND run_id IS NOT NULL AND state = 'queued' AND held = 1
+
 -- name: adopt-held
 -- What outboxd adopt has held, and nobody else. Values: trouble, error, limit.
 SELECT id FROM {db}.outbox WHERE trouble = ? AND last_error = ? LIMIT ?

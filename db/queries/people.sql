@@ -1,6 +1,7 @@
 -- name: find-head
 SELECT id, recipients, COALESCE(subject, '') AS subject, state, held <> 0 AS held, priority, attempts, COALESCE(reference, '') AS reference,
     COALESCE(template, '') AS template,
+{4}    COALESCE(run_id, 0) AS run_id,
        COALESCE(sent_via, '') AS sent_via, sent_at, available_at, created_at, COALESCE(last_error, '') AS last_error
 FROM {db}.outbox
 
@@ -15,6 +16,7 @@ SELECT o.id, o.recipients, COALESCE(o.cc, '') AS cc, COALESCE(o.bcc, '') AS bcc,
        COALESCE(o.lease_token, '') AS lease_token, COALESCE(o.smtp_code, 0) AS smtp_code, COALESCE(o.smtp_enhanced, '') AS smtp_enhanced,
        COALESCE(o.last_error, '') AS last_error, o.size, o.created_at, o.updated_at, o.route,
     COALESCE(o.template, '') AS template, COALESCE(o.language, '') AS language, COALESCE(LENGTH(o.raw), 0) AS raw,
+{4}    COALESCE(o.run_id, 0) AS run_id, o.held = 2 AS held_by_run,
        o.lane AS lane_id, COALESCE(l.name, '') AS lane, l.wait_until AS lane_until, COALESCE(l.reason, '') AS lane_reason,
        UTC_TIMESTAMP(6) AS clock
 FROM {db}.outbox o LEFT JOIN {db}.outbox_lane l ON l.id = o.lane WHERE o.id = ?
@@ -38,8 +40,8 @@ SELECT COUNT(*) FROM (SELECT 1 FROM {db}.outbox
     AND (available_at < ? OR (available_at = ? AND id < ?)) LIMIT ?) a
 
 -- name: retry
--- The counters begin anew: a person has decided.
-UPDATE {db}.outbox SET state = 'queued', held = 0, lane = 0, claims = 0, attempts = 0, available_at = UTC_TIMESTAMP(6), last_error = NULL
+-- The counters begin anew: a person has decided. Values: by whom it is held, id.
+UPDATE {db}.outbox SET state = 'queued', held = ?, lane = 0, claims = 0, attempts = 0, available_at = UTC_TIMESTAMP(6), last_error = NULL
 WHERE id = ? AND state IN ('queued', 'failed', 'partial', 'skipped', 'uncertain', 'expired', 'cancelled')
   AND (expires_at IS NULL OR expires_at > UTC_TIMESTAMP(6))
 
@@ -57,11 +59,11 @@ WHERE id = ? AND state = 'uncertain'
 UPDATE {db}.outbox_recipient SET state = ?, last_error = ? WHERE outbox_id = ? AND state = 'uncertain'
 
 -- name: hold
-UPDATE {db}.outbox SET held = 1, last_error = ? WHERE id = ? AND state = 'queued' AND held = 0
+UPDATE {db}.outbox SET held = 1, last_error = ? WHERE id = ? AND state = 'queued' AND held <> 1
 
 -- name: release
--- Into no lane: the one it waited in may be gone.
-UPDATE {db}.outbox SET held = 0, lane = 0, claims = attempts, last_error = NULL WHERE id = ? AND state = 'queued' AND held <> 0
+-- Into no lane: the one it waited in may be gone. Values: by whom it is held from now on, id.
+UPDATE {db}.outbox SET held = ?, lane = 0, claims = attempts, last_error = NULL WHERE id = ? AND state = 'queued' AND held <> 0
 
 -- name: cancel
 UPDATE {db}.outbox SET state = 'cancelled', last_error = ? WHERE id = ? AND state = 'queued'

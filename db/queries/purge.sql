@@ -129,6 +129,41 @@ SELECT DISTINCT hash FROM {db}.outbox_attachment WHERE hash IN ({ids})
 -- name: purge-unshare
 DELETE FROM {db}.outbox_content WHERE hash IN ({ids})
 
+-- name: purge-uncounted
+-- Of runs: what was not counted yet, or is needed to go on with the run; and what the company's tables have not been told.
+SELECT o.id FROM {db}.outbox o
+WHERE o.id IN ({ids}) AND (EXISTS (SELECT 1 FROM {db}.outbox_run_mail m JOIN {db}.outbox_run r ON r.id = m.run_id
+    WHERE m.run_id = o.run_id AND m.outbox_id = o.id AND (m.state IS NULL OR r.state = 'running'))
+  OR EXISTS (SELECT 1 FROM {db}.outbox_writeback w WHERE w.outbox_id = o.id))
+
+-- name: purge-of-runs
+SELECT run_id, id FROM {db}.outbox WHERE id IN ({ids}) AND run_id IS NOT NULL ORDER BY run_id, id
+
+-- name: purge-run-mails
+-- Values: run, ids.
+DELETE FROM {db}.outbox_run_mail WHERE run_id = ? AND outbox_id IN ({ids})
+
+-- name: purge-run
+-- The next run that ended long ago and has mails left. Values: id, time.
+SELECT COALESCE(MIN(r.id), 0) FROM {db}.outbox_run r
+WHERE r.id > ? AND r.finished_at < ? AND EXISTS (SELECT 1 FROM {db}.outbox_run_mail m WHERE m.run_id = r.id)
+
+-- name: purge-run-gone
+-- Mails of a run whose rows were deleted by hand. Values: run, limit.
+SELECT m.outbox_id FROM {db}.outbox_run_mail m LEFT JOIN {db}.outbox o ON o.id = m.outbox_id
+WHERE m.run_id = ? AND m.state IS NOT NULL AND o.id IS NULL ORDER BY m.outbox_id LIMIT ?
+
+-- name: purge-pins
+-- Templates that no run needs any more, neither to go on nor to send one of its mails again. Values: time, limit.
+SELECT p.hash FROM {db}.outbox_pin p
+WHERE p.created_at < ? AND NOT EXISTS (SELECT 1 FROM {db}.outbox_run r WHERE r.templates = p.hash
+  AND (r.finished_at IS NULL OR EXISTS (SELECT 1 FROM {db}.outbox_run_mail m WHERE m.run_id = r.id)))
+LIMIT ?
+
+-- name: purge-unpin
+-- Whoever pins the same at this moment has made it young. Values: hashes, time.
+DELETE FROM {db}.outbox_pin WHERE hash IN ({ids}) AND created_at < ?
+
 -- name: archived
 -- How much of a file counts.
 SELECT octets, entries FROM {db}.outbox_archive WHERE file = ?
@@ -146,6 +181,7 @@ FROM {db}.outbox WHERE id IN ({ids}) ORDER BY id
 
 -- name: archive-rows
 SELECT id,
+{4}  run_id,
   template, params, language, IF(LENGTH(raw) <= 33554432, raw, NULL) AS raw, IF(LENGTH(raw) > 33554432, SHA2(raw, 256), NULL) AS raw_hash,
        recipients, cc, bcc, from_address, reply_to, subject, body_text, body_html, headers, priority, send_after, expires_at, dedupe_key,
        reference, account, state, claims, attempts, message_id, sent_via, sent_at, smtp_code, smtp_enhanced, last_error, created_at, updated_at

@@ -87,6 +87,10 @@ UPDATE {db}.outbox_run SET released = released + ?, released_id = ?, released_at
 -- Values: mails, mails, the last one, id.
 UPDATE {db}.outbox_run SET released = IF(released > ?, released - ?, 0), released_id = ? WHERE id = ?
 
+-- name: run-unreleased
+-- Values: mails, mails, id.
+UPDATE {db}.outbox_run SET released = IF(released > ?, released - ?, 0) WHERE id = ?
+
 -- name: run-release-mails
 -- A mail that is being tried, or uncertain, may come back to the queue. available_at first: it is made from what stands in
 -- send_after. A pause after a try goes on.
@@ -118,3 +122,36 @@ WHERE m.run_id = ? AND m.outbox_id > ?
 
 -- name: run-cursor
 SELECT released_id FROM {db}.outbox_run WHERE id = ?
+
+-- name: run-of-row
+SELECT COALESCE(run_id, 0) FROM {db}.outbox WHERE id = ?
+
+-- name: run-mail
+-- Values: run, id.
+SELECT outbox_id AS id, COALESCE(business_key, '') AS business_key, written, COALESCE(state, '') AS state, 0 AS held
+FROM {db}.outbox_run_mail WHERE run_id = ? AND outbox_id = ?
+
+-- name: run-mail-again
+-- Values: run, id.
+UPDATE {db}.outbox_run_mail SET state = NULL, written = 0 WHERE run_id = ? AND outbox_id = ?
+
+-- name: run-uncount
+-- Values: one for each column, id.
+UPDATE {db}.outbox_run SET sent = sent - ?, partial = partial - ?, failed = failed - ?, skipped = skipped - ?, suppressed = suppressed - ?,
+  cancelled = cancelled - ?, expired = expired - ?, gone = gone - ? WHERE id = ?
+
+-- name: run-reopen
+-- Values: note, id.
+UPDATE {db}.outbox_run SET state = 'sending', changed_at = UTC_TIMESTAMP(6), finished_at = NULL, note = ? WHERE id = ? AND state = 'done'
+
+-- name: run-write-no-more
+-- What is tried again has no outcome to be told.
+DELETE FROM {db}.outbox_writeback WHERE outbox_id = ?
+
+-- name: run-key-keep
+-- Values: job, key, period, id.
+INSERT INTO {db}.outbox_key (kind, value, period, outbox_id, at) VALUES (?, ?, ?, ?, UTC_TIMESTAMP(6)) ON DUPLICATE KEY UPDATE at = at
+
+-- name: run-key
+-- Values: job, key, period.
+SELECT outbox_id FROM {db}.outbox_key WHERE kind = ? AND value = ? AND period = ?

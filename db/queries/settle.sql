@@ -28,7 +28,7 @@ ON DUPLICATE KEY UPDATE state = VALUES(state), lease_token = VALUES(lease_token)
 
 -- name: lock
 -- In the order of the primary key, so that two settlers never wait for each other.
-SELECT id, COALESCE(lease_token, '') AS lease_token, state, held <> 0 AS held, claims, attempts
+SELECT id, COALESCE(lease_token, '') AS lease_token, state, held, claims, attempts
 FROM {db}.outbox WHERE id IN ({ids}) ORDER BY id FOR UPDATE
 
 -- name: settle
