@@ -117,6 +117,7 @@ type QueueShowReply struct {
 	Row      string `json:"row"`
 	Company  string `json:"company"`
 	Timezone string `json:"timezone"`
+	RunName  string `json:"run,omitempty"` // the run that it is a mail of, as acme/12
 	db.Detail
 }
 
@@ -126,7 +127,11 @@ func (d *Desk) QueueShow(ctx context.Context, q RowRequest) (QueueShowReply, err
 	if err != nil {
 		return QueueShowReply{}, err
 	}
-	return QueueShowReply{name.String(), name.Company, p.Company.Timezone.String(), detail}, nil
+	run := ""
+	if detail.Run != 0 {
+		run = runName(p, detail.Run)
+	}
+	return QueueShowReply{name.String(), name.Company, p.Company.Timezone.String(), run, detail}, nil
 }
 
 func (d *Desk) show(ctx context.Context, row string) (*Place, RowName, db.Detail, error) {
