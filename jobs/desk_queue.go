@@ -309,6 +309,8 @@ func stateHint(name RowName, action string, e *db.StateError) string {
 		return fmt.Sprintf("wait until its outcome is known: outboxd queue why %s", name)
 	case e.State == db.Uncertain:
 		return fmt.Sprintf("find out whether it arrived, then outboxd queue settle %s --as sent (or failed), or send it again: outboxd queue retry %s", name, name)
+	case e.State == db.Queued && e.Held && (action == "release" || action == "retry"):
+		return fmt.Sprintf("it goes with its run; what that waits for: outboxd queue why %s", name)
 	case action == "retry" && (e.State == db.Sent || e.State == db.Skipped || e.State == db.Suppressed):
 		return "to send the mail again, insert a new row"
 	case action == "retry":

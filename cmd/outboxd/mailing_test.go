@@ -121,6 +121,8 @@ func TestRowsThatWaitForTheirRun(t *testing.T) {
 		"outboxd mailing approve "+held, "or end this mail alone: outboxd queue cancel acme/1")
 	s.must(exitDone, "queue why 2", "It is held by its run "+sending, "The first 2 go, 0 of them have ended")
 	s.must(exitDone, "queue why 3", "It is stopped: stopped by eva: typo.", "outboxd mailing resume "+stopped)
+	s.must(exitFailed, "queue release 1 --reason x", "acme/1 is held: its run 1 waits for approval: outboxd mailing approve 1", "it goes with its run; what that waits for: outboxd queue why acme/1")
+	s.must(exitFailed, "queue retry 3", "its run 3 was stopped", "outboxd queue why acme/3")
 	s.must(exitDone, "queue why 4", "its run acme/99, which cannot be read")
 	s.must(exitDone, "queue why 5", "outboxd queue release acme/5")
 	if out := s.must(exitDone, "queue show 6", "acme/6"); strings.Contains(out, "run ") {
