@@ -109,7 +109,7 @@ type CompanyWait struct {
 
 // companyWaits tells what rows of a company wait for: sending windows, recipient domains.
 func companyWaits(ctx context.Context, w *World, p *Place, now time.Time) (all []CompanyWait, err error) {
-	for _, name := range p.Company.Accounts {
+	for _, name := range carriers(p.Company) {
 		a := w.File.Account(name)
 		if opens, closed := opening(a, p.Company, now); a.Active && closed {
 			all = append(all, CompanyWait{"account " + name, &opens, fmt.Sprintf("its window is %s", a.Window.Text)})

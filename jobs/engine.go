@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -227,7 +228,7 @@ func (e *Engine) newCompany(p *Place) *company {
 	c.sources = newSources(c)
 	c.fence = newFence(c, e.world, e.witness)
 	c.stop, c.cancel = context.WithCancel(context.Background())
-	for _, name := range p.Company.Accounts {
+	for _, name := range carriers(p.Company) {
 		if a := e.accounts[name]; a != nil {
 			c.accounts[name] = a
 		}
@@ -242,6 +243,14 @@ func (e *Engine) newOutage(log *zap.Logger, key, what, effect string, zone *time
 	return &outage{log: log, alerts: e.alerts, key: key, what: what, effect: effect, zone: zone, after: e.patience, since: time.Now()}
 }
 
+// carriers are the accounts by which a company's rows may go: its own, and the general one, which every company may name.
+func carriers(c *jobfile.Company) []string {
+	if slices.Contains(c.Accounts, jobfile.GeneralAccount) {
+		return c.Accounts
+	}
+	return append(slices.Clone(c.Accounts), jobfile.GeneralAccount)
+}
+
 // companyFingerprint is the fingerprint of all that a company's work depends on.
 func (e *Engine) companyFingerprint(w *World, accounts map[string]*account, p *Place) string {
 	parts := []any{p.Company, p.Company.Timezone.String(), p.Pool.Key(), p.signers.prints()}
@@ -251,7 +260,7 @@ func (e *Engine) companyFingerprint(w *World, accounts map[string]*account, p *P
 	if t, err := p.templates(); err == nil {
 		parts = append(parts, t.sum)
 	}
-	for _, name := range p.Company.Accounts {
+	for _, name := range carriers(p.Company) {
 		if a := accounts[name]; a != nil {
 			parts = append(parts, a.fingerprint)
 		} else {

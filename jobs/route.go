@@ -14,6 +14,7 @@ import (
 // resolver tells how a company's rows go.
 type resolver struct {
 	accounts []*jobfile.Account // in order of preference
+	general  *jobfile.Account   // the general account, where it is not among them: for what outboxd itself has to say
 	sendAs   string             // of the company
 	personal map[uint32]bool    // routes of which some rows are of people who have an account of their own
 }
@@ -37,6 +38,9 @@ func newResolver(file *jobfile.File, c *jobfile.Company) *resolver {
 		for _, address := range a.SenderAddresses {
 			r.personal[routeHash("", address)] = true
 		}
+	}
+	if r.byName(jobfile.GeneralAccount) == nil {
+		r.general = file.Account(jobfile.GeneralAccount)
 	}
 	return r
 }
@@ -94,9 +98,12 @@ func (r *resolver) choose(account string, sender mail.Address) (*jobfile.Account
 		sender.Host, sender.Addr(), r.names())}
 }
 
-// byName returns the company's account of that name; nil without one.
+// byName returns the account of that name by which the company's rows may go; nil without one.
 func (r *resolver) byName(name string) *jobfile.Account {
-	return r.first(func(a *jobfile.Account) bool { return a.Name == name })
+	if a := r.first(func(a *jobfile.Account) bool { return strings.EqualFold(a.Name, name) }); a != nil || r.general == nil || !strings.EqualFold(r.general.Name, name) {
+		return a
+	}
+	return r.general
 }
 
 func (r *resolver) first(fits func(*jobfile.Account) bool) *jobfile.Account {
@@ -107,9 +114,9 @@ func (r *resolver) first(fits func(*jobfile.Account) bool) *jobfile.Account {
 }
 
 func (r *resolver) named(account string, sender mail.Address) (*jobfile.Account, error) {
-	a := r.first(func(a *jobfile.Account) bool { return strings.EqualFold(a.Name, account) })
+	a := r.byName(account)
 	switch {
-	case a == nil:
+	case a == nil || a == r.general && sender.Host != "": // it carries nobody else's mail for a company that does not list it
 		return nil, &rowError{fmt.Sprintf("account %q is none that this company may use: set one of %s, or NULL for the first that fits", account, r.names())}
 	case maySend(a, sender):
 		return a, nil

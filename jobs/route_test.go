@@ -23,6 +23,29 @@ func routeAccounts() []*jobfile.Account {
 	}
 }
 
+// TestTheGeneralAccountIsEveryCompanys: named by a row, under its own sender, also where the company lists others alone. What names
+// no account never goes by it then.
+func TestTheGeneralAccountIsEveryCompanys(t *testing.T) {
+	general := &jobfile.Account{Name: jobfile.GeneralAccount, From: "noreply@acme.example", Active: true}
+	own := &jobfile.Account{Name: "invoices", From: "invoices@acme.example", SenderDomains: []string{"acme.example"}, Active: true}
+	r := newResolver(&jobfile.File{Accounts: []*jobfile.Account{general, own}}, &jobfile.Company{Accounts: []string{"invoices"}})
+	if w, err := r.resolve("system", ""); err != nil || w.account != general {
+		t.Errorf("named: %+v %v", w, err)
+	}
+	if w, err := r.resolve("", ""); err != nil || w.account != own {
+		t.Errorf("not named: %+v %v", w, err)
+	}
+	for _, c := range []struct{ account, from string }{{"system", "eva@acme.example"}, {"", "eva@elsewhere.example"}} {
+		var refused *rowError
+		if w, err := r.resolve(c.account, c.from); !errors.As(err, &refused) {
+			t.Errorf("%q %q: goes by %+v, %v", c.account, c.from, w.account, err)
+		}
+	}
+	if names := r.names(); names != "invoices" {
+		t.Errorf("a hint names %s", names)
+	}
+}
+
 func TestResolve(t *testing.T) {
 	r := &resolver{accounts: routeAccounts()}
 	for _, c := range []struct{ account, from, want, as, refusal string }{

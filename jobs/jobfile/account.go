@@ -76,7 +76,7 @@ func (a *Account) Identity() string {
 }
 
 // General tells whether it is the general account, which every company may use and which carries the system's own mail.
-func (a *Account) General() bool { return a.Name == generalAccount }
+func (a *Account) General() bool { return a.Name == GeneralAccount }
 
 // Serves tells whether the company may use the account, active or not.
 func (a *Account) Serves(company string) bool {

@@ -44,7 +44,6 @@ func (c *checker) all() {
 	c.checkCompanies()
 	c.checkControl()
 	c.checkAlerts()
-	c.checkPublic()
 	c.checkSigning()
 }
 

@@ -130,19 +130,19 @@ func (c *checker) general() {
 	if !c.main.has("accounts") || len(c.Accounts) == 0 {
 		return
 	}
-	a, path := c.accountNamed(generalAccount), join("accounts", generalAccount)
+	a, path := c.accountNamed(GeneralAccount), join("accounts", GeneralAccount)
 	if a == nil {
-		c.main.wrong("accounts", "", "there is no account "+generalAccount, "it always exists: every company may use it, and what outboxd itself has to say goes by it; give the most general account this name")
+		c.main.wrong("accounts", "", "there is no account "+GeneralAccount, "it always exists: every company may use it, and what outboxd itself has to say goes by it; give the most general account this name")
 		return
 	}
 	for _, key := range []string{"companies", "sender_domains", "sender_addresses"} {
 		if at := path + "." + key; c.main.written(at) {
-			c.main.wrong(at, "", "the account "+generalAccount+" cannot be restricted", "remove the key, or give the account another name")
+			c.main.wrong(at, "", "the account "+GeneralAccount+" cannot be restricted", "remove the key, or give the account another name")
 			c.main.bad[at] = true
 		}
 	}
 	if at := path + ".active"; c.main.has(at) && !a.Active {
-		c.main.wrong(at, "false", "the account "+generalAccount+" cannot be switched off", "remove the key, or give the account another name")
+		c.main.wrong(at, "false", "the account "+GeneralAccount+" cannot be switched off", "remove the key, or give the account another name")
 		a.Active = true
 	}
 }

@@ -51,16 +51,12 @@ func (c *checker) company(e entry) {
 		c.secret(e.src, e.path+".login.password", &e.Login.Password)
 	}
 	c.content(e)
-	c.people(e)
 	c.timings(e)
 	if !c.main.has("accounts") || len(c.Accounts) == 0 || e.src.bad[e.path+".accounts"] {
-		c.mailings(e, nil, false)
 		return
 	}
 	allowed := c.allowedAccounts(e)
-	known := !e.src.written(e.path+".accounts") || len(allowed) == len(e.Accounts)
 	c.usableAccounts(e, allowed)
-	c.mailings(e, allowed, known)
 	c.jobs(e, allowed)
 }
 
@@ -103,8 +99,8 @@ func (c *checker) usableAccounts(e entry, allowed []*Account) {
 		e.Company.Accounts = append(e.Company.Accounts, a.Name)
 		active = active || a.Active
 	}
-	if at := e.path + ".send_as"; e.src.has(at) && e.SendAs != Own && !slices.Contains(e.Company.Accounts, generalAccount) {
-		e.src.warn(at, e.SendAs, "has no effect: the account "+generalAccount+" is not among the company's accounts", "add it to accounts, or remove send_as")
+	if at := e.path + ".send_as"; e.src.has(at) && e.SendAs != Own && !slices.Contains(e.Company.Accounts, GeneralAccount) {
+		e.src.warn(at, e.SendAs, "has no effect: the account "+GeneralAccount+" is not among the company's accounts", "add it to accounts, or remove send_as")
 	}
 	if !active && !refused {
 		e.src.wrong(e.path, "", "has no account to send with", "an account that is active and serves this company")

@@ -48,7 +48,7 @@ func FuzzDecode(f *testing.F) {
 		if loaded.Control == nil && len(loaded.Companies) > 0 || len(loaded.Accounts) == 0 || len(loaded.Servers) == 0 {
 			t.Fatalf("incomplete: %+v", loaded)
 		}
-		if general := loaded.Account(generalAccount); general == nil || !general.Active || len(general.Companies)+len(general.SenderDomains)+len(general.SenderAddresses) > 0 {
+		if general := loaded.Account(GeneralAccount); general == nil || !general.Active || len(general.Companies)+len(general.SenderDomains)+len(general.SenderAddresses) > 0 {
 			t.Fatalf("the general account is %+v", general)
 		}
 		for _, company := range loaded.Companies {

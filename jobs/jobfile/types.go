@@ -28,7 +28,7 @@ const (
 	System = "system" // send_as: under the general account's address
 	Both   = "both"   // send_as: under the sender's own where the provider keeps it, else under the general account's
 
-	generalAccount = "system" // the account that always exists, that every company may use, and that carries the system's own mail
+	GeneralAccount = "system" // the account that always exists, that every company may use, and that carries the system's own mail
 )
 
 // File is a jobs.yaml that can be run. It is never changed after Load.

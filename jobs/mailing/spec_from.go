@@ -19,13 +19,10 @@ func FromJob(c *jobfile.Company, j *jobfile.Mailing) Spec {
 	}
 }
 
-// systemAccount carries the mail of the system itself.
-const systemAccount = "system"
-
 // FromReport is what a run of a report does.
 func FromReport(c *jobfile.Company, j *jobfile.Report) Spec {
 	return Spec{
-		Kind: KindReport, Job: j.Name, Was: j.Was, Host: j.Host, Account: systemAccount, To: j.To,
+		Kind: KindReport, Job: j.Name, Was: j.Was, Host: j.Host, Account: jobfile.GeneralAccount, To: j.To,
 		Subject: j.Subject, Template: j.Template, Text: j.Text, Attach: attach(j.Attach), IfEmpty: j.IfEmpty,
 	}
 }
