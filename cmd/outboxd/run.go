@@ -18,12 +18,14 @@ import (
 	"outboxd/control"
 	"outboxd/jobs"
 	"outboxd/jobs/jobfile"
+	"outboxd/public"
 )
 
 // The events of the process itself; those of the engine stand in jobs.
 const (
 	eventProblem    = "jobs_yaml"     // one problem of jobs.yaml or of an included file
 	eventControl    = "control_error" // the control socket had trouble with one caller
+	eventPublic     = "public_error"  // the pages for people had trouble, or cannot be served at the moment
 	eventStuck      = "stuck"         // parts of the daemon make no progress; the watchdog is not fed
 	eventUnstuck    = "unstuck"
 	eventNotifyFail = "notify_failed" // the service manager could not be told
@@ -79,6 +81,7 @@ func (runCommand) Run(i *invocation) error {
 	}
 	logProblems(log, problems)
 	d := &process{invocation: i, log: log, engine: engine}
+	d.pages = public.New(func() public.Desk { return engine.Desk() }, func(err error) { log.Warn(eventPublic, zap.Error(err)) })
 	return d.run(listener, file)
 }
 
@@ -87,6 +90,7 @@ type process struct {
 	*invocation
 	log    *zap.Logger
 	engine *jobs.Engine
+	pages  *public.Server
 }
 
 // run works until the first signal to end and the drain after it, or until the second one.
@@ -106,6 +110,8 @@ func (d *process) run(listener *control.Listener, file *jobfile.File) error {
 	var background sync.WaitGroup
 	background.Go(func() { d.answer(serving, listener) })
 	background.Go(func() { d.feedWatchdog(serving) })
+	background.Go(func() { d.pages.Run(serving) })
+	d.pages.Use(file.Public)
 
 	ended := make(chan error, 1)
 	go func() { ended <- d.engine.Run(stop, kill) }()
@@ -154,6 +160,7 @@ func (d *process) reload() {
 		d.engine.ReloadFailed(problems)
 	} else if err := d.engine.Reload(file); err == nil { // the engine has told of an error
 		status = summary(file)
+		d.pages.Use(file.Public)
 	}
 	d.notify(daemon.SdNotifyReady + "\nSTATUS=" + status)
 }
