@@ -62,6 +62,7 @@ type Settlement struct {
 	Change
 	Attempt    *Attempt    // nil when nothing was tried
 	Recipients []Recipient // of a row with several: those whose state is now known
+	WriteBack  *WriteBack  // of a row of a run: what the company's own tables are told; nil for nothing
 }
 
 const (

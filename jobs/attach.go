@@ -58,7 +58,7 @@ func (k *packer) fetch(ctx context.Context, l *letter, a db.Attachment, info os.
 		file.Content, err = readBelow(k.place.Company.Attachments, a.File, info)
 		k.sources.noteFile(err)
 	default:
-		file.Content, err = k.place.Store.AttachmentContent(ctx, a)
+		file.Content, err = k.attached(ctx, a)
 	}
 	if err == nil && file.Type == "" {
 		file.Type = compose.TypeOf(file.Name, file.Content)

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"time"
 
 	"outboxd/db"
 	"outboxd/jobs/jobfile"
@@ -62,7 +63,7 @@ func (d *Desk) previewRow(ctx context.Context, row string) (PreviewReply, error)
 	if err != nil {
 		return PreviewReply{}, err
 	}
-	s := &sight{desk: d, place: p, what: name.String()}
+	s := &sight{file: d.world.File, now: d.now, place: p, what: name.String()}
 	if err := s.by(detail.Account, detail.From, detail.Priority); err != nil {
 		return PreviewReply{}, err
 	}
@@ -99,7 +100,7 @@ func (d *Desk) previewTemplate(ctx context.Context, q PreviewRequest) (PreviewRe
 	if err != nil {
 		return PreviewReply{}, err
 	}
-	s := &sight{desk: d, place: p, what: "the message"}
+	s := &sight{file: d.world.File, now: d.now, place: p, what: "the message"}
 	if err := s.by("", q.From, usualPriority); err != nil {
 		return PreviewReply{}, err
 	}
@@ -119,7 +120,8 @@ const usualPriority = 3
 
 // sight is one message while it is looked at.
 type sight struct {
-	desk     *Desk
+	file     *jobfile.File
+	now      func() time.Time
 	place    *Place
 	what     string // for people
 	packer   *packer
@@ -135,7 +137,7 @@ func (s *sight) warn(format string, args ...any) {
 func (s *sight) by(account, from string, priority int) error {
 	c := s.place.Company
 	var err error
-	if s.way, err = newResolver(s.desk.world.File, c).resolve(account, from); err != nil {
+	if s.way, err = newResolver(s.file, c).resolve(account, from); err != nil {
 		return s.refused(err)
 	}
 	a := s.way.account
@@ -145,7 +147,7 @@ func (s *sight) by(account, from string, priority int) error {
 	if !a.Active {
 		s.warn("The account %s is not active: nothing is sent by it.", a.Name)
 	}
-	if opens, closed := opening(a, c, s.desk.now()); closed {
+	if opens, closed := opening(a, c, s.now()); closed {
 		s.warn("The window of account %s (%s) is closed: it sends from %s.", a.Name, a.Window.Text, timeText(opens, c.Timezone))
 	}
 	if c.Divert != "" {
@@ -188,9 +190,18 @@ func (s *sight) warnState(detail db.Detail, row db.Row) {
 }
 
 func (s *sight) pack(ctx context.Context, row db.Row) (PreviewReply, error) {
-	p, err := s.packer.pack(ctx, row, s.way, nil)
+	reply, err := s.make(ctx, row)
 	if err != nil {
 		return PreviewReply{}, s.refused(err)
+	}
+	return reply, nil
+}
+
+// make makes the message. Its error is a packer's.
+func (s *sight) make(ctx context.Context, row db.Row) (PreviewReply, error) {
+	p, err := s.packer.pack(ctx, row, s.way, nil)
+	if err != nil {
+		return PreviewReply{}, err
 	}
 	return PreviewReply{Company: s.place.Company.Name, Account: s.packer.account.Name, EnvelopeFrom: p.envelope.From, EnvelopeTo: p.envelope.To,
 		SMTPUTF8: p.utf8, MessageID: p.messageID, Size: int64(len(p.message)), Warnings: append([]string{}, s.warnings...), Message: p.message}, nil

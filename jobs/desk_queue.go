@@ -117,6 +117,7 @@ type QueueShowReply struct {
 	Row      string `json:"row"`
 	Company  string `json:"company"`
 	Timezone string `json:"timezone"`
+	RunName  string `json:"run,omitempty"` // the run that it is a mail of, as acme/12
 	db.Detail
 }
 
@@ -126,7 +127,11 @@ func (d *Desk) QueueShow(ctx context.Context, q RowRequest) (QueueShowReply, err
 	if err != nil {
 		return QueueShowReply{}, err
 	}
-	return QueueShowReply{name.String(), name.Company, p.Company.Timezone.String(), detail}, nil
+	run := ""
+	if detail.Run != 0 {
+		run = runName(p, detail.Run)
+	}
+	return QueueShowReply{name.String(), name.Company, p.Company.Timezone.String(), run, detail}, nil
 }
 
 func (d *Desk) show(ctx context.Context, row string) (*Place, RowName, db.Detail, error) {
@@ -304,6 +309,8 @@ func stateHint(name RowName, action string, e *db.StateError) string {
 		return fmt.Sprintf("wait until its outcome is known: outboxd queue why %s", name)
 	case e.State == db.Uncertain:
 		return fmt.Sprintf("find out whether it arrived, then outboxd queue settle %s --as sent (or failed), or send it again: outboxd queue retry %s", name, name)
+	case e.State == db.Queued && e.Held && (action == "release" || action == "retry"):
+		return fmt.Sprintf("it goes with its run; what that waits for: outboxd queue why %s", name)
 	case action == "retry" && (e.State == db.Sent || e.State == db.Skipped || e.State == db.Suppressed):
 		return "to send the mail again, insert a new row"
 	case action == "retry":

@@ -99,6 +99,10 @@ func (w *why) queued(ctx context.Context) {
 	if to := w.place.Company.Divert; to != "" {
 		w.say("The company diverts its mail: it goes to %s and to nobody else (divert in jobs.yaml).", to)
 	}
+	if w.row.HeldByRun {
+		w.heldByRun(ctx)
+		return
+	}
 	if w.row.Held {
 		w.say("It is held%s.", because(w.row.LastError))
 		w.next = fmt.Sprintf("let it go: outboxd queue release %s --reason TEXT; or end it: outboxd queue cancel %s", w.name, w.name)

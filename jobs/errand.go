@@ -55,7 +55,7 @@ func (e *errand) end() {
 
 // pack makes the row's message. That of a row with nothing but its columns never takes long.
 func (e *errand) pack(row db.Row) (*parcel, error) {
-	if row.Template == "" && !row.Raw && !row.Attached {
+	if row.Template == "" && !row.Raw && !row.Attached && row.Run == 0 {
 		return e.f.packer.pack(e.f.r.stop, row, e.way, e.room)
 	}
 	ctx, cancel := context.WithCancelCause(e.f.r.stop)

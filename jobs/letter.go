@@ -15,6 +15,7 @@ type letter struct {
 	compose.Message
 	bcc    []mail.Address
 	row    db.Row
+	run    *knownRun // that it belongs to; nil for none
 	way    way
 	params string // JSON
 	octets int64  // of all that is known to become part of it

@@ -22,7 +22,9 @@ type packer struct {
 	windows   []db.Window // of the account
 	sources   *sources    // nil when nobody is told of their trouble
 
-	content func(context.Context, db.Row) (db.Content, error) // what belongs to a row beside its own columns
+	content  func(context.Context, db.Row) (db.Content, error)    // what belongs to a row beside its own columns
+	attached func(context.Context, db.Attachment) ([]byte, error) // the content of an attachment that is stored
+	run      *knownRun                                            // of rows that are in no table: a plan's; nil asks for that of each row
 }
 
 // defaultSize is the largest message where the account states no max_size, in octets.
@@ -30,7 +32,7 @@ const defaultSize = 50_000_000
 
 func newPacker(place *Place, account *jobfile.Account, job *jobfile.Deliver) *packer {
 	k := &packer{place: place, account: account, forbidden: job.ForbiddenTypes, maxSize: account.MaxSize, windows: accountBucket(account).Windows,
-		content: place.Store.Content}
+		content: place.Store.Content, attached: place.Store.AttachmentContent}
 	if k.maxSize == 0 {
 		k.maxSize = defaultSize
 	}
@@ -51,6 +53,9 @@ func (k *packer) pack(ctx context.Context, row db.Row, w way, room *share) (*par
 		return nil, err
 	}
 	attached, err := k.load(ctx, l)
+	if err == nil {
+		err = k.recheck(ctx, l)
+	}
 	if err == nil {
 		err = how(ctx, l, p, attached)
 	}
@@ -74,6 +79,12 @@ const (
 
 // load reads what else belongs to the row, and how large it is. A plain row costs nothing.
 func (k *packer) load(ctx context.Context, l *letter) ([]db.Attachment, error) {
+	if l.run = k.run; l.run == nil && l.row.Run != 0 {
+		var err error
+		if l.run, err = k.place.runs.of(ctx, l.row.Run); err != nil {
+			return nil, err
+		}
+	}
 	if l.row.Template == "" && !l.row.Raw && !l.row.Attached {
 		return nil, nil
 	}

@@ -45,6 +45,9 @@ func (l *letter) values() (map[string]any, error) {
 	row := l.row
 	all := map[string]any{"id": row.ID, "reference": row.Reference, "recipients": row.Recipients, "cc": row.Cc, "bcc": row.Bcc, "from_address": row.From,
 		"reply_to": row.ReplyTo, "subject": row.Subject, "template": row.Template, "language": row.Language, "account": row.Account, "priority": int64(row.Priority)}
+	if l.run != nil {
+		maps.Copy(all, l.run.values())
+	}
 	params, err := template.ParseParams(l.params)
 	maps.Copy(all, params)
 	return all, err
@@ -52,6 +55,11 @@ func (l *letter) values() (map[string]any, error) {
 
 // queried is an attachment that a query makes.
 func (k *packer) queried(ctx context.Context, l *letter, a db.Attachment) ([]byte, error) {
+	return k.written(ctx, a, func(ctx context.Context, statement string) (*table.Result, error) { return k.query(ctx, l, statement) })
+}
+
+// written is an attachment that a query makes, asked by ask.
+func (k *packer) written(ctx context.Context, a db.Attachment, ask func(context.Context, string) (*table.Result, error)) ([]byte, error) {
 	o, err := table.ParseOptions(a.Options)
 	if err != nil {
 		return nil, &rowError{err.Error()}
@@ -61,7 +69,7 @@ func (k *packer) queried(ctx context.Context, l *letter, a db.Attachment) ([]byt
 	if write == nil {
 		return nil, &rowError{fmt.Sprintf("format %q: write csv or xlsx", a.Format)}
 	}
-	r, err := k.query(ctx, l, a.Query)
+	r, err := ask(ctx, a.Query)
 	switch {
 	case err != nil:
 		return nil, err

@@ -16,7 +16,7 @@ func (k *packer) render(ctx context.Context, l *letter) error {
 	if row.Text != "" || row.HTML != "" {
 		return &rowError{"template: the row has body_text or body_html too: leave them NULL, or the template"}
 	}
-	t, err := k.template(ctx, row.Template)
+	t, err := k.template(ctx, l)
 	if err != nil {
 		return fmt.Errorf("template: %w", err)
 	}
@@ -35,8 +35,16 @@ func (k *packer) render(ctx context.Context, l *letter) error {
 	return nil
 }
 
-// template finds a template: in the company's folder, else in outbox_template.
-func (k *packer) template(ctx context.Context, name string) (*template.Template, error) {
+// template finds the row's template: among what its run has kept, else in the company's folder, else in outbox_template.
+func (k *packer) template(ctx context.Context, l *letter) (*template.Template, error) {
+	name := l.row.Template
+	if l.run != nil {
+		kept, err := l.run.templates(ctx, k.place)
+		if err != nil {
+			return nil, err
+		}
+		return kept.template(name)
+	}
 	all, err := k.place.templates()
 	if err != nil {
 		return nil, err

@@ -67,6 +67,7 @@ func (f *feeder) deliver(work context.Context, row db.Row, s *sender, p *permit,
 	e := &errand{f: f, sender: s, permit: p, decided: decided, room: f.r.c.e.weigher.share(f.r.c.name, f.a.conf.Name)}
 	settlement := f.try(work, &row, e)
 	e.end()
+	f.addWriteBack(context.WithoutCancel(f.r.c.stop), &settlement, row)
 	f.r.c.settle(settlement)
 	f.logOutcome(settlement, row, e.way)
 }

@@ -15,8 +15,15 @@ import (
 
 // templates are those of a company's folder.
 type templates struct {
-	set *template.Set
-	sum string // of all that is in the folder: a reload tells by it whether anything has changed
+	set   *template.Set
+	files []templateFile // all that is in the folder, in the order of the paths: what a run keeps of it
+	sum   string         // of all of it: a reload tells by it whether anything has changed
+}
+
+// templateFile is a file below the templates' folder.
+type templateFile struct {
+	path    string // with slashes
+	content []byte
 }
 
 // TemplateError lists all that is wrong with a company's templates.
@@ -41,8 +48,8 @@ func loadTemplates(c *jobfile.Company) (*templates, error) {
 	if err := templateError(c.Templates, problems); err != nil {
 		return nil, err
 	}
-	sum, err := sumOf(root.FS())
-	return &templates{set, sum}, err
+	files, sum, err := readTemplates(root.FS())
+	return &templates{set, files, sum}, err
 }
 
 // templateError makes the problems of a folder's files those of a jobs.yaml.
@@ -58,19 +65,20 @@ func templateError(folder string, problems []template.Problem) error {
 	return e
 }
 
-// sumOf is a hash of all files with their names.
-func sumOf(files fs.FS) (string, error) {
+// readTemplates returns all files, and a hash of them with their names.
+func readTemplates(tree fs.FS) (files []templateFile, sum string, err error) {
 	h := sha256.New()
-	err := fs.WalkDir(files, ".", func(path string, d fs.DirEntry, err error) error {
+	err = fs.WalkDir(tree, ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		content, err := fs.ReadFile(files, path)
+		content, err := fs.ReadFile(tree, path)
+		files = append(files, templateFile{path, content})
 		fmt.Fprintf(h, "%q %d ", path, len(content))
 		_, writeErr := h.Write(content)
 		return errors.Join(err, writeErr)
 	})
-	return hex.EncodeToString(h.Sum(nil)), err
+	return files, hex.EncodeToString(h.Sum(nil)), err
 }
 
 // CheckTemplates reads the templates of companies, and returns all that is wrong with them.

@@ -110,6 +110,26 @@ func TestMailingListAndStatus(t *testing.T) {
 	s.must(exitDone, "status --json", `"mailings"`)
 }
 
+// TestRowsThatWaitForTheirRun: a row says which run it is of, what that waits for, and the next step.
+func TestRowsThatWaitForTheirRun(t *testing.T) {
+	s := mailingSite(t, "eva")
+	held, sending, stopped := s.seedRun(t, "held", ""), s.seedRun(t, "sending", "allowed = 2"), s.seedRun(t, "stopped", "note = 'stopped by eva: typo'")
+	s.db.Exec(t, `INSERT INTO {db}.outbox (id, recipients, held, run_id) VALUES (1, 'a@kunde.example', 2, 1), (2, 'a@kunde.example', 2, 2), (3, 'a@kunde.example', 2, 3),
+		(4, 'a@kunde.example', 2, 99), (5, 'a@kunde.example', 1, 1), (6, 'a@kunde.example', 0, NULL)`)
+	s.must(exitDone, "queue show 1", "run           "+held)
+	s.must(exitDone, "queue why 1", "acme/1 is held.", "It is held by its run "+held+" (statements for 2026-01-01 08:00), which is held.", "It waits for approval by jan.",
+		"outboxd mailing approve "+held, "or end this mail alone: outboxd queue cancel acme/1")
+	s.must(exitDone, "queue why 2", "It is held by its run "+sending, "The first 2 go, 0 of them have ended")
+	s.must(exitDone, "queue why 3", "It is stopped: stopped by eva: typo.", "outboxd mailing resume "+stopped)
+	s.must(exitFailed, "queue release 1 --reason x", "acme/1 is held: its run 1 waits for approval: outboxd mailing approve 1", "it goes with its run; what that waits for: outboxd queue why acme/1")
+	s.must(exitFailed, "queue retry 3", "its run 3 was stopped", "outboxd queue why acme/3")
+	s.must(exitDone, "queue why 4", "its run acme/99, which cannot be read")
+	s.must(exitDone, "queue why 5", "outboxd queue release acme/5")
+	if out := s.must(exitDone, "queue show 6", "acme/6"); strings.Contains(out, "run ") {
+		t.Errorf("%s", out)
+	}
+}
+
 func TestMailingApprove(t *testing.T) {
 	s := mailingSite(t, "eva")
 	run := s.seedRun(t, "held", "")

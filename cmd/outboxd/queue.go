@@ -112,7 +112,7 @@ func printRow(to io.Writer, r jobs.QueueShowReply) error {
 		name  string
 		value any
 	}{
-		{"row", r.Row}, {"state", jobs.StateText(r.State, r.Held)}, {"recipients", r.Recipients}, {"cc", r.Cc}, {"bcc", r.Bcc}, {"from", r.From},
+		{"row", r.Row}, {"state", jobs.StateText(r.State, r.Held)}, {"run", r.RunName}, {"recipients", r.Recipients}, {"cc", r.Cc}, {"bcc", r.Bcc}, {"from", r.From},
 		{"subject", r.Subject}, {"template", r.Template}, {"language", r.Language}, {"raw", octetsText(r.Raw)}, {"reference", r.Reference}, {"priority", r.Priority}, {"account", r.Account}, {"dedupe_key", r.DedupeKey},
 		{"size", counted(int(r.Size), "octet")}, {"inserted", clock(r.CreatedAt)}, {"changed", clock(r.UpdatedAt)}, {"send_after", clockOf(r.SendAfter)},
 		{"expires_at", clockOf(r.ExpiresAt)}, {"available_at", clock(r.AvailableAt)}, {"claims", r.Claims}, {"attempts", r.Attempts},

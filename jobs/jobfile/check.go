@@ -44,6 +44,7 @@ func (c *checker) all() {
 	c.checkCompanies()
 	c.checkControl()
 	c.checkAlerts()
+	c.checkPublic()
 	c.checkSigning()
 }
 

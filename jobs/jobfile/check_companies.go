@@ -51,12 +51,16 @@ func (c *checker) company(e entry) {
 		c.secret(e.src, e.path+".login.password", &e.Login.Password)
 	}
 	c.content(e)
+	c.people(e)
 	c.timings(e)
 	if !c.main.has("accounts") || len(c.Accounts) == 0 || e.src.bad[e.path+".accounts"] {
+		c.mailings(e, nil, false)
 		return
 	}
 	allowed := c.allowedAccounts(e)
+	known := !e.src.written(e.path+".accounts") || len(allowed) == len(e.Accounts)
 	c.usableAccounts(e, allowed)
+	c.mailings(e, allowed, known)
 	c.jobs(e, allowed)
 }
 

@@ -79,13 +79,23 @@ func scheduleHint(text string) string {
 	if len(words) == 0 || !inWords(words) {
 		return `five cron fields in quotes, "30 3 * * *", or words: first business day at 08:00`
 	}
-	known := slices.Concat(strings.Fields("business day month quarter year of the at every"), ordinals, unitNames[2:])
-	for _, word := range words {
-		if near := nearest(word, known); near != "" && !slices.Contains(known, word) {
+	starts := append([]string{"every"}, ordinals...)
+	if near := nearest(words[0], starts); near != "" && near != words[0] {
+		return "did you mean " + near + "?"
+	}
+	switch {
+	case words[0] == "every":
+		return "for example every 20s, every 30m or every 6h"
+	case dateWord.MatchString(words[0]):
+		return "for example 10th at 09:00"
+	}
+	known := slices.Concat(strings.Fields("business day month quarter year of the at"), unitNames[2:])
+	for _, word := range words[1:] {
+		if near := nearest(word, known); near != "" && near != word {
 			return "did you mean " + near + "?"
 		}
 	}
-	return "first, second, third, fourth or last, then business day, day or Monday to Sunday, then of the quarter or year if it is not of the month: last Friday of the quarter at 17:00; or 10th at 09:00; or every 6h"
+	return "for example first business day at 08:00, last Friday of the quarter at 17:00, 10th at 09:00, every 6h"
 }
 
 func parseDateOfMonth(digits, suffix, clockText string) (rule, error) {

@@ -55,6 +55,17 @@ func (a *Attachment) fault() string {
 	return reason
 }
 
+// CheckFileName says in a *FieldError why a file cannot have this name, before there is a message that it goes with.
+func CheckFileName(name string) error {
+	if reason := fileNameFault(name); reason != "" {
+		return &FieldError{"attachment", excerpt(name) + ": " + reason}
+	}
+	return nil
+}
+
+// EncodedSize is how many octets of a message a file of so many takes, without its header.
+func EncodedSize(n int) int64 { return int64(base64Len(n)) }
+
 // fileNameFault says why a file name cannot go out, or "".
 func fileNameFault(name string) string {
 	switch {

@@ -1,0 +1,211 @@
+package jobs
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+
+	"outboxd/db"
+	"outboxd/jobs/mailing"
+	"outboxd/mail/compose/table"
+)
+
+const (
+	summaryShown = 100       // failures in the letter itself
+	summaryMost  = 10_000    // in the file beside it; more are in the report alone
+	summaryFile  = 2_000_000 // octets of that file
+	summaryPage  = 1000      // failures that are read at a time
+)
+
+// summaryMails tell whom the job names what became of a run that closes now: r has its counts and its end.
+func summaryMails(ctx context.Context, p *Place, r db.Run, spec mailing.Spec) (all []db.NewMail, err error) {
+	to := addressees(p.Company, spec.Summary, r.StartedBy)
+	if len(to) == 0 {
+		return nil, nil
+	}
+	failures, err := failuresOf(ctx, p, r)
+	if err != nil {
+		return nil, err
+	}
+	s := &summary{place: p, run: r, spec: spec, failures: failures}
+	letter := s.letter()
+	file, err := s.file()
+	if err != nil {
+		return nil, err
+	}
+	for _, one := range to {
+		m, err := writeLetter("summary", letter.Title, one.address, letter)
+		if err != nil {
+			return nil, err
+		}
+		m.Reference, m.Attachments = r.Job, file
+		all = append(all, m)
+	}
+	return all, nil
+}
+
+// failuresOf reads the mails of a run that were not sent, or not to everybody: as many as a summary can hold, and one.
+func failuresOf(ctx context.Context, p *Place, r db.Run) (all []failure, err error) {
+	for after := uint64(0); len(all) <= summaryMost; {
+		page, err := p.Store.RunMails(ctx, r.ID, db.RunMailFilter{After: after, Failed: true, Limit: summaryPage})
+		if err != nil {
+			return nil, err
+		}
+		ids := make([]uint64, len(page))
+		for i, m := range page {
+			ids[i], after = m.ID, m.ID
+		}
+		tries, err := p.Store.LastTries(ctx, ids)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range page {
+			all = append(all, failureOf(p, m, tries[m.ID]))
+		}
+		if len(page) < summaryPage {
+			break
+		}
+	}
+	return all, nil
+}
+
+// failure is a mail that somebody has not got.
+type failure struct{ Row, Key, To, State, Cause, Remedy string }
+
+func failureOf(p *Place, m db.RunMail, last db.Tried) failure {
+	r := reportOf(p, m, last)
+	return failure{r.Row, m.Key, cmp.Or(m.Recipients, "no address"), string(m.State), r.Cause, r.Remedy}
+}
+
+type summary struct {
+	place    *Place
+	run      db.Run
+	spec     mailing.Spec
+	failures []failure
+}
+
+// summaryLetter is what its template knows.
+type summaryLetter struct {
+	Title, Lead, Sum, Note string
+	Figures                []figure
+	Failures               []failure
+	More, Again, Report    string
+}
+
+func (s *summary) letter() summaryLetter {
+	r := s.run
+	audience := int64(0)
+	if r.Audience != nil {
+		audience = *r.Audience
+	}
+	l := summaryLetter{
+		Title:  fmt.Sprintf("%s for %s: %s of %s sent", r.Job, onClocks(r.Scheduled), grouped(r.Sent), mailCount(audience)),
+		Lead:   s.lead(audience),
+		Sum:    sumText(r.RunCounts, audience),
+		Note:   r.Note,
+		Report: "outboxd mailing report " + s.name(),
+	}
+	l.Figures = s.figures(audience)
+	l.Failures = s.failures[:min(len(s.failures), summaryShown)]
+	if n := len(s.failures); n > summaryShown {
+		l.More = fmt.Sprintf("These are the first %d of %s.", summaryShown, grouped(int64(n)))
+		if n > summaryMost {
+			l.More = fmt.Sprintf("These are the first %d of more than %s.", summaryShown, grouped(summaryMost))
+		}
+	}
+	l.Again = "A mail that has failed goes again when what stood in its way is mended: outboxd queue retry, with its number."
+	if r.Period != "" {
+		l.Again += fmt.Sprintf(" Who was not mailed in %s may be mailed by another run of the job; nobody else is mailed twice.", r.Period)
+	}
+	return l
+}
+
+func (s *summary) name() string { return RowName{s.place.Company.Name, s.run.ID}.String() }
+
+func (s *summary) lead(audience int64) string {
+	r := s.run
+	head := fmt.Sprintf("The run %s of %s of %s has ended", s.name(), r.Job, s.place.Company.Name)
+	switch {
+	case r.State == db.RunFailed || r.EndsAs == db.RunFailed:
+		return head + " as failed: nobody was mailed after that. " + r.LastError
+	case r.State == db.RunCancelled || r.EndsAs == db.RunCancelled:
+		return head + " as cancelled."
+	case r.Sent == audience:
+		return head + ", and the server has taken every mail."
+	}
+	return fmt.Sprintf("%s. Of %s the server has taken %s.", head, mailCount(audience), grouped(r.Sent))
+}
+
+// endings are how mails end, in the words of a summary.
+func endings(c db.RunCounts) []figure {
+	var all []figure
+	for _, one := range []struct {
+		name string
+		n    int64
+		note string
+	}{
+		{"Sent", c.Sent, "the server has taken them"},
+		{"Sent in part", c.Partial, "some of the recipients have not got it"},
+		{"Failed", c.Failed, "refused for good, or given up"},
+		{"Skipped", c.Skipped, "not to be sent: no address, twice, mailed before, or paid meanwhile"},
+		{"Suppressed", c.Suppressed, "the address takes no mail"},
+		{"Cancelled", c.Cancelled, ""},
+		{"Expired", c.Expired, "not sent in time"},
+		{"Gone", c.Gone, "deleted from the outbox before they ended"},
+	} {
+		if one.n > 0 {
+			all = append(all, figure{one.name, grouped(one.n), one.note})
+		}
+	}
+	return all
+}
+
+func (s *summary) figures(audience int64) []figure {
+	all := append([]figure{{"Rows of the audience", grouped(audience), ""}}, endings(s.run.RunCounts)...)
+	zone := s.place.Company.Timezone
+	all = append(all, figure{"Begun", s.run.StartedAt.In(zone).Format("2006-01-02 15:04"), ""})
+	if s.run.EndedAt != nil {
+		all = append(all, figure{"Ended", s.run.EndedAt.In(zone).Format("2006-01-02 15:04"), ""})
+	}
+	return all
+}
+
+// sumText says that the counts add up to the audience, or that they do not.
+func sumText(c db.RunCounts, audience int64) string {
+	var parts []string
+	for _, f := range endings(c) {
+		parts = append(parts, f.Value+" "+strings.ToLower(f.Name))
+	}
+	sum := strings.Join(parts, " + ")
+	switch {
+	case audience == 0 && c.Sum() == 0:
+		return "The audience had no rows."
+	case c.Sum() == audience:
+		return fmt.Sprintf("The counts add up: %s = %s, the rows of the audience. Every one has an end.", sum, grouped(audience))
+	}
+	return fmt.Sprintf("The counts do not add up: %s = %s, and the audience had %s.", sum, grouped(c.Sum()), mailCount(audience))
+}
+
+// file is a CSV of all failures, when it is small enough to go with a letter.
+func (s *summary) file() ([]db.NewAttachment, error) {
+	if len(s.failures) == 0 || len(s.failures) > summaryMost {
+		return nil, nil
+	}
+	r := &table.Result{}
+	for _, name := range []string{"mail", "key", "recipients", "state", "cause", "remedy"} {
+		r.Columns = append(r.Columns, table.Column{Name: name, Kind: table.Text})
+	}
+	for _, f := range s.failures {
+		r.Rows = append(r.Rows, []any{f.Row, f.Key, f.To, f.State, f.Cause, f.Remedy})
+	}
+	var b bytes.Buffer
+	if err := table.WriteCSV(&b, r, table.Options{BOM: true}); err != nil {
+		return nil, fmt.Errorf("write the failures of run %d: %w", s.run.ID, err)
+	}
+	if b.Len() > summaryFile {
+		return nil, nil
+	}
+	return []db.NewAttachment{{Name: fmt.Sprintf("not-sent-%d.csv", s.run.ID), Type: "text/csv", Content: b.Bytes()}}, nil
+}

@@ -1,0 +1,116 @@
+package jobs
+
+import (
+	"context"
+	"time"
+
+	"outboxd/db"
+)
+
+// ending is how a mail has ended, as a write-back tells it to the company's own tables.
+type ending struct {
+	state          db.State
+	sentAt         *time.Time // nil: it was not sent; set by the database where the outcome is written with it
+	messageID      string
+	account        string
+	code           int
+	enhanced, text string // text: of last_error
+}
+
+// event is what is written back of an end; "" for nothing.
+func (e ending) event() string {
+	switch e.state {
+	case db.Sent, db.Partial:
+		return db.WroteSent
+	case db.Failed, db.Expired:
+		return db.WroteFailed
+	}
+	return ""
+}
+
+// writeBack is the statement of the run's job for a mail that has ended so; nil where the job has none. Its parameters are the mail's
+// params and columns, and what became of it, which goes first; what is not known is NULL.
+func (r *knownRun) writeBack(p *Place, row db.Row, params string, e ending) (*db.WriteBack, error) {
+	event := e.event()
+	statement := map[string]string{db.WroteSent: r.spec.OnSent, db.WroteFailed: r.spec.OnFailed}[event]
+	if statement == "" {
+		return nil, nil
+	}
+	args, err := (&letter{row: row, run: r, params: params}).values()
+	if err != nil {
+		return nil, err
+	}
+	var sentAt any
+	if e.sentAt != nil {
+		sentAt = wallClock(*e.sentAt, p.Company.Timezone)
+	}
+	for name, value := range map[string]any{"state": string(e.state), "sent_at": sentAt, "message_id": orNull(e.messageID), "account": orNull(e.account), "smtp_code": orNull(e.code),
+		"smtp_enhanced": orNull(e.enhanced), "error": orNull(e.text), "last_error": orNull(e.text)} {
+		args[name] = value
+	}
+	return &db.WriteBack{Run: r.ID, Event: event, Statement: statement, Args: args, Zone: p.Company.Timezone}, nil
+}
+
+// wallClock is a moment as a DATETIME of the company has it: what its clocks showed. A statement that is written back runs in a session
+// of that zone, so that a TIMESTAMP gets the moment itself.
+func wallClock(t time.Time, zone *time.Location) string {
+	return t.In(zone).Format("2006-01-02 15:04:05.000000")
+}
+
+// orNull is NULL for what is empty.
+func orNull[T comparable](v T) any {
+	var none T
+	if v == none {
+		return nil
+	}
+	return v
+}
+
+// backLook is how long an outcome waits for what is to be written back with it.
+const backLook = 5 * time.Second
+
+// addWriteBack gives the settlement of a run's mail what is to be written back with it. Where that cannot be made now, the outcome is written
+// alone, and the run's keeper finds that the write-back is missing.
+func (f *feeder) addWriteBack(ctx context.Context, t *db.Settlement, row db.Row) {
+	e := ending{state: t.State, messageID: row.MessageID, account: t.Account, code: t.Code, enhanced: t.Enhanced, text: t.LastError}
+	if row.Run == 0 || e.event() == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, backLook)
+	defer cancel()
+	r, err := f.r.c.place.runs.of(ctx, row.Run)
+	if err != nil || r.spec.OnSent == "" && r.spec.OnFailed == "" {
+		return
+	}
+	content, err := f.packer.content(ctx, row)
+	if err != nil {
+		return
+	}
+	if e.event() == db.WroteSent {
+		now := time.Now()
+		e.sentAt = &now
+	}
+	t.WriteBack, _ = r.writeBack(f.r.c.place, row, content.Params, e)
+}
+
+// writeBackOf makes a write-back anew that was left for later, from the row as it stands there. nil: the job has none for how the mail has
+// ended. A *db.NoRowError says that the row is gone by now, and with it what would have been written.
+func writeBackOf(ctx context.Context, p *Place, run, id uint64) (*db.WriteBack, error) {
+	r, err := p.runs.of(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	row, err := p.Store.Row(ctx, id, "", 0)
+	if err != nil {
+		return nil, err
+	}
+	content, err := p.Store.Content(ctx, row)
+	if err != nil {
+		return nil, err
+	}
+	d, err := p.Store.Show(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return r.writeBack(p, row, content.Params, ending{d.State, d.SentAt, d.MessageID, d.SentVia, d.Code, d.Enhanced, d.LastError})
+}
