@@ -1,7 +1,6 @@
 package db_test
 
 import (
-	"maps"
 	"testing"
 
 	"outboxd/db/dbtest"
@@ -19,18 +18,5 @@ func TestLastTries(t *testing.T) {
 	}
 	if all, err = d.Store.LastTries(t.Context(), nil); err != nil || len(all) != 0 {
 		t.Errorf("%+v, %v", all, err)
-	}
-}
-
-func TestMailedKeys(t *testing.T) {
-	d := dbtest.New(t)
-	d.Exec(t, `INSERT INTO {db}.outbox_key (kind, value, period, outbox_id, at) VALUES ('statements', '1', '2026-11', 7, NOW(6)), ('statements', '2', '2026-10', 8, NOW(6)),
-		('open-items', '3', '2026-11', 9, NOW(6)), ('dedupe', '4', '', 10, NOW(6)), ('statements', 'É', '2026-11', 11, NOW(6))`)
-	got, err := d.Store.MailedKeys(t.Context(), []string{"statements", "open-items"}, "2026-11", []string{"1", "2", "3", "4", "é", "É"})
-	if want := map[string]uint64{"1": 7, "3": 9, "É": 11}; err != nil || !maps.Equal(got, want) {
-		t.Errorf("%v, want %v: %v", got, want, err)
-	}
-	if got, err = d.Store.MailedKeys(t.Context(), []string{"statements"}, "2026-11", nil); err != nil || len(got) != 0 {
-		t.Errorf("%v, %v", got, err)
 	}
 }

@@ -163,12 +163,12 @@ func (m *mailer) account(path, name string) {
 
 // system reports keys whose mails have no account: they go by the general one.
 func (m *mailer) system(path string, keys ...string) {
-	if !m.known || slices.ContainsFunc(m.allowed, func(a *Account) bool { return a.Name == generalAccount }) {
+	if !m.known || slices.ContainsFunc(m.allowed, func(a *Account) bool { return a.Name == GeneralAccount }) {
 		return
 	}
 	for _, key := range keys {
 		if at := path + key; m.src.has(at) {
-			m.src.wrong(at, "", "goes by the account "+generalAccount+", which is not among the accounts of this company", "add "+generalAccount+" to its accounts")
+			m.src.wrong(at, "", "goes by the account "+GeneralAccount+", which is not among the accounts of this company", "add "+GeneralAccount+" to its accounts")
 			return
 		}
 	}
