@@ -51,11 +51,13 @@ func (e *encloser) enclose(ctx context.Context, m *db.NewMail) error {
 		return nil
 	}
 	err := e.all(ctx, m)
-	for try := 1; err != nil && changing(err) && try < changeTries; try++ {
+	_, changes := errors.AsType[*changingError](err)
+	for try := 1; changes && try < changeTries; try++ {
 		if !sleep(ctx, changePause) {
 			return ctx.Err()
 		}
 		err = e.all(ctx, m)
+		_, changes = errors.AsType[*changingError](err)
 	}
 	if err == nil {
 		return nil
@@ -67,7 +69,7 @@ func (e *encloser) enclose(ctx context.Context, m *db.NewMail) error {
 	switch {
 	case errors.As(err, &skip):
 		m.State, m.LastError = db.Skipped, skip.Error()
-	case errors.As(err, &wrong), changing(err):
+	case errors.As(err, &wrong), changes:
 		m.State, m.LastError = db.Failed, err.Error()
 	default:
 		return err
@@ -77,12 +79,6 @@ func (e *encloser) enclose(ctx context.Context, m *db.NewMail) error {
 
 // changePause is the time between two looks at a file that is being written.
 const changePause = 2 * time.Second
-
-// changing tells whether an error says that a file is being written.
-func changing(err error) bool {
-	wait, ok := errors.AsType[*waitError](err)
-	return ok && wait.wait == changeWait
-}
 
 func (e *encloser) all(ctx context.Context, m *db.NewMail) error {
 	row := rowOf(*m)

@@ -31,6 +31,12 @@ type awayError struct{ waitError }
 // Unwrap makes the row wait.
 func (e *awayError) Unwrap() error { return &e.waitError }
 
+// changingError is the *waitError of a file that is being written.
+type changingError struct{ waitError }
+
+// Unwrap makes the row wait.
+func (e *changingError) Unwrap() error { return &e.waitError }
+
 func away(format string, args ...any) error {
 	return &awayError{waitError{fmt.Sprintf(format, args...), fileWait}}
 }
@@ -119,7 +125,7 @@ func readBelow(folder, name string, was os.FileInfo) (content []byte, err error)
 	now, statErr := f.Stat()
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), statErr == nil && !same(now):
-		return nil, &waitError{fmt.Sprintf("file %q changes while it is read: write it under another name and rename it when it is whole", name), changeWait}
+		return nil, &changingError{waitError{fmt.Sprintf("file %q changes while it is read: write it under another name and rename it when it is whole", name), changeWait}}
 	case err != nil || statErr != nil:
 		return nil, away("file %q cannot be read: %v", name, errors.Join(err, statErr))
 	}
