@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"github.com/jmoiron/sqlx"
 )
 
 // Mishap is what happens to a transaction of a simulated database.
@@ -181,3 +183,14 @@ func (p *Pool) Questions(ctx context.Context) (n int, err error) {
 	err = p.db.QueryRowContext(ctx, "SHOW SESSION STATUS LIKE 'Questions'").Scan(&name, &n)
 	return n, err
 }
+
+// InsertAsIf inserts mails as if their numbers were so far apart.
+func (s *Store) InsertAsIf(ctx context.Context, step uint64, mails []NewMail) error {
+	return s.pool.tx(ctx, func(tx *sqlx.Tx) error {
+		_, err := s.insertChunk(ctx, tx, 1, mails, inserter{Step: step, Packet: 1 << 20})
+		return err
+	})
+}
+
+// SetWriteBackClock has the pause after a write-back that was held up go by another clock.
+func (s *Store) SetWriteBackClock(now func() time.Time) { s.backs.now = now }

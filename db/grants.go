@@ -70,9 +70,13 @@ var purgeRights = []right{
 
 // mailingRights are what runs of mailings, reports and statements do beyond that.
 var mailingRights = []right{
+	{"outbox", "INSERT"},
+	{"outbox_attachment", "INSERT"},
+	{"outbox_content", "INSERT, UPDATE"},
 	{"outbox_key", "INSERT, UPDATE, DELETE"},
 	{"outbox_run", "SELECT, INSERT, UPDATE"},
-	{"outbox_run_mail", "SELECT, UPDATE"},
+	{"outbox_run_mail", "SELECT, INSERT, UPDATE"},
+	{"outbox_pin", "SELECT, INSERT, UPDATE"},
 	{"outbox_writeback", "SELECT, INSERT, UPDATE, DELETE"},
 }
 

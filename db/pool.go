@@ -49,6 +49,8 @@ type Pool struct {
 	where   where
 	reading driver.Connector // of queries, to a single server
 	seats   *seats           // of queries
+	home    driver.Connector // of the pool's own connections
+	owns    owns             // of companies that have connections of their own
 }
 
 // Key is the same for pools that lead to the same server as the same user with the same password, which it does not
@@ -186,6 +188,7 @@ func (p *Pool) Ping(ctx context.Context) error { return p.db.PingContext(ctx) }
 // server or the network had ended it already: that is as good as closed.
 func (p *Pool) Close() error {
 	_ = p.db.Close()
+	p.owns.close()
 	return nil
 }
 
@@ -288,5 +291,5 @@ func newPool(connector driver.Connector, q queries, made shapes, key string) *Po
 	d.SetMaxOpenConns(maxOpen)
 	d.SetMaxIdleConns(maxOpen)
 	d.SetConnMaxLifetime(4 * time.Minute)
-	return &Pool{db: sqlx.NewDb(d, "mysql"), queries: q, shapes: made, key: key, seats: newSeats()}
+	return &Pool{db: sqlx.NewDb(d, "mysql"), queries: q, shapes: made, key: key, seats: newSeats(), home: connector}
 }

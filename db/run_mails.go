@@ -268,10 +268,10 @@ func (r Run) events() map[State]string {
 		return all // what is no spec has no write-back
 	}
 	if spec.OnSent != "" {
-		all[Sent], all[Partial] = "sent", "sent"
+		all[Sent], all[Partial] = WroteSent, WroteSent
 	}
 	if spec.OnFailed != "" {
-		all[Failed], all[Expired] = "failed", "failed"
+		all[Failed], all[Expired] = WroteFailed, WroteFailed
 	}
 	return all
 }
@@ -293,19 +293,13 @@ func (s *Store) freeKeys(ctx context.Context, tx *sqlx.Tx, r Run, mails []runMai
 
 // tellLater queues the write-backs of outcomes that were not settled: of mails that expired, or that a person has decided about.
 func (s *Store) tellLater(ctx context.Context, tx *sqlx.Tx, r Run, mails []runMail, events map[State]string) error {
-	if len(mails) == 0 {
-		return nil
+	for _, event := range []string{WroteSent, WroteFailed} {
+		ids := idsOf(mails, func(m runMail) bool { return events[m.State] == event })
+		if err := s.queueWriteBacks(ctx, tx, r.ID, ids, event); err != nil {
+			return err
+		}
 	}
-	var args []any
-	var ids []uint64
-	for _, m := range mails {
-		args, ids = append(args, m.ID, r.ID, events[m.State]), append(ids, m.ID)
-	}
-	if _, err := tx.ExecContext(ctx, s.sql.rows("run-write-back", len(mails), "(?, ?, ?)"), args...); err != nil {
-		return err
-	}
-	_, err := s.changeMails(ctx, tx, "run-written", ids, r.ID)
-	return err
+	return nil
 }
 
 // RunMail is what became of a mail of a run.

@@ -63,6 +63,8 @@ type Settlement struct {
 	Attempt    *Attempt    // nil when nothing was tried
 	Recipients []Recipient // of a row with several: those whose state is now known
 	WriteBack  *WriteBack  // of a row of a run: what the company's own tables are told; nil for nothing
+
+	later string // why the write-back is left for later
 }
 
 const (
@@ -75,7 +77,19 @@ const (
 // Settle writes the outcome into row, recipients and attempt in one transaction, together with those of other rows.
 // It may be called again with the same settlement: what is written already stays. A *LeaseLostError says that the row
 // belongs to somebody else by now; nothing was written then. An uncertain row of this lease gets the truth.
-func (s *Store) Settle(ctx context.Context, t Settlement) error { return s.settles.do(ctx, t) }
+//
+// A write-back is done in a transaction of its own, with the outcome; where that comes to nothing, or would take longer than a
+// second, the outcome is written without it and the write-back left for later (DueWriteBacks).
+func (s *Store) Settle(ctx context.Context, t Settlement) error {
+	if t.WriteBack != nil {
+		if err := s.settleBack(ctx, t); err == nil {
+			return nil
+		} else {
+			t.later = writeBackText(err)
+		}
+	}
+	return s.settles.do(ctx, t)
+}
 
 func (s *Store) runSettles(ctx context.Context, batch []Settlement) []error {
 	return apart(batch, func(some []Settlement) ([]error, error) { return s.settleAll(ctx, some) },
@@ -224,7 +238,10 @@ func (s *Store) apply(ctx context.Context, tx *sqlx.Tx, batch []Settlement) erro
 	if err := s.writeAttempts(ctx, tx, attempts); err != nil {
 		return err
 	}
-	return s.writeRecipients(ctx, tx, recipients)
+	if err := s.writeRecipients(ctx, tx, recipients); err != nil {
+		return err
+	}
+	return s.leaveWriteBacks(ctx, tx, batch)
 }
 
 func (s *Store) writeAttempts(ctx context.Context, tx *sqlx.Tx, batch []Settlement) error {
@@ -253,9 +270,12 @@ func b2i(b bool) int {
 
 // cut shortens a text to n characters and mends what is not UTF-8: the server would refuse it, and with it the outcome.
 func cut(text string, n int) string {
-	text = strings.ToValidUTF8(text, "\uFFFD")
+	text = mend(text)
 	if utf8.RuneCountInString(text) <= n {
 		return text
 	}
 	return string([]rune(text)[:n-1]) + "…"
 }
+
+// mend replaces what is not UTF-8.
+func mend(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }

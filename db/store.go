@@ -20,6 +20,8 @@ type Store struct {
 	settles  group[Settlement]
 	guard    atomic.Pointer[guard]
 	newest   atomic.Bool // the tables have what this program's newest step adds
+	oneByOne atomic.Bool // the server numbers the rows of one INSERT in a way of its own
+	backs    backs
 }
 
 // Store returns the outbox in the named database. The name is checked; the database is not looked at.

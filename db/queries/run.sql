@@ -71,14 +71,6 @@ UPDATE {db}.outbox_run SET sent = sent + ?, partial = partial + ?, failed = fail
 -- Keys of mails that were not mailed; one that another mail has used up stays. Values: job, period, keys, pairs of key and id.
 DELETE FROM {db}.outbox_key WHERE kind = ? AND period = ? AND value IN ({ids}) AND (value, outbox_id) IN ({pairs})
 
--- name: run-written
--- Values: run, ids.
-UPDATE {db}.outbox_run_mail SET written = 1 WHERE run_id = ? AND outbox_id IN ({ids})
-
--- name: run-write-back
--- One row of values a mail.
-INSERT INTO {db}.outbox_writeback (outbox_id, run_id, event) VALUES {rows} ON DUPLICATE KEY UPDATE event = VALUES(event), next_at = UTC_TIMESTAMP(6)
-
 -- name: run-released
 -- Values: mails, the last one, whether any, id.
 UPDATE {db}.outbox_run SET released = released + ?, released_id = ?, released_at = IF(?, UTC_TIMESTAMP(6), released_at) WHERE id = ?
