@@ -77,6 +77,7 @@ var mailingRights = []right{
 	{"outbox_run", "SELECT, INSERT, UPDATE"},
 	{"outbox_run_mail", "SELECT, INSERT, UPDATE"},
 	{"outbox_pin", "SELECT, INSERT, UPDATE"},
+	{"outbox_run_code", "SELECT, INSERT, UPDATE"},
 	{"outbox_writeback", "SELECT, INSERT, UPDATE, DELETE"},
 }
 
