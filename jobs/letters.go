@@ -90,13 +90,10 @@ func writeLetter(name, subject, to string, about any) (db.NewMail, error) {
 	if err := htmlLetters.ExecuteTemplate(&html, name+".html", about); err != nil {
 		return db.NewMail{}, fmt.Errorf("write the %s: %w", name, err)
 	}
-	return db.NewMail{Recipients: to, Subject: oneLine(subject), Text: mended(text.String()), HTML: mended(html.String()), Account: systemAccount, Priority: letterPriority}, nil
+	return db.NewMail{Recipients: to, Subject: oneLine(subject), Text: mended(text.String()), HTML: mended(html.String()), Account: jobfile.GeneralAccount, Priority: letterPriority}, nil
 }
 
-const (
-	systemAccount  = "system" // carries what outboxd itself has to say
-	letterPriority = 2        // before mass mail: somebody waits for it
-)
+const letterPriority = 2 // before mass mail: somebody waits for it
 
 // mended is a text without what no mail can carry: people's values may hold anything.
 func mended(text string) string {

@@ -183,7 +183,7 @@ func (p *proof) approval(who *jobfile.Person) *proofApproval {
 // attach are the samples, as files, as far as they fit into a mail of the general account.
 func (p *proof) attach() (list []proofSample, files []db.NewAttachment) {
 	room := int64(defaultSize)
-	if a := p.file.Account(systemAccount); a != nil && a.MaxSize > 0 {
+	if a := p.file.Account(jobfile.GeneralAccount); a != nil && a.MaxSize > 0 {
 		room = a.MaxSize
 	}
 	room /= 2 // for the letter itself, and for samples that have to be encoded

@@ -53,7 +53,7 @@ func (m *reportMaker) mail(ctx context.Context, s *sources) (db.NewMail, error) 
 	for _, a := range addressees(m.place.Company, spec.To, m.run.StartedBy) {
 		to = append(to, a.address)
 	}
-	mail := db.NewMail{Identity: [16]byte(reportIdentity[:16]), Key: "report", Recipients: strings.Join(to, ", "), Account: cmp.Or(spec.Account, systemAccount), Priority: spec.Priority, Reference: m.run.Job}
+	mail := db.NewMail{Identity: [16]byte(reportIdentity[:16]), Key: "report", Recipients: strings.Join(to, ", "), Account: cmp.Or(spec.Account, jobfile.GeneralAccount), Priority: spec.Priority, Reference: m.run.Job}
 	params, err := json.Marshal(m.texts)
 	if err == nil {
 		e := newEncloser(m.file, m.place, m.run.Run, spec, s)

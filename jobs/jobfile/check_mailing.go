@@ -161,14 +161,14 @@ func (m *mailer) account(path, name string) {
 	}
 }
 
-// system reports keys whose mails have no account: they go by the general one.
+// system reports keys whose mails no job would take: they go by the general account, also in a company that does not list it.
 func (m *mailer) system(path string, keys ...string) {
-	if !m.known || slices.ContainsFunc(m.allowed, func(a *Account) bool { return a.Name == GeneralAccount }) {
+	if !m.known || slices.ContainsFunc(m.Jobs.Deliver, func(j *Deliver) bool { return len(j.Accounts) == 0 || slices.Contains(j.Accounts, GeneralAccount) }) {
 		return
 	}
 	for _, key := range keys {
 		if at := path + key; m.src.has(at) {
-			m.src.wrong(at, "", "goes by the account "+GeneralAccount+", which is not among the accounts of this company", "add "+GeneralAccount+" to its accounts")
+			m.src.wrong(at, "", "goes by the account "+GeneralAccount+", whose rows no job of this company takes", "add "+GeneralAccount+" to the accounts of a deliver job, or remove that key there")
 			return
 		}
 	}
