@@ -190,7 +190,7 @@ func (d *decoder) structure(n *yaml.Node, path string, v reflect.Value) {
 	ok := d.mapping(n, path, "keys ("+strings.Join(keys, ", ")+")", func(key, value *yaml.Node) {
 		field, known := fields[key.Value]
 		if !known {
-			d.unknown(path, key, keys)
+			d.unknown(path, key, value, keys)
 			return
 		}
 		given[key.Value] = true
@@ -221,12 +221,14 @@ func example(tag reflect.StructTag) string {
 	return ""
 }
 
-func (d *decoder) unknown(path string, key *yaml.Node, known []string) {
+func (d *decoder) unknown(path string, key, value *yaml.Node, known []string) {
 	p := Problem{Line: key.Line, Column: key.Column, Path: path, Message: "an unknown key", Hint: "known here: " + strings.Join(known, ", ")}
 	if !d.secretAt(path) && (plainKey(key.Value) || shown(key.Value) != "") {
 		p.Path, p.Message = join(path, key.Value), "unknown key"
 		if near := nearest(key.Value, known); near != "" {
 			p.Hint = "did you mean " + near + "?"
+		} else if strings.Contains(key.Value, " ") && value.ShortTag() == "!!null" { // the rest of a text
+			p.Hint = "within braces a text with a comma needs quotes"
 		} else if hint := d.misplaced[key.Value]; path == "" && hint != "" {
 			p.Hint = hint
 		}

@@ -19,7 +19,14 @@ func (d *decoder) audiences(n *yaml.Node, path string, list *[]*Audience) {
 		at := join(path, key.Value)
 		d.mark(at, key, value)
 		if message, hint := nameFault(key.Value, ""); message != "" {
+			if strings.Contains(key.Value, " ") { // the rest of a query
+				hint = "within braces a query with commas needs quotes; or write it below the name: NAME: SELECT ..."
+			}
 			d.add(Problem{Line: key.Line, Column: key.Column, Path: at, Message: message, Hint: hint})
+		}
+		if value.ShortTag() == "!!null" && strings.Contains(key.Value, " ") {
+			d.bad[path] = true
+			return
 		}
 		item := &Audience{Name: key.Value}
 		d.value(value, at, reflect.ValueOf(&item.Query).Elem(), `text:"long" eg:"staff: SELECT email AS recipients, name FROM staff"`)

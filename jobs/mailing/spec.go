@@ -8,6 +8,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"outboxd/jobs/jobfile"
 )
 
 // The kinds of a spec: those of the jobs.
@@ -43,6 +45,7 @@ type Spec struct {
 	Host      string         `json:"host,omitempty"`
 	To        []string       `json:"to,omitempty"`       // of a report
 	IfEmpty   string         `json:"if_empty,omitempty"` // of a report: skip, send, fail
+	Meant     *time.Time     `json:"meant,omitempty"`    // the wall time that the run stands for, where a holiday has moved it
 }
 
 // Attach is what goes with each mail: a file, or what a query returns.
@@ -109,9 +112,29 @@ func (s Spec) JSON() string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
+// At is the spec of a run at a wall time of a schedule. What a holiday has moved into another month stands for the month that was
+// meant: else the customers of January, mailed on 31 December, would be those whom December has had already.
+func (s Spec) At(when *jobfile.Schedule, scheduled time.Time) Spec {
+	if when != nil {
+		if meant := when.Meant(scheduled); !meant.Equal(scheduled) {
+			s.Meant = &meant
+		}
+	}
+	return s
+}
+
+// Stands is the wall time that a run stands for: the scheduled one, unless a holiday has moved that.
+func (s Spec) Stands(scheduled time.Time) time.Time {
+	if s.Meant != nil {
+		return *s.Meant
+	}
+	return scheduled
+}
+
 // Period is within what the run's business keys are mailed once, by the wall time for which it was scheduled; "" when that is the run
 // alone.
 func (s Spec) Period(scheduled time.Time) string {
+	scheduled = s.Stands(scheduled)
 	switch s.OncePer {
 	case "day":
 		return scheduled.Format(time.DateOnly)

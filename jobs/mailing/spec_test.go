@@ -2,6 +2,8 @@ package mailing_test
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -78,6 +80,47 @@ func TestPeriods(t *testing.T) {
 	}
 	if got := (mailing.Spec{Job: "new", Was: "old"}).Kinds(); !reflect.DeepEqual(got, []string{"new", "old"}) {
 		t.Error(got)
+	}
+}
+
+// TestP7_AHolidayMovesNoPeriod: a run of January that is held on 31 December mails January's, and so says its spec when it is read again.
+func TestP7_AHolidayMovesNoPeriod(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "jobs.yaml")
+	if err := os.WriteFile(file, []byte(`version: 1
+servers: {main: {host: localhost, username: outboxd}}
+accounts: {system: {host: smtp.acme.example, from: mail@acme.example, rate: 300/hour}}
+companies:
+  acme:
+    server: main
+    database: acme
+    holidays: [2027-01-01]
+    audiences: {staff: "SELECT email AS recipients, id FROM staff"}
+    jobs:
+      send: {kind: deliver}
+      news: {kind: mailing, schedule: "0 8 1 * *", shift: previous, audience: {name: staff}, template: news, key: [id], once_per: month}
+`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	loaded, problems := jobfile.Load(file)
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	company := loaded.Company("acme")
+	job := company.Jobs.Mailing[0]
+	wall := time.Date(2026, 11, 15, 0, 0, 0, 0, time.UTC)
+	for _, want := range []struct{ scheduled, period string }{{"2026-12-01", "2026-12"}, {"2026-12-31", "2027-01"}, {"2027-02-01", "2027-02"}} {
+		wall = job.Schedule.Next(wall)
+		spec, err := mailing.Parse(mailing.FromJob(company, job).At(job.Schedule, wall).JSON())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := spec.Period(wall); wall.Format(time.DateOnly) != want.scheduled || got != want.period {
+			t.Errorf("the run of %s is of %s, want %s of %s", wall, got, want.scheduled, want.period)
+		}
+	}
+	now := time.Date(2026, 11, 15, 9, 30, 0, 0, time.UTC)
+	if s := mailing.FromJob(company, job).At(nil, now); s.Meant != nil || !s.Stands(now).Equal(now) {
+		t.Errorf("a run by hand stands for %v", s.Meant)
 	}
 }
 
