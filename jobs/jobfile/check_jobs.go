@@ -55,7 +55,7 @@ func (c *checker) deliver(e entry, path string, job *Deliver, allowed []*Account
 			names[j] = a.Name
 		}
 		switch {
-		case slices.Contains(names, name):
+		case slices.Contains(names, name) || name == GeneralAccount: // which carries the company's proofs and reports in any case
 		case c.accountNamed(name) != nil:
 			e.src.wrong(at, name, "is not among the accounts of this company", knownHint(name, names))
 		default:

@@ -154,7 +154,7 @@ func (m *mailer) account(path, name string) {
 	switch a := m.accountNamed(name); {
 	case a == nil:
 		m.src.wrong(path, name, "no such account", knownHint(name, names))
-	case !slices.Contains(names, name):
+	case !slices.Contains(names, name) && !a.General(): // which a row may name in every company
 		m.src.wrong(path, name, "is not among the accounts of this company", knownHint(name, names))
 	case !a.Active:
 		m.src.warn(path, name, "this account is not active", "")
