@@ -13,6 +13,7 @@ type Counts struct {
 	OldestDue int            `json:"oldest_due"` // seconds for which the oldest of these has been due
 	Sending   int            `json:"sending"`
 	Held      int            `json:"held"`
+	HeldByRun int            `json:"held_by_runs"` // of these, as many as runs of mailings hold, and not a person or a guard
 	Uncertain int            `json:"uncertain"`
 	Failed    int            `json:"failed"`
 	Partial   int            `json:"partial"`
@@ -40,12 +41,19 @@ func (s *Store) Counts(ctx context.Context, routes []Route) (Counts, error) {
 		{&c.Failed, "count-trouble", []any{troubleNumber[Failed]}},
 		{&c.Partial, "count-trouble", []any{troubleNumber[Partial]}},
 		{&c.Expired, "count-trouble", []any{troubleNumber[Expired]}},
-		{&c.Held, "count-trouble", []any{troubleHeld}},
 	} {
 		if err := count(one.to, one.statement, one.args...); err != nil {
 			return c, fmt.Errorf("count rows of %s: %w", s.database, err)
 		}
 	}
+	var held struct {
+		All    int `db:"held"`
+		ByRuns int `db:"by_runs"`
+	}
+	if err := s.pool.db.GetContext(ctx, &held, s.sql.text("count-held"), troubleHeld, CountLimit+1); err != nil {
+		return c, fmt.Errorf("count held rows of %s: %w", s.database, err)
+	}
+	c.Held, c.HeldByRun = held.All, held.ByRuns
 	for _, r := range routes {
 		for _, p := range Priorities {
 			var n struct {

@@ -14,9 +14,12 @@ import (
 // approval is how a person has said that a run may go.
 type approval struct {
 	Actor  string // as the audit and outbox_run.approved_by have it: jan(1001) of a command, jan@10.0.0.5 of SQL, jan of a link
-	How    string // for the audit: "by command", "by SQL", "by link"
+	How    string // for the audit: "by command", bySQL, "by link"
 	Reason string
 }
+
+// bySQL is an approval that the database's own user has written into outbox_run.
+const bySQL = "by SQL"
 
 // approve lets a held run go, or its canary: exactly its rows, as they were pinned. Whether the person may is judged by the run, which
 // names who may, and by jobs.yaml as it is now, which says who still has the right. It stands in the audit before it is done. An *AskError
@@ -54,7 +57,7 @@ func approve(ctx context.Context, w *World, p *Place, r db.Run, who *jobfile.Per
 
 // approvedBy is what the run says of who approved it: the person, or the database's own user as it stands there already.
 func approvedBy(who *jobfile.Person, how approval) string {
-	if strings.Contains(how.Actor, "@") {
+	if how.How == bySQL {
 		return how.Actor
 	}
 	return who.Name

@@ -13,8 +13,7 @@ import (
 // audience reads who would get what, as the run would.
 func (l *planner) audience(ctx context.Context) error {
 	if l.spec.Kind == mailing.KindReport {
-		l.reply.Figures = &mailing.Figures{Audience: 1, Sendable: 1}
-		return nil
+		return l.report(ctx)
 	}
 	spool, err := readAudience(ctx, l.place, l.spec, l.reply.For)
 	if err != nil {
@@ -35,8 +34,7 @@ func audienceAskError(err error) error {
 
 func (l *planner) count(ctx context.Context, spool *mailing.Spool) error {
 	now := l.desk.now()
-	start := later(now, jobfile.At(l.reply.For, l.place.Company.Timezone))
-	figures, _, err := l.desk.world.figures(ctx, l.place, spool, l.spec, db.Run{Job: l.job.name, Scheduled: l.reply.For}, planSamples, start, now)
+	figures, lines, err := l.desk.world.figures(ctx, l.place, spool, l.spec, l.run(), planSamples, l.start(now), now)
 	if err != nil {
 		return audienceAskError(err)
 	}
@@ -44,5 +42,67 @@ func (l *planner) count(ctx context.Context, spool *mailing.Spool) error {
 		l.warn("%s.", l.spec.Nobody())
 	}
 	l.reply.Figures = &figures
+	mails, err := spool.Lines(ctx, lines)
+	if err != nil {
+		return audienceAskError(err)
+	}
+	return l.samples(ctx, lines, mails)
+}
+
+// run is the one that would begin.
+func (l *planner) run() db.Run {
+	return db.Run{Job: l.job.name, Kind: l.job.kind, Scheduled: l.reply.For, Period: l.spec.Period(l.reply.For)}
+}
+
+// start is when its mails would begin to go.
+func (l *planner) start(now time.Time) time.Time {
+	return later(now, jobfile.At(l.reply.For, l.place.Company.Timezone))
+}
+
+// report makes the one mail of a report.
+func (l *planner) report(ctx context.Context) error {
+	m, err := reportMail(ctx, l.desk.world.File, l.place, l.run(), l.spec, nil)
+	if err != nil {
+		return l.fails(err)
+	}
+	f := &mailing.Figures{Audience: 1}
+	l.reply.Figures = f
+	if m.State == db.Skipped {
+		f.Unusable, f.Troubles = 1, []mailing.Trouble{{Line: 1, Address: m.Recipients, Reason: m.LastError}}
+		return nil
+	}
+	f.Sendable, f.Accounts = 1, []mailing.AccountShare{{Account: m.Account, Mails: 1}}
+	now := l.desk.now()
+	f.Finish, f.FinishNote = l.desk.world.estimate(ctx, l.place, f.Accounts, m.Priority, l.start(now), now)
+	return l.samples(ctx, []int64{1}, []db.NewMail{m})
+}
+
+// samples makes some of the mails as they would arrive, one at a time with whoever else looks at messages.
+func (l *planner) samples(ctx context.Context, lines []int64, mails []db.NewMail) error {
+	select {
+	case l.desk.previewing <- struct{}{}:
+		defer func() { <-l.desk.previewing }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	all, err := sampleMails(ctx, l.desk.world.File, l.place, l.desk.now, l.run(), l.spec, mails)
+	if err != nil {
+		return l.fails(err)
+	}
+	for i, s := range all {
+		l.reply.Samples = append(l.reply.Samples, PlanSample{Line: lines[i], Sample: s})
+		l.reply.Messages = append(l.reply.Messages, s.Message...)
+	}
+	return nil
+}
+
+// fails says that the run would, where that is its own fault; anything else is an error of the question.
+func (l *planner) fails(err error) error {
+	err = meaning(err)
+	_, wait := errors.AsType[*waitError](err)
+	if !wait && !isRowError(err) {
+		return &AskError{Text: err.Error(), Hint: DatabaseHint(err), Err: err}
+	}
+	l.reply.Trouble = err.Error()
 	return nil
 }

@@ -36,11 +36,10 @@ type MailingPlanReply struct {
 	Messages []byte           `json:"-"` // of the samples, one behind the other
 }
 
-// PlanSample is a mail as it would be sent, octet by octet but for its Message-ID, Date and signature.
+// PlanSample is a mail of a line of the audience as it would arrive.
 type PlanSample struct {
-	Line int64  `json:"line"` // of the audience
-	Key  string `json:"key,omitempty"`
-	PreviewReply
+	Line int64 `json:"line"`
+	Sample
 }
 
 // Enclosed are the samples' messages, which JSON has no room for.

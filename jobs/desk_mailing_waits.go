@@ -18,6 +18,9 @@ func runWaits(p *Place, i RunInfo, spec mailing.Spec, now time.Time) (waits, nex
 		return "It waits to be told whether it is to run" + because(i.Note) + ".",
 			fmt.Sprintf("outboxd mailing resume %s; or, if it is not to run: outboxd mailing stop %s --cancel", name, name)
 	case db.RunRunning:
+		if i.Kind == statementKind {
+			return "Its statement runs" + because(i.LastError) + ".", ""
+		}
 		return fmt.Sprintf("Its mails are being made: %s so far%s.", countOf(int(i.Enqueued), "row"), because(i.LastError)), ""
 	case db.RunHeld:
 		return approvalText(p, i, spec),
@@ -33,6 +36,9 @@ func runWaits(p *Place, i RunInfo, spec mailing.Spec, now time.Time) (waits, nex
 	if i.WriteBacks > 0 {
 		return fmt.Sprintf("%s into the company's tables %s tried again by itself%s.", countOf(int(i.WriteBacks), "write-back"), isOrAre(i.WriteBacks), because(i.WriteError)),
 			"look why the statement fails; nothing else is to be done, and no mail waits for it"
+	}
+	if i.Note == "" {
+		return i.LastError, ""
 	}
 	return i.Note, ""
 }

@@ -130,11 +130,13 @@ func (s *sampler) look(what, account, from string, priority int) (*sight, error)
 
 // plan makes the message of a mail that would be enqueued now.
 func (s *sampler) plan(ctx context.Context, m db.NewMail) (PreviewReply, error) {
-	if err := s.prepare(ctx); err != nil {
-		return PreviewReply{}, err
-	}
-	if err := s.encloser.enclose(ctx, &m); err != nil {
-		return PreviewReply{}, err
+	if s.spec.Kind != mailing.KindReport { // whose mail has all that it carries
+		if err := s.prepare(ctx); err != nil {
+			return PreviewReply{}, err
+		}
+		if err := s.encloser.enclose(ctx, &m); err != nil {
+			return PreviewReply{}, err
+		}
 	}
 	if err := ended(m.State, m.LastError); err != nil {
 		return PreviewReply{}, err

@@ -67,6 +67,9 @@ func writeSamples(dir string, r jobs.MailingPlanReply) (files []string, err erro
 		return nil, err
 	}
 	for n, s := range r.Samples {
+		if s.Trouble != "" {
+			continue
+		}
 		name := filepath.Join(dir, fmt.Sprintf("sample-%d", n+1))
 		message := r.Message(n)
 		eml, err := writeFile(name+".eml", func(w io.Writer) error { _, err := w.Write(message); return err })
@@ -93,7 +96,7 @@ func (p plan) print(to io.Writer) error {
 		t.row("next times", walls(p.Next))
 	}
 	if p.Figures != nil {
-		figureRows(t, *p.Figures)
+		p.figureRows(t, *p.Figures)
 	}
 	for _, line := range []struct{ name, text string }{{"by account", p.accounts()}, {"approval", p.Approval}} {
 		if line.text != "" {
@@ -126,8 +129,8 @@ func walls(all []time.Time) string {
 	return strings.Join(texts, ", ")
 }
 
-// figureRows are the figures that a plan and a proof show.
-func figureRows(t *table, f mailing.Figures) {
+// figureRows are the figures, as a proof shows them too.
+func (p plan) figureRows(t *table, f mailing.Figures) {
 	size := thousands(f.Audience)
 	if f.Previous != nil {
 		size += fmt.Sprintf(" (the last time %s: %+d)", thousands(*f.Previous), f.Audience-*f.Previous)
@@ -141,10 +144,18 @@ func figureRows(t *table, f mailing.Figures) {
 		t.row(line.name, thousands(line.n))
 	}
 	if f.Finish != nil {
-		t.row("would end", strings.TrimSpace(clock(*f.Finish)+" "+f.FinishNote))
+		t.row("would end", strings.TrimSpace(p.clock(*f.Finish)+" "+f.FinishNote))
 	} else if f.FinishNote != "" {
 		t.row("would end", f.FinishNote)
 	}
+}
+
+// clock is a time in the company's zone, as all of a plan's.
+func (p plan) clock(t time.Time) string {
+	if zone, err := time.LoadLocation(p.Timezone); err == nil {
+		t = t.In(zone)
+	}
+	return t.Format("2006-01-02 15:04")
 }
 
 func (p plan) accounts() string {
@@ -180,6 +191,10 @@ func (p plan) printSamples(w io.Writer) {
 		fmt.Fprintf(w, "\nSample %d of %d, line %d of the audience", n+1, len(p.Samples), s.Line)
 		if s.Key != "" {
 			fmt.Fprintf(w, ", key %s", clean(s.Key))
+		}
+		if s.Trouble != "" {
+			fmt.Fprintf(w, ", to %s: not mailed: %s\n", clean(s.To), clean(s.Trouble))
+			continue
 		}
 		fmt.Fprintf(w, ", by account %s, %s:\n", clean(s.Account), counted(int(s.Size), "octet"))
 		for _, f := range m.Header {

@@ -31,6 +31,7 @@ func mailingSite(t *testing.T, me string) *site {
 			t.Fatal(err)
 		}
 	}
+	s.db.Exec(t, `INSERT INTO {db}.outbox_template (name, subject, text) VALUES ('wants-more', 'x', 'Dear {{.title}} {{.name}}')`)
 	s.as(me)
 	return s
 }
@@ -65,9 +66,12 @@ func (s *site) as(me string) {
         account: bulk
         approval: {by: [jan], within: 8h}
         on_sent: UPDATE customer SET mailed_at = :sent_at WHERE id = :customer_id
+      owed: {kind: report, to: [board@acme.example], subject: "Owed, week {week}", attach: [{name: owed.csv, as: csv, query: "SELECT name, total FROM customer WHERE total > 20"}]}
+      none: {kind: report, to: [board@acme.example], subject: None, if_empty: skip, attach: [{name: none.csv, as: csv, query: "SELECT name FROM customer WHERE total > 99"}]}
+      remind: {kind: sql, schedule: 0 6 * * *, statement: CALL enqueue_reminders()}
       send: {kind: deliver, poll: 100ms}
 `, s.db.Server.Username, is["eva"], is["jan"], is["ida"])
-	s.write(strings.Replace(s.file(""), "    jobs: {send: {kind: deliver, poll: 100ms}}\n", company, 1))
+	s.write(strings.Replace(strings.Replace(s.file(""), "    jobs: {send: {kind: deliver, poll: 100ms}}\n", company, 1), "accounts: [bulk, main]", "accounts: [bulk, main, system]", 1))
 }
 
 // seedRun inserts a run as a keeper would have it by now, with a mail in each of some states, and returns its name.
@@ -116,6 +120,7 @@ func TestRowsThatWaitForTheirRun(t *testing.T) {
 	held, sending, stopped := s.seedRun(t, "held", ""), s.seedRun(t, "sending", "allowed = 2"), s.seedRun(t, "stopped", "note = 'stopped by eva: typo'")
 	s.db.Exec(t, `INSERT INTO {db}.outbox (id, recipients, held, run_id) VALUES (1, 'a@kunde.example', 2, 1), (2, 'a@kunde.example', 2, 2), (3, 'a@kunde.example', 2, 3),
 		(4, 'a@kunde.example', 2, 99), (5, 'a@kunde.example', 1, 1), (6, 'a@kunde.example', 0, NULL)`)
+	s.must(exitDone, "status", "Company acme holds rows (1)")
 	s.must(exitDone, "queue show 1", "run           "+held)
 	s.must(exitDone, "queue why 1", "acme/1 is held.", "It is held by its run "+held+" (statements for 2026-01-01 08:00), which is held.", "It waits for approval by jan.",
 		"outboxd mailing approve "+held, "or end this mail alone: outboxd queue cancel acme/1")
@@ -282,7 +287,7 @@ func TestMailingStart(t *testing.T) {
 	} {
 		s.must(exitWrong, command, text)
 	}
-	s.must(exitFailed, "mailing start --job nothing", `acme has no job "nothing"`, "the jobs are statements")
+	s.must(exitFailed, "mailing start --job nothing", `acme has no job "nothing"`, "the jobs are statements, owed")
 	s.must(exitFailed, "mailing start nobody --subject x --body "+body, `acme has no audience "nobody"`, "the audiences are customers")
 	s.must(exitDone, "mailing start acme/customers --with min=1.50 --subject Offer --reason=new --body "+body, "acme/1: begun", "goes on as soon as one does")
 	if got := s.db.Read(t, `SELECT CONCAT_WS(' ', job, kind, state, started_by, JSON_VALUE(spec, '$.html'), JSON_EXTRACT(spec, '$.with.min')) FROM {db}.outbox_run`); got != "@customers mailing running eva <p>Dear {{.name}}</p> 1.50" {
@@ -302,7 +307,8 @@ func TestMailingStart(t *testing.T) {
 func TestMailingPlan(t *testing.T) {
 	s := mailingSite(t, "nobody")
 	out := s.must(exitDone, "mailing plan statements --at 2026-12-01T08:00", "acme/statements, for 2026-12-01 08:00 (Europe/Bratislava). Nothing is changed by a plan.", "0 8 1 * *", "next times",
-		"jan, within 8h0m0s, else it is cancelled", "bulk 2", "LINE", "no address")
+		"jan, within 8h0m0s, else it is cancelled", "bulk 2", "LINE", "no address",
+		"Sample 1 of 2, line 1 of the audience, key 1, by account bulk", "To: a@kunde.example", "Subject: Statement of Ann", "you owe 10.50.")
 	for row, want := range map[string]string{"audience": "4", "would get it": "2", "no address": "1", "bad address": "1", "duplicate key": "0", "mailed before": "0"} {
 		if got := figureOf(out, row); got != want {
 			t.Errorf("%s: %q, want %q\n%s", row, got, want, out)
@@ -321,9 +327,24 @@ func TestMailingPlan(t *testing.T) {
 	if err := json.Unmarshal([]byte(s.must(exitDone, "mailing plan statements --json")), &plan); err != nil || len(plan.Next) != 5 || plan.Next[0] != plan.For || plan.Figures.Audience != 5 {
 		t.Errorf("%+v, %v", plan, err)
 	}
+	dir := filepath.Join(t.TempDir(), "samples")
+	s.must(exitDone, "mailing plan statements --samples "+dir, "Open in a browser: file://"+dir+"/sample-1.html")
+	if eml := contents(t, filepath.Join(dir, "sample-2.eml")); !strings.Contains(eml, "Subject: Statement of Bob") || strings.Contains(eml, "Ann") {
+		t.Errorf("%s", eml)
+	}
+	for _, name := range []string{"sample-1.eml", "sample-1.html", "sample-2.html"} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", name, info, err)
+		}
+	}
+	s.must(exitFailed, "mailing plan acme/customers --with min=1 --template wants-more", "would get it   3", "The run would fail, and send nothing: ", "title")
+	s.must(exitFailed, "mailing plan customers --with min=1 --template wants-more --json", `"trouble"`)
+	s.must(exitDone, "mailing plan owed", "acme/owed, for ", "audience       1\n", "system 1", "To: board@acme.example", "Subject: Owed, week ")
+	s.must(exitDone, "mailing plan none", "unusable       1", "none")
+	s.must(exitDone, "mailing plan remind", "0 6 * * *", "Note: The job runs a statement.")
 	s.must(exitWrong, "mailing plan statements --subject x", "stands in jobs.yaml")
 	s.must(exitWrong, "mailing plan statements --at soon", "is no time")
-	s.must(exitFailed, "mailing plan nothing", `acme has no job and no audience "nothing"`, "the jobs are statements; the audiences are customers")
+	s.must(exitFailed, "mailing plan nothing", `acme has no job and no audience "nothing"`, "the jobs are statements, owed, none, remind; the audiences are customers")
 	s.must(exitFailed, "mailing plan --audience nothing", "the audiences are customers")
 	s.must(exitFailed, "mailing plan customers --subject x --template statement", "audience customers: ", "min", "What to do:")
 	s.must(exitWrong, "mailing plan customers", "the mailing says nothing")

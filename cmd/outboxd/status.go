@@ -216,9 +216,9 @@ func printTroubles(w io.Writer, r jobs.StatusReply) {
 			fmt.Fprintf(w, "\nTables of company %s have not been told of %s yet, it is tried again by itself: %s\n  What to do: outboxd mailing list --company %s shows of which runs; mend what the error names\n",
 				clean(c.Company), counted(int(c.WriteBacks), "outcome"), clean(c.WriteError), clean(c.Company))
 		}
-		if c.Counts != nil && c.Held > 0 {
+		if c.Counts != nil && c.Held > c.HeldByRun {
 			fmt.Fprintf(w, "\nCompany %s holds rows (%s) until a person says what becomes of them\n  What to do: outboxd queue list --company %s --held, then queue release or queue cancel\n",
-				clean(c.Company), number(c.Held), clean(c.Company))
+				clean(c.Company), number(c.Held-c.HeldByRun), clean(c.Company))
 		}
 	}
 	for _, out := range r.LeftOut {

@@ -74,6 +74,10 @@ SELECT COUNT(*) FROM (SELECT 1 FROM {db}.outbox WHERE qlane < 4294967295 LIMIT ?
 -- name: count-sending
 SELECT COUNT(*) FROM (SELECT 1 FROM {db}.outbox WHERE qlane = 4294967295 LIMIT ?) c
 
+-- name: count-held
+-- Values: trouble, limit.
+SELECT COUNT(*) AS held, CAST(COALESCE(SUM(c.held = 2), 0) AS SIGNED) AS by_runs FROM (SELECT held FROM {db}.outbox WHERE trouble = ? LIMIT ?) c
+
 -- name: count-trouble
 SELECT COUNT(*) FROM (SELECT 1 FROM {db}.outbox WHERE trouble = ? LIMIT ?) c
 
