@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"outboxd/db"
 	"outboxd/jobs/jobfile"
