@@ -136,7 +136,7 @@ func (e *encloser) one(ctx context.Context, k *packer, l *letter, number int, a 
 // isFixed tells whether an attachment is the same for all mails.
 func (e *encloser) isFixed(a mailing.Attach) bool {
 	for _, text := range []string{a.File, a.Name} {
-		if _, err := mailing.Fill(text, mailing.Dates(e.run.Scheduled)); err != nil {
+		if _, err := mailing.Fill(text, e.run.dates()); err != nil {
 			return false
 		}
 	}
@@ -155,7 +155,7 @@ func (k *packer) enclosedBy(ctx context.Context, l *letter, a mailing.Attach, as
 	if err != nil {
 		return file, err
 	}
-	values := mailing.Dates(l.run.Scheduled)
+	values := l.run.dates()
 	maps.Copy(values, row)
 	name, err := fill("name", a.Name, values)
 	if err != nil {

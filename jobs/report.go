@@ -34,7 +34,8 @@ type reportMaker struct {
 // reportMail makes the mail of a run of a report. One that has nothing to say, where the job wants none then, has ended as skipped. An error that
 // isRowError knows fails the run; any other means that it has to wait.
 func reportMail(ctx context.Context, file *jobfile.File, p *Place, r db.Run, spec mailing.Spec, s *sources) (db.NewMail, error) {
-	m := &reportMaker{file: file, place: p, run: &knownRun{Run: r, spec: spec}, texts: mailing.Dates(r.Scheduled), found: map[string]*table.Result{}}
+	run := &knownRun{Run: r, spec: spec}
+	m := &reportMaker{file: file, place: p, run: run, texts: run.dates(), found: map[string]*table.Result{}}
 	mail, err := m.mail(ctx, s)
 	var skip *skipError
 	if errors.As(meaning(err), &skip) {

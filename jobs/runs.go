@@ -89,6 +89,11 @@ func (r *knownRun) values() map[string]any {
 	return map[string]any{"scheduled_at": r.Scheduled, "period": r.Period}
 }
 
+// dates are the placeholders that the run's time gives: the time that it stands for, where a holiday has moved it.
+func (r *knownRun) dates() map[string]any {
+	return mailing.Dates(r.spec.Stands(r.Scheduled))
+}
+
 // templates are what the run has kept of them.
 func (r *knownRun) templates(ctx context.Context, p *Place) (*pinned, error) {
 	if r.planned != nil {

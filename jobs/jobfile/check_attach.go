@@ -55,8 +55,8 @@ func (m *mailer) attachQuery(at string, a *Attach, dates []string) {
 	q, ok := checkQuery(s, at+".query", a.Query)
 	if ok && dates != nil {
 		for _, name := range q.params {
-			if !slices.Contains(implicit, name) {
-				s.wrong(at+".query", ":"+name, "is a parameter that a report has not", "it has :scheduled_at and :period")
+			if known := slices.Concat(implicit, dates); !slices.Contains(known, name) {
+				s.wrong(at+".query", ":"+name, "is a parameter that a report has not", knownHint(name, known))
 			}
 		}
 	}
