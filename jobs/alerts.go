@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -37,7 +38,7 @@ type alerter struct {
 
 type alert struct {
 	subject, text string
-	about         string    // key of the trouble
+	about         string    // key of the trouble; "" for news
 	over          bool      // tells that it is over
 	since         time.Time // when it was to be told
 }
@@ -81,6 +82,26 @@ func (a *alerter) end(key, subject string) {
 	a.mu.Unlock()
 	if known {
 		a.add(alert{subject: subject, text: subject + ".", about: key, over: true, since: time.Now()})
+	}
+}
+
+// tell tells what nothing makes undone: there will be no word that it is over.
+func (a *alerter) tell(subject, text string) {
+	a.add(alert{subject: subject, text: text, since: time.Now()})
+}
+
+// endOthers ends the troubles whose keys begin so, but for those that go on.
+func (a *alerter) endOthers(head string, still map[string]bool, why string) {
+	a.mu.Lock()
+	var over []string
+	for key := range a.troubles {
+		if strings.HasPrefix(key, head) && !still[key] {
+			over = append(over, key)
+		}
+	}
+	a.mu.Unlock()
+	for _, key := range over {
+		a.end(key, key+": "+why)
 	}
 }
 

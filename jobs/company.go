@@ -3,6 +3,8 @@ package jobs
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,18 +31,20 @@ type company struct {
 	cancel context.CancelFunc
 	done   chan struct{} // closed when everything has ended
 
-	mu        sync.Mutex
-	leases    map[db.Lease]bool
-	lanes     *lanes
-	ownLanes  map[string]uint32    // of single accounts, by name
-	strikes   map[string]int       // throttled recipients in a row, by domain
-	overflows map[string]overflows // by the job: whom others stand in for
-	quiet     map[string]bool      // domains that wait: what is still in flight to them is no news
-	stirred   time.Time            // when rows were last seen waiting or under way
-	outage    *outage              // of its database
-	sources   *sources             // what its mails are made from beside it
-	looked    uint64               // up to where rows were looked through for such without a state; housekeeping's alone
-	shape     shape                // of its tables
+	mu         sync.Mutex
+	leases     map[db.Lease]bool
+	lanes      *lanes
+	ownLanes   map[string]uint32        // of single accounts, by name
+	strikes    map[string]int           // throttled recipients in a row, by domain
+	overflows  map[string]overflows     // by the job: whom others stand in for
+	quiet      map[string]bool          // domains that wait: what is still in flight to them is no news
+	stirred    time.Time                // when rows were last seen waiting or under way
+	outage     *outage                  // of its database
+	sources    *sources                 // what its mails are made from beside it
+	looked     uint64                   // up to where rows were looked through for such without a state; housekeeping's alone
+	shape      shape                    // of its tables
+	begun      chan struct{}            // holds a word for the keeper that a run was begun or changed
+	statements map[string]chan struct{} // the same for jobs of kind sql, by their names; never changed
 }
 
 const (
@@ -100,17 +104,45 @@ func (c *company) jobs(work context.Context) (all []job) {
 			all = append(all, newPurger(c, conf))
 		}
 	}
+	return append(append(all, c.timedJobs()...), newKeeper(c))
+}
+
+// timedJobs are those whose runs begin at their times. What only people start has none, but for statements, which it does too.
+func (c *company) timedJobs() (all []job) {
+	for _, conf := range runJobs(c.place.Company) {
+		if conf.kind != kindSQL && conf.Schedule != nil && c.here(conf.name, conf.Host) {
+			all = append(all, newTimed(c, conf))
+		}
+	}
+	for _, conf := range c.place.Company.Jobs.SQL {
+		if c.here(conf.Name, conf.Host) {
+			all = append(all, newSQLJob(c, conf))
+		}
+	}
 	return all
+}
+
+// wake has those look at once who work on runs: one was begun or changed.
+func (c *company) wake() {
+	for _, one := range append(slices.Collect(maps.Values(c.statements)), c.begun) {
+		select {
+		case one <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // here tells whether a job bound to host, "" for any, runs on this computer.
 func (c *company) here(job, host string) bool {
-	if host == "" || c.e.isHost(host) {
+	if c.isHere(host) {
 		return true
 	}
 	c.log.Info(eventJobElsewhere, zap.String("job", job), zap.String("host", host))
 	return false
 }
+
+// isHere tells whether host, "" for any, is this computer.
+func (c *company) isHere(host string) bool { return host == "" || c.e.isHost(host) }
 
 // start waits for a database with the right tables, which is the one that it was.
 func (c *company) start(own bool) bool {
@@ -123,7 +155,7 @@ func (c *company) start(own bool) bool {
 			err = c.fence.reopen(c.stop)
 		}
 		if err == nil && own {
-			err = c.rescue(c.stop, c.e.instance.ID)
+			err = c.takeBack()
 		}
 		if c.stop.Err() != nil {
 			return false
@@ -144,6 +176,14 @@ func (c *company) start(own bool) bool {
 			return false
 		}
 	}
+}
+
+// takeBack takes back what an earlier life of this daemon had in hand.
+func (c *company) takeBack() error {
+	if err := c.rescue(c.stop, c.e.instance.ID); err != nil {
+		return err
+	}
+	return c.place.Store.LayDownRuns(c.stop, c.e.instance)
 }
 
 // report notes how a statement in the company's database went. What a stop cut off says nothing.

@@ -20,6 +20,7 @@ type Desk struct {
 	live  func() Live
 	state *State
 	now   func() time.Time
+	wake  func(company string) // has a running engine look at the company's runs at once
 
 	previewing chan struct{} // holds the one who makes a message
 }
@@ -27,7 +28,7 @@ type Desk struct {
 // NewDesk returns a desk over the databases. live tells about the running engine; it is nil where none runs.
 // state is what the daemon remembers of the companies' databases.
 func NewDesk(w *World, live func() Live, state *State) *Desk {
-	return &Desk{world: w, live: live, state: state, now: time.Now, previewing: make(chan struct{}, 1)}
+	return &Desk{world: w, live: live, state: state, now: time.Now, wake: func(string) {}, previewing: make(chan struct{}, 1)}
 }
 
 // askTime bounds the questions to one database: one that hangs must not hold up what the others have to say.

@@ -30,6 +30,7 @@ type AdoptReply struct {
 	Uncertain int    `json:"uncertain"`     // rows marked as uncertain: handed over, with nobody knowing the outcome
 	Held      int    `json:"held"`          // all other unfinished rows: held until they are released
 	Runs      int    `json:"runs"`          // due runs marked as skipped
+	Stopped   int    `json:"stopped"`       // open runs of mailings and reports that were stopped, or failed while their rows were made
 	Released  int    `json:"released"`      // rows let go
 	Done      bool   `json:"done"`          // false: it was cut off; ask again, and it goes on
 }
@@ -157,11 +158,14 @@ func (a *adoption) adopt(ctx context.Context) error {
 			after = ids[len(ids)-1]
 		}
 	}
-	runs, err := skipRuns(ctx, a.place, a.desk.now())
+	stopped, err := stopRuns(ctx, a.place)
 	if err != nil {
 		return err
 	}
-	a.reply.Runs = runs
+	a.reply.Stopped += stopped
+	if a.reply.Runs, err = skipRuns(ctx, a.place, a.desk.now()); err != nil {
+		return err
+	}
 	identity, err := store.AdoptEnd(ctx)
 	if err != nil {
 		return err

@@ -47,29 +47,3 @@ func lastAndNext(ctx context.Context, p *Place, now time.Time, kind string, when
 	}
 	return s
 }
-
-// skipRuns marks as skipped what a company's jobs had to do up to now: runs that are due, and those that had not ended. It
-// returns how many jobs had some.
-func skipRuns(ctx context.Context, p *Place, now time.Time) (n int, err error) {
-	wall := jobfile.Wall(now, p.Company.Timezone).Truncate(time.Minute)
-	for _, job := range p.Company.Jobs.Purge {
-		last, err := p.Store.LastRun(ctx, job.Name)
-		switch {
-		case db.NoTable(err):
-			return n, nil
-		case err != nil:
-			return n, err
-		case last == nil || last.State != db.RunRunning && job.Schedule.Next(last.Scheduled).After(wall):
-			continue
-		case last.State == db.RunRunning:
-			if err := p.Store.EndRun(ctx, *last, db.RunSkipped, "the database was restored or copied, and adopted"); err != nil {
-				return n, err
-			}
-		}
-		if err := p.Store.SkipRun(ctx, job.Name, wall, db.Instance{Host: "outboxd adopt"}); err != nil {
-			return n, err
-		}
-		n++
-	}
-	return n, nil
-}

@@ -222,7 +222,10 @@ func (e *Engine) newCompany(p *Place) *company {
 	c := &company{e: e, name: p.Company.Name, place: p, resolver: newResolver(e.world.File, p.Company), accounts: map[string]*account{},
 		fingerprint: e.companyFingerprint(e.world, e.accounts, p), log: e.log.With(zap.String("company", p.Company.Name)),
 		done: make(chan struct{}), leases: map[db.Lease]bool{}, strikes: map[string]int{},
-		lanes: &lanes{paused: map[uint32]uint32{}}, ownLanes: map[string]uint32{}, overflows: map[string]overflows{}, quiet: map[string]bool{}}
+		lanes: &lanes{paused: map[uint32]uint32{}}, ownLanes: map[string]uint32{}, overflows: map[string]overflows{}, quiet: map[string]bool{}, begun: make(chan struct{}, 1), statements: map[string]chan struct{}{}}
+	for _, job := range p.Company.Jobs.SQL {
+		c.statements[job.Name] = make(chan struct{}, 1)
+	}
 	c.outage = e.newOutage(c.log, "company "+c.name, "company "+c.name+": its database", "Its mail waits, other companies are not affected.", p.Company.Timezone)
 	c.outage.down, c.outage.up, c.outage.doubtful = eventCompanyDown, eventCompanyUp, true
 	c.sources = newSources(c)
@@ -276,6 +279,23 @@ func (e *Engine) isHost(name string) bool {
 	return strings.EqualFold(name, e.host) || strings.EqualFold(name, short)
 }
 
+// currentWorld is what the current jobs.yaml leads to.
+func (e *Engine) currentWorld() *World {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.world
+}
+
+// wake has a company's keeper look at its runs at once: a person has begun or changed one.
+func (e *Engine) wake(company string) {
+	e.mu.Lock()
+	c := e.companies[company]
+	e.mu.Unlock()
+	if c != nil {
+		c.wake()
+	}
+}
+
 // stuckAfter is when a loop counts as hanging: well above the time a few statements with their deadlines may take.
 const stuckAfter = 5 * time.Minute
 
@@ -287,6 +307,6 @@ func (e *Engine) Desk() *Desk {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	d := NewDesk(e.world, e.Live, e.state)
-	d.now = e.now
+	d.now, d.wake = e.now, e.wake
 	return d
 }

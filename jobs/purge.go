@@ -22,7 +22,7 @@ type purger struct {
 
 func newPurger(c *company, job *jobfile.Purge) *purger {
 	p := &purger{c: c, job: job, log: c.log.With(zap.String("job", job.Name))}
-	p.runs = &scheduler{job: job.Name, when: job.Schedule, zone: c.place.Company.Timezone, store: c.place.Store, instance: c.e.instance,
+	p.runs = &scheduler{job: job.Name, kind: kindPurge, when: &job.Schedule, zone: c.place.Company.Timezone, store: c.place.Store, instance: c.e.instance,
 		now: time.Now, may: c.fence.pass, work: p.work, trouble: p.trouble, log: p.log}
 	return p
 }
@@ -34,28 +34,14 @@ func (p *purger) run(stop context.Context) {
 	p.runs.run(stop)
 }
 
-// trouble tells a person that the job does not work. A database that is away is told of elsewhere.
+// trouble tells a person that the job does not work.
 func (p *purger) trouble(err error) {
-	key := "job " + p.c.name + "/" + p.job.Name
-	var fenced *FencedError
-	switch {
-	case errors.As(err, &fenced): // has been told
-		return
-	case err == nil:
-		p.c.e.alerts.end(key, fmt.Sprintf("company %s: the job %s works again", p.c.name, p.job.Name))
-		return
-	case db.Waits(err):
-		p.c.report(err)
-		return
-	}
-	remedy := runRemedy(err)
+	remedy := ""
 	var archive *db.ArchiveError
 	if errors.As(err, &archive) {
 		remedy = fmt.Sprintf("outboxd must be able to write into %s, and there must be room", p.job.Archive)
 	}
-	p.log.Warn(eventStoreError, zap.Error(err), zap.String("remedy", remedy))
-	p.c.e.alerts.start(key, fmt.Sprintf("company %s: the job %s does not work", p.c.name, p.job.Name),
-		fmt.Sprintf("The job %s of company %s removes nothing at the moment:\n\n%v\n%s\n\nMail is sent all the same.", p.job.Name, p.c.name, err, remedy))
+	p.c.tellJob(p.log, p.job.Name, err, "removes nothing at the moment", remedy)
 }
 
 // runRemedy is storeRemedy for what needs the newest step of the schema.

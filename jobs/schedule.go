@@ -15,28 +15,36 @@ import (
 // runStore is where the runs of a company's jobs stand.
 type runStore interface {
 	LastRun(ctx context.Context, jobs ...string) (*db.Run, error)
+	OpenRuns(ctx context.Context) ([]db.Run, error)
 	BeginRun(ctx context.Context, n db.NewRun, i db.Instance) (*db.Run, error)
-	SkipRun(ctx context.Context, job string, until time.Time, i db.Instance) error
 	TakeRun(ctx context.Context, r db.Run, i db.Instance) (*db.Run, error)
 	LayDownRun(ctx context.Context, r db.Run) error
 	EndRun(ctx context.Context, r db.Run, state db.RunState, why string) error
 }
 
 // scheduler fires the runs of one job. A scheduled time has one run, over all daemons and whatever clocks do: it is named
-// by what clocks show in the company's zone, and what stands in the database is not begun again. Times that were missed,
-// because no daemon was there, are made up for by one run as soon as one is.
+// by what clocks show in the company's zone, and what stands in the database is not begun again. Of times that were missed,
+// because no daemon was there, the latest is made up for, left out or asked about, as the job says; the others are left out.
 type scheduler struct {
 	job      string
-	when     jobfile.Schedule
+	was      string // the job's name of before, "" when it has none
+	kind     string
+	when     *jobfile.Schedule // nil: only people begin runs
+	missed   missed
 	zone     *time.Location
 	store    runStore
 	instance db.Instance
 	now      func() time.Time
-	may      func(ctx context.Context) error              // nil: the database is not a copy, in which nothing is begun or written
-	work     func(stop context.Context, run db.Run) error // does or goes on with a run; when stop is done it may return early
-	trouble  func(err error)                              // tells a person that runs fail, or with nil that they do not any more
+	may      func(ctx context.Context) error                 // nil: the database is not a copy, in which nothing is begun or written
+	spec     func(scheduled time.Time) (spec, period string) // what a run keeps of the job as it is now; nil: nothing
+	work     func(stop context.Context, run db.Run) error    // does or goes on with a run; when stop is done it may return early. nil: a keeper has the runs
+	begun    func(run db.Run)                                // tells the keeper of a run; nil without one
+	late     func(open *db.Run, due time.Time)               // tells a person of a time that waits for the end of a run, or with nil that it does not any more; may be nil
+	leftOut  func(scheduled time.Time, note string)          // tells a person of a time that was left out; may be nil
+	trouble  func(err error)                                 // tells a person that runs fail, or with nil that they do not any more
 	log      *zap.Logger
 	pulse    *pulse
+	wake     chan struct{} // holds a word that a person has begun a run whose work is done here; nil without one
 }
 
 const (
@@ -65,44 +73,152 @@ func (s *scheduler) run(stop context.Context) {
 	}
 }
 
+// names are those under which the job's runs stand.
+func (s *scheduler) names() []string {
+	if s.was == "" {
+		return []string{s.job}
+	}
+	return []string{s.job, s.was}
+}
+
 // next returns the run that is to be made now, or when to look again.
 func (s *scheduler) next(ctx context.Context) (run *db.Run, again time.Time, err error) {
 	again = s.now().Add(lookAgain)
-	last, err := s.store.LastRun(ctx, s.job)
+	last, err := s.store.LastRun(ctx, s.names()...)
 	if err == nil {
 		err = s.may(ctx)
 	}
 	switch {
 	case err != nil:
 		return nil, again, err
+	case last == nil && s.when == nil:
+		return nil, s.now().Add(time.Minute), nil
 	case last == nil: // nothing is owed from before the job was there
-		return nil, s.now(), s.store.SkipRun(ctx, s.job, jobfile.Wall(s.now(), s.zone).Truncate(time.Minute), s.instance)
-	case last.State == db.RunRunning && !last.Free:
-		return nil, again, nil
-	case last.State == db.RunRunning:
+		_, err = s.store.BeginRun(ctx, s.newRun(jobfile.Wall(s.now(), s.zone).Truncate(time.Minute), db.RunSkipped, firstSeen), s.instance)
+		return nil, s.now(), err
+	case s.work != nil && last.State == db.RunRunning && last.Free:
 		run, err = s.store.TakeRun(ctx, *last, s.instance)
 		return run, again, err
+	case s.work != nil && last.State.Open():
+		return nil, again, nil
 	}
-	due, next := s.due(last.Scheduled)
-	if due.IsZero() {
-		return nil, next, nil
+	due := s.due(last.Scheduled)
+	if due.times == 0 {
+		if next := s.now().Add(time.Minute); s.wake != nil && due.next.After(next) { // a person may begin one, where no word comes from
+			return nil, next, nil
+		}
+		return nil, due.next, nil
 	}
-	run, err = s.store.BeginRun(ctx, db.NewRun{Job: s.job, Kind: "purge", Scheduled: due, State: db.RunRunning, StartedBy: "schedule"}, s.instance)
-	return run, again, err
+	return s.begin(ctx, due, again)
 }
 
-// due is the latest scheduled wall time that has come since another one, or zero; next is when the first one comes that
-// has not.
-func (s *scheduler) due(last time.Time) (due, next time.Time) {
+// begin begins the run of what is due, or leaves it out. The run is the caller's to make where the job's work is done here.
+func (s *scheduler) begin(ctx context.Context, due due, again time.Time) (*db.Run, time.Time, error) {
+	if waits, err := s.waits(ctx, due); waits || err != nil {
+		return nil, again, err
+	}
+	state, note := s.missed.decide(s.now(), due, s.zone)
+	if err := s.leaveOlder(ctx, due); err != nil {
+		return nil, again, err
+	}
+	run, err := s.store.BeginRun(ctx, s.newRun(due.latest, state, note), s.instance)
+	if _, open := errors.AsType[*db.RunOpenError](err); open { // a person was faster
+		err = nil
+	}
+	if run == nil || err != nil {
+		return nil, again, err
+	}
+	log := s.logOf(*run)
+	switch {
+	case state == db.RunSkipped:
+		log.Warn(eventRunLeftOut, zap.String("note", note))
+		if s.leftOut != nil {
+			s.leftOut(due.latest, note)
+		}
+	case state == db.RunAsked:
+		log.Warn(eventRunAsked, zap.String("note", note))
+	case s.work != nil:
+		return run, again, nil
+	default:
+		log.Info(eventRunStarted)
+	}
+	if s.begun != nil {
+		s.begun(*run)
+	}
+	return nil, s.now(), nil
+}
+
+// waits tells whether the job's run of before has not ended. A person is told once of one that takes long.
+func (s *scheduler) waits(ctx context.Context, due due) (bool, error) {
+	if s.work != nil { // the last run tells
+		return false, nil
+	}
+	open, err := s.store.OpenRuns(ctx)
+	if err != nil {
+		return true, err
+	}
+	var before *db.Run
+	for _, r := range open {
+		if r.Job == s.job || s.was != "" && r.Job == s.was {
+			before = &r
+		}
+	}
+	if s.late != nil && (before == nil || s.now().Sub(jobfile.At(due.first, s.zone)) > overlapTold) {
+		s.late(before, due.latest)
+	}
+	return before != nil, nil
+}
+
+// leaveOlder notes as one run that times before the latest were missed. A purge makes up for all of them with one run: of it
+// nothing is noted.
+func (s *scheduler) leaveOlder(ctx context.Context, due due) error {
+	if s.missed.policy == "" || due.times < 2 {
+		return nil
+	}
+	note := fmt.Sprintf("missed: %s; only the latest time that was missed, %s, counts", due.older(), onClocks(due.latest))
+	run, err := s.store.BeginRun(ctx, s.newRun(due.before, db.RunSkipped, note), s.instance)
+	if err == nil && run != nil {
+		s.logOf(*run).Warn(eventRunLeftOut, zap.String("note", note))
+	}
+	return err
+}
+
+func (s *scheduler) newRun(scheduled time.Time, state db.RunState, note string) db.NewRun {
+	n := db.NewRun{Job: s.job, Kind: s.kind, Scheduled: scheduled, State: state, StartedBy: bySchedule, Note: note}
+	if s.was != "" {
+		n.Was = []string{s.was}
+	}
+	if s.spec != nil && state != db.RunSkipped {
+		n.Spec, n.Period = s.spec(scheduled)
+	}
+	return n
+}
+
+// firstSeen is the note of the run with which a job begins to be.
+const firstSeen = "outboxd saw the job for the first time: nothing is made up for from before"
+
+// bySchedule stands in a run where otherwise the person stands who started it.
+const bySchedule = "schedule"
+
+// due returns the scheduled wall times that have come since another one, and when the first one comes that has not.
+func (s *scheduler) due(last time.Time) (d due) {
 	now := s.now()
+	if s.when == nil {
+		d.next = now.AddDate(1, 0, 0)
+		return d
+	}
 	for wall := s.when.Next(last); ; wall = s.when.Next(wall) {
 		if wall.IsZero() { // not in the next years
-			return due, now.AddDate(1, 0, 0)
+			d.next = now.AddDate(1, 0, 0)
+			return d
 		}
-		if next = jobfile.At(wall, s.zone); next.After(now) {
-			return due, next
+		if d.next = jobfile.At(wall, s.zone); d.next.After(now) {
+			return d
 		}
-		due = wall
+		if d.times++; d.times == 1 {
+			d.first = wall
+		}
+		d.before, d.latest = d.latest, wall
 	}
 }
 
@@ -114,16 +230,28 @@ func (s *scheduler) await(stop context.Context, until time.Time) bool {
 		if left <= 0 {
 			return stop.Err() == nil
 		}
-		if !sleep(stop, min(left, clockSlice)) {
+		timer := time.NewTimer(min(left, clockSlice))
+		select {
+		case <-timer.C:
+		case <-s.wake:
+			until = s.now()
+		case <-stop.Done():
+		}
+		timer.Stop()
+		if stop.Err() != nil {
 			return false
 		}
 	}
 }
 
+func (s *scheduler) logOf(run db.Run) *zap.Logger {
+	return s.log.With(zap.Uint64("run", run.ID), zap.String("scheduled", onClocks(run.Scheduled)))
+}
+
 // fire makes one run. An end that cannot be written is no matter: the lease runs out, and whoever takes the run then
 // finds nothing left to do.
 func (s *scheduler) fire(stop context.Context, run db.Run) {
-	log := s.log.With(zap.Uint64("run", run.ID), zap.String("scheduled", run.Scheduled.Format("2006-01-02 15:04")))
+	log := s.logOf(run)
 	log.Info(eventRunStarted)
 	begun := time.Now()
 	err := s.work(stop, run)
@@ -141,7 +269,7 @@ func (s *scheduler) fire(stop context.Context, run db.Run) {
 		err = s.store.LayDownRun(ctx, run)
 	case err != nil:
 		log.Error(eventRunFailed, zap.Error(err))
-		s.trouble(fmt.Errorf("the run of %s failed: %w", run.Scheduled.Format("2006-01-02 15:04"), err))
+		s.trouble(fmt.Errorf("the run of %s failed: %w", onClocks(run.Scheduled), err))
 		err = s.store.EndRun(ctx, run, db.RunFailed, err.Error())
 	default:
 		if err = s.store.EndRun(ctx, run, db.RunDone, ""); err == nil {

@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -24,29 +25,33 @@ type runTable struct {
 
 func (r *runTable) last() *db.Run { return &r.runs[len(r.runs)-1] }
 
-func (r *runTable) LastRun(context.Context, ...string) (*db.Run, error) {
-	if r.err != nil || len(r.runs) == 0 {
-		return nil, r.err
+func (r *runTable) LastRun(_ context.Context, jobs ...string) (last *db.Run, _ error) {
+	for _, run := range r.runs {
+		if slices.Contains(jobs, run.Job) && (last == nil || run.Scheduled.After(last.Scheduled)) {
+			run.Free = run.State == db.RunRunning && !r.held
+			last = &run
+		}
 	}
-	run := *r.last()
-	run.Free = run.State == db.RunRunning && !r.held
-	return &run, nil
+	return last, r.err
+}
+
+func (r *runTable) OpenRuns(context.Context) (open []db.Run, _ error) {
+	for _, run := range r.runs {
+		if run.State.Open() {
+			open = append(open, run)
+		}
+	}
+	return open, r.err
 }
 
 func (r *runTable) BeginRun(_ context.Context, n db.NewRun, _ db.Instance) (*db.Run, error) {
-	for _, run := range r.runs {
-		if run.Scheduled.Equal(n.Scheduled) {
-			return nil, nil
-		}
+	if slices.ContainsFunc(r.runs, func(run db.Run) bool { return run.Job == n.Job && run.Scheduled.Equal(n.Scheduled) }) {
+		return nil, nil
 	}
-	r.runs = append(r.runs, db.Run{ID: uint64(len(r.runs) + 1), Job: n.Job, Scheduled: n.Scheduled, State: db.RunRunning})
-	r.held = true
+	r.runs = append(r.runs, db.Run{ID: uint64(len(r.runs) + 1), Job: n.Job, Kind: n.Kind, Scheduled: n.Scheduled, State: n.State, Note: n.Note,
+		Spec: n.Spec, Period: n.Period, StartedBy: n.StartedBy})
+	r.held = n.State == db.RunRunning
 	return r.last(), nil
-}
-
-func (r *runTable) SkipRun(_ context.Context, job string, until time.Time, _ db.Instance) error {
-	r.runs = append(r.runs, db.Run{Job: job, Scheduled: until, State: db.RunSkipped})
-	return nil
 }
 
 func (r *runTable) TakeRun(context.Context, db.Run, db.Instance) (*db.Run, error) {
@@ -107,7 +112,7 @@ func newScheduling(t *testing.T, when, zone string) *scheduling {
 		t.Fatal(err)
 	}
 	s := &scheduling{table: &runTable{}, clock: &clock{}}
-	s.scheduler = &scheduler{job: "purge", when: schedule(t, when), zone: loc, store: s.table, now: s.clock.now, may: func(context.Context) error { return s.fenced }, log: zap.NewNop(), pulse: newPulses().add("x"),
+	s.scheduler = &scheduler{job: "purge", kind: kindPurge, when: new(schedule(t, when)), zone: loc, store: s.table, now: s.clock.now, may: func(context.Context) error { return s.fenced }, log: zap.NewNop(), pulse: newPulses().add("x"),
 		work: func(context.Context, db.Run) error {
 			s.fired = append(s.fired, s.clock.now())
 			return s.fail
@@ -216,7 +221,7 @@ func TestRunOfAnotherDaemonIsGoneOnWithWhenThatIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScheduling(t, "30 3 * * *", "UTC")
 		s.at("2026-11-21 03:31:00")
-		s.table.runs = []db.Run{{ID: 1, Scheduled: time.Date(2026, 11, 21, 3, 30, 0, 0, time.UTC), State: db.RunRunning}}
+		s.table.runs = []db.Run{{ID: 1, Job: "purge", Scheduled: time.Date(2026, 11, 21, 3, 30, 0, 0, time.UTC), State: db.RunRunning}}
 		s.table.held = true
 		s.live(time.Hour)
 		if len(s.fired) != 0 {

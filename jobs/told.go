@@ -53,7 +53,7 @@ func (a *alerter) note(ctx context.Context, one alert) {
 	a.mu.Lock()
 	memory, instance := a.memory, a.instance
 	a.mu.Unlock()
-	if memory == nil {
+	if memory == nil || one.about == "" {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime)

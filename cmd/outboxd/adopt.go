@@ -40,6 +40,9 @@ func (c adoptCommand) print(w *errorWriter, r jobs.AdoptReply) {
 		t.row("marked as uncertain", r.Uncertain, "handed over, outcome unknown: outboxd queue list --state uncertain")
 		t.row("held", r.Held, "all else that is unfinished: outboxd queue list --held")
 		t.row("runs skipped", r.Runs)
+		if r.Stopped > 0 {
+			t.row("runs stopped", r.Stopped, "of mailings that had not ended: outboxd mailing list, then mailing resume or mailing stop")
+		}
 		w.err = t.end()
 	}
 	if c.Send {

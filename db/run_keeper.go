@@ -1,0 +1,39 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// RunFirst is what became of the mails of a run that were let go first.
+type RunFirst struct {
+	Open  int64         // have not ended
+	Ended int64         // sent, or tried to be
+	Bad   int64         // of these: refused by somebody, or given up
+	Rest  time.Duration // since the last of them ended
+}
+
+// RunFirst tells how the mails of a run did that have been let go so far.
+func (s *Store) RunFirst(ctx context.Context, id uint64) (RunFirst, error) {
+	var found struct {
+		Open  int64 `db:"open"`
+		Ended int64 `db:"ended"`
+		Bad   int64 `db:"bad"`
+		Rest  int64 `db:"rest"` // µs
+	}
+	err := s.needNewest(ctx)
+	if err == nil {
+		err = retry(ctx, func() error { return s.pool.db.GetContext(ctx, &found, s.sql.text("run-first"), id) })
+	}
+	if err != nil {
+		return RunFirst{}, fmt.Errorf("look at the first mails of run %d of %s: %w", id, s.database, err)
+	}
+	return RunFirst{found.Open, found.Ended, found.Bad, time.Duration(found.Rest) * time.Microsecond}, nil
+}
+
+// DropWriteBack gives a write-back up that has nothing to say any more: its mail is gone, or its job has none for how it has ended.
+func (s *Store) DropWriteBack(ctx context.Context, p PendingWriteBack) error {
+	_, err := s.pool.write(ctx, s.sql.text("run-write-no-more"), p.ID)
+	return wrap(err, fmt.Sprintf("give up the write-back of mail %d of %s", p.ID, s.database))
+}

@@ -1,0 +1,181 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"outboxd/db"
+)
+
+const (
+	reconcileRows = 2000 // of a run, looked at in one transaction
+	// sweepShare is for how many times as long as it took a look at all rows of a run is followed by none: a run of a million that
+	// takes days is not looked through all the time.
+	sweepShare = 20
+	sweepMost  = 2 * time.Minute
+)
+
+// reconcile counts what has ended since, and closes the run when all has. Mails end nearly in the order of their numbers: it looks on as long
+// as it finds some, and through all of them now and then.
+func (h *hand) reconcile(stop context.Context) error {
+	begun, all := time.Now(), !time.Now().Before(h.one.sweep)
+	var after uint64
+	err := h.inSteps(stop, func(ctx context.Context) (bool, error) {
+		next, ended, err := h.k.store.ReconcileRun(ctx, h.run.ID, after, reconcileRows)
+		after = next
+		return next == 0 || ended == 0 && !all, err
+	})
+	if err != nil {
+		return err
+	}
+	if all {
+		h.one.sweep = time.Now().Add(min(sweepShare*time.Since(begun), sweepMost))
+	}
+	now, err := h.k.store.Run(stop, h.run.ID)
+	if err != nil || !now.State.Open() {
+		return err
+	}
+	return h.close(stop, now)
+}
+
+// close ends the run when each row of its audience has its end, and the counts add up. The summary goes out in the same transaction.
+func (h *hand) close(stop context.Context, now db.Run) error {
+	if now.State == db.RunCancelling && now.Audience == nil { // nothing is enqueued any more
+		now.Audience = &now.Enqueued
+		if changed, err := h.change(stop, db.RunChange{State: now.State, From: []db.RunState{now.State}, Audience: now.Audience}); err != nil || !changed {
+			return err
+		}
+	}
+	if now.Audience == nil || now.Sum() < now.Enqueued {
+		return nil
+	}
+	if now.Sum() != *now.Audience {
+		return h.mismatch(stop, now)
+	}
+	state := db.RunDone
+	if now.State == db.RunCancelling && now.EndsAs != "" {
+		state = now.EndsAs
+	}
+	from := now.State
+	if now.State = state; state == db.RunDone {
+		now.Note = "" // what it had waited for
+	}
+	mails, err := h.summaries(stop, now)
+	if err != nil {
+		return err
+	}
+	changed, err := h.change(stop, db.RunChange{State: state, From: []db.RunState{from}, Note: joinNotes(now.Note, sumText(now.RunCounts, *now.Audience))}, mails...)
+	if err != nil || !changed {
+		return err
+	}
+	h.log.Info(eventRunClosed, zap.String("state", string(state)), zap.Int64("audience", *now.Audience), zap.Int64("sent", now.Sent), zap.Int64("partial", now.Partial),
+		zap.Int64("failed", now.Failed), zap.Int64("skipped", now.Skipped), zap.Int64("suppressed", now.Suppressed), zap.Int64("cancelled", now.Cancelled),
+		zap.Int64("expired", now.Expired), zap.Int64("gone", now.Gone), zap.Duration("took", time.Since(now.StartedAt).Round(time.Second)))
+	return nil
+}
+
+// mismatch tells that all rows of a run have an end, and are not as many as its audience had. Somebody has changed outbox_run_mail or the
+// run: it is not closed as if all were well.
+func (h *hand) mismatch(stop context.Context, now db.Run) error {
+	note := fmt.Sprintf("does not add up: the audience had %d rows, and %d mails have an end. Rows of outbox_run or outbox_run_mail were changed by hand", *now.Audience, now.Sum())
+	if strings.Contains(now.Note, note) {
+		return nil
+	}
+	changed, err := h.change(stop, db.RunChange{State: now.State, From: []db.RunState{now.State}, Note: joinNotes(now.Note, note)})
+	if err != nil || !changed {
+		return err
+	}
+	h.log.Error(eventRunFailed, zap.String("note", note))
+	h.news("does not add up", note, "outboxd mailing report "+h.name())
+	return nil
+}
+
+// fail ends the run because of itself: nothing has gone, and what is enqueued is cancelled.
+func (h *hand) fail(stop context.Context, cause *runFault) error {
+	ctx := context.WithoutCancel(stop)
+	now, err := h.k.store.Run(ctx, h.run.ID)
+	if err != nil {
+		return err
+	}
+	token := ""
+	if h.run.State == db.RunRunning {
+		token = h.run.Token
+	}
+	changed, err := h.k.store.ChangeRun(ctx, h.run.ID, db.RunChange{State: db.RunCancelling, From: []db.RunState{h.run.State}, Token: token,
+		Audience: &now.Enqueued, EndsAs: db.RunFailed, Note: cause.Error()})
+	if err != nil || !changed {
+		return err
+	}
+	h.log.Error(eventRunFailed, zap.String("error", cause.text), zap.String("remedy", cause.remedy))
+	h.news("failed", cause.Error()+".\n\nNothing of it is sent.", h.again())
+	h.k.poke()
+	return nil
+}
+
+// again is the command that starts the run's work anew.
+func (h *hand) again() string {
+	if audience, ok := strings.CutPrefix(h.run.Job, "@"); ok {
+		return fmt.Sprintf("mend that, then: outboxd mailing plan %s; outboxd mailing start %s", audience, audience)
+	}
+	return fmt.Sprintf("mend that, then: outboxd mailing plan %s; outboxd mailing start --job %s", h.run.Job, h.run.Job)
+}
+
+// change changes the run as long as it is what it was. Whoever is faster has decided.
+func (h *hand) change(stop context.Context, change db.RunChange, mails ...db.NewMail) (bool, error) {
+	if err := h.k.c.fence.pass(stop); err != nil {
+		return false, err
+	}
+	return h.k.store.ChangeRun(context.WithoutCancel(stop), h.run.ID, change, mails...)
+}
+
+// name is the run as commands take it.
+func (h *hand) name() string { return runText(h.k.c, h.run) }
+
+// runText is a run as commands take it: acme/17.
+func runText(c *company, r db.Run) string { return fmt.Sprintf("%s/%d", c.name, r.ID) }
+
+// news tells a person, once, what has become of the run, and what to do.
+func (h *hand) news(what, text, next string) {
+	h.k.c.e.alerts.tell(fmt.Sprintf("company %s: the run of %s for %s %s", h.k.c.name, h.run.Job, onClocks(h.run.Scheduled), what),
+		fmt.Sprintf("The run %s of job %s of company %s, for %s, %s:\n\n%s\n\nWhat to do: %s", h.name(), h.run.Job, h.k.c.name, onClocks(h.run.Scheduled), what, text, next))
+}
+
+// tellAsked tells a person that a run waits for a word, and returns the key of that alert.
+func (k *keeper) tellAsked(r db.Run) string {
+	key, name := "asked "+runText(k.c, r), runText(k.c, r)
+	k.c.e.alerts.start(key, fmt.Sprintf("company %s: is the run of %s for %s to be made up for?", k.c.name, r.Job, onClocks(r.Scheduled)),
+		fmt.Sprintf("%s.\n\nIf it is to run now:  outboxd mailing resume %s\nIf it is left out:    outboxd mailing stop --cancel %s", r.Note, name, name))
+	return key
+}
+
+// cancelledBy is what stands in the rows of a run that is cancelled.
+func cancelledBy(r db.Run) string {
+	text := fmt.Sprintf("its run %d of %s was cancelled", r.ID, r.Job)
+	if r.Note != "" {
+		text += ": " + r.Note
+	}
+	return text
+}
+
+// joinNotes makes one note of several.
+func joinNotes(all ...string) string {
+	var some []string
+	for _, one := range all {
+		if one = strings.TrimRight(one, ". "); one != "" {
+			some = append(some, one)
+		}
+	}
+	return strings.Join(some, ". ")
+}
+
+// orList is names with an or before the last one.
+func orList(names []string) string {
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " or " + names[len(names)-1]
+}

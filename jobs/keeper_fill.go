@@ -1,0 +1,343 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"outboxd/db"
+	"outboxd/jobs/jobfile"
+	"outboxd/jobs/mailing"
+)
+
+const (
+	fillRows    = 1000    // of an audience, in one transaction
+	fillOctets  = 8 << 20 // of what they carry, at most about that
+	fillWorkers = 2       // transactions at once: while one is synced the next is written
+)
+
+// runFault says why a run fails: of itself, so that waiting does not help.
+type runFault struct{ text, remedy string }
+
+// Error returns cause and remedy.
+func (e *runFault) Error() string {
+	if e.remedy == "" {
+		return e.text
+	}
+	return e.text + "; " + e.remedy
+}
+
+// fill makes the rows of a run, if nobody has the run. It takes the run's lease, which fences each transaction.
+func (h *hand) fill(stop context.Context) error {
+	if !h.k.c.isHere(h.spec.Host) || !h.run.Free || !h.k.beginFill() {
+		return nil
+	}
+	defer h.k.endFill()
+	taken, err := h.k.store.TakeRun(stop, h.run, h.k.c.e.instance)
+	if taken == nil || err != nil {
+		return err
+	}
+	if h.run, err = h.k.store.Run(stop, taken.ID); err != nil || h.run.Token != taken.Token {
+		return err
+	}
+	f := &filler{hand: h, resumed: h.run.Enqueued > 0, world: h.k.c.e.currentWorld()}
+	ctx, cancel := context.WithCancelCause(stop)
+	var beats sync.WaitGroup
+	beats.Go(func() { f.beat(ctx, cancel) })
+	err = f.work(ctx)
+	if lost := context.Cause(ctx); err != nil && stop.Err() == nil && lost != nil {
+		err = lost
+	}
+	cancel(nil)
+	beats.Wait()
+	if err == nil {
+		return nil
+	}
+	if failed := f.meaning(stop, err); failed != nil {
+		return failed // the lease is what lets it fail
+	}
+	h.log.Info(eventRunLaidDown)
+	return errors.Join(err, h.k.store.LayDownRun(context.WithoutCancel(stop), h.run))
+}
+
+func (k *keeper) beginFill() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.filling {
+		return false
+	}
+	k.filling = true
+	return true
+}
+
+func (k *keeper) endFill() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.filling = false
+}
+
+// filler is the making of one run's rows.
+type filler struct {
+	*hand
+	resumed  bool // it was begun before: some of its rows may be there
+	begun    time.Time
+	world    *World
+	spool    *mailing.Spool
+	figures  mailing.Figures
+	shown    []db.NewMail // mails that show whether any can be made
+	encloser *encloser
+	link     []byte // what personal links are signed with; nil: there are none
+
+	mu  sync.Mutex
+	got db.Enqueued
+}
+
+// beat prolongs the lease. A lease that was lost ends the work.
+func (f *filler) beat(ctx context.Context, cancel context.CancelCauseFunc) {
+	tick := time.NewTicker(beatEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		f.pulse.beat()
+		err := f.k.store.BeatRun(ctx, f.run)
+		var lost *db.RunLostError
+		if errors.As(err, &lost) {
+			cancel(err)
+			return
+		}
+		if err != nil && ctx.Err() == nil {
+			f.k.c.report(err)
+		}
+	}
+}
+
+// meaning makes an error of the making one of the run; nil for what heals by itself, and for a lease that is lost.
+func (f *filler) meaning(stop context.Context, err error) *runFault {
+	var lost *db.RunLostError
+	var fenced *FencedError
+	var away *awayError
+	var wait *waitError
+	read, isRead := errors.AsType[*db.ReadError](err)
+	if isRead {
+		f.k.c.sources.noteQuery(stop, err)
+	}
+	switch {
+	case stop.Err() != nil, errors.As(err, &lost), errors.As(err, &fenced), errors.As(err, &away), errors.As(err, &wait),
+		isRead && read.Reason == db.ReadUnreachable:
+		return nil
+	}
+	var own *runFault
+	if errors.As(err, &own) {
+		return own
+	}
+	if audience, ok := errors.AsType[*mailing.AudienceError](err); ok {
+		return &runFault{"its audience cannot be read: " + audience.Error(), ""}
+	}
+	if isRead || isRowError(err) {
+		return &runFault{err.Error(), ""}
+	}
+	return nil // the database's
+}
+
+// work makes all rows, shows that mails can be made of them, and lets the run go on.
+func (f *filler) work(ctx context.Context) error {
+	f.begun = time.Now()
+	if err := f.pinTemplates(ctx); err != nil {
+		return err
+	}
+	if f.spec.Kind == kindReport {
+		return f.reportRow(ctx)
+	}
+	var err error
+	f.spool, err = readAudience(ctx, f.k.c.place, f.spec, f.run.Scheduled)
+	f.k.c.sources.noteQuery(ctx, err)
+	if err != nil {
+		return err
+	}
+	defer f.spool.Close()
+	if err := f.count(ctx); err != nil {
+		return err
+	}
+	f.encloser = newEncloser(f.world.File, f.k.c.place, f.run, f.spec, f.k.c.sources)
+	if err := f.enqueue(ctx); err != nil {
+		return err
+	}
+	return f.ready(ctx, f.spool.Rows())
+}
+
+// enqueue makes a row of the outbox of each row of the audience. One reads, and two write.
+func (f *filler) enqueue(stop context.Context) error {
+	ctx, cancel := context.WithCancelCause(stop)
+	defer cancel(nil)
+	batches := make(chan []db.NewMail)
+	var workers sync.WaitGroup
+	for range fillWorkers {
+		workers.Go(func() {
+			for mails := range batches {
+				if err := f.insert(ctx, mails); err != nil {
+					cancel(err)
+					return
+				}
+			}
+		})
+	}
+	hand := func(mails []db.NewMail) error {
+		select {
+		case batches <- mails:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	var mails []db.NewMail
+	octets := 0
+	err := f.spool.Each(ctx, 1, func(_ int64, m db.NewMail) error {
+		mails, octets = append(mails, m), octets+len(m.Params)
+		if len(mails) < fillRows && octets < fillOctets {
+			return nil
+		}
+		full := mails
+		mails, octets = make([]db.NewMail, 0, fillRows), 0
+		return hand(full)
+	})
+	if err == nil && len(mails) > 0 {
+		err = hand(mails)
+	}
+	close(batches)
+	workers.Wait()
+	if cause := context.Cause(ctx); cause != nil {
+		return cause // of a worker, or of the stop
+	}
+	return err
+}
+
+// insert gives mails what they carry, and enqueues them.
+func (f *filler) insert(ctx context.Context, mails []db.NewMail) error {
+	if len(f.spec.Attach) == 0 {
+		return f.put(ctx, mails)
+	}
+	first, octets := 0, 0
+	for i := range mails {
+		f.pulse.beat()
+		if err := f.encloser.enclose(ctx, &mails[i]); err != nil {
+			return err
+		}
+		for _, a := range mails[i].Attachments {
+			octets += len(a.Content)
+		}
+		if octets >= fillOctets || i == len(mails)-1 {
+			if err := f.put(ctx, mails[first:i+1]); err != nil {
+				return err
+			}
+			first, octets = i+1, 0
+			for j := range i + 1 {
+				mails[j].Attachments = nil // not kept in memory
+			}
+		}
+	}
+	return nil
+}
+
+// put enqueues mails as soon as the database can be used. Each transaction is short; a stop comes between two.
+func (f *filler) put(ctx context.Context, mails []db.NewMail) error {
+	b := db.Batch{Kinds: f.spec.Kinds(), Period: f.run.Period, Resumed: f.resumed, Mails: mails}
+	for pause := time.Second; ; pause = min(2*pause, lookAgain) {
+		f.pulse.beat()
+		err := f.k.c.fence.pass(ctx)
+		var got db.Enqueued
+		if err == nil {
+			got, err = f.k.store.Enqueue(context.WithoutCancel(ctx), f.run, b)
+		}
+		switch {
+		case err == nil:
+			f.add(got)
+			return nil
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case !db.Waits(err):
+			return err
+		}
+		f.k.c.report(err)
+		b.Resumed = true // it may have been done
+		if !sleep(ctx, pause) {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (f *filler) add(got db.Enqueued) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.got.Inserted += got.Inserted
+	f.got.Known += got.Known
+	f.got.Twice += got.Twice
+}
+
+// ready ends the making: every row is there. Mails are made of some of them before the first one may go, and the proof goes out in the same
+// transaction that lets the run wait for its approval, or send.
+func (f *filler) ready(ctx context.Context, rows int64) error {
+	now, err := f.k.store.Run(ctx, f.run.ID)
+	if err != nil {
+		return err
+	}
+	// Also a run that is gone on with has each row of its audience.
+	if now.Enqueued < rows {
+		return fmt.Errorf("of %d rows of the audience %d are in the outbox", rows, now.Enqueued)
+	}
+	f.run.Enqueued, f.run.RunCounts = now.Enqueued, now.RunCounts
+	f.run.Audience = &f.run.Enqueued
+	mails, err := f.proofs(ctx)
+	if err != nil {
+		return err
+	}
+	change := db.RunChange{State: db.RunSending, From: []db.RunState{db.RunRunning}, Token: f.run.Token, Audience: f.run.Audience, LinkKey: f.link}
+	note := ""
+	if rows < now.Enqueued {
+		note = fmt.Sprintf("the audience was read again after a restart and has %d rows by now; of those before, %d are not among them and are mailed all the same", rows, now.Enqueued-rows)
+	}
+	if a := f.spec.Approval; a != nil && f.figures.Sendable > 0 {
+		change.State, change.DecideUntil = db.RunHeld, within(a)
+		note = joinNotes(note, waitsForApproval(a))
+	} else {
+		change.Allowed = f.canary()
+		if a != nil {
+			change.ApprovedBy = approvedByNobody
+		}
+	}
+	change.Note = note
+	changed, err := f.k.store.ChangeRun(context.WithoutCancel(ctx), f.run.ID, change, mails...)
+	if err != nil || !changed {
+		return err
+	}
+	took := time.Since(f.begun)
+	f.log.Info(eventRunEnqueued, zap.Int64("audience", now.Enqueued), zap.Int64("known", f.got.Known), zap.Int64("mailed_before", f.got.Twice),
+		zap.Duration("took", took.Round(time.Millisecond)), zap.Int("proofs", len(mails)))
+	if change.State == db.RunHeld {
+		f.log.Info(eventRunHeld, zap.Strings("approval", f.spec.Approval.By))
+	}
+	f.k.poke()
+	return nil
+}
+
+// waitsForApproval is what a held run waits for.
+func waitsForApproval(a *mailing.Approval) string {
+	if a == nil {
+		return "waits for an approval"
+	}
+	text := "waits for the approval of " + orList(a.By)
+	switch {
+	case a.Within == 0:
+		return text
+	case a.Else == jobfile.Go:
+		return text + ", for " + span(a.Within) + "; then it goes all the same"
+	}
+	return text + ", for " + span(a.Within) + "; then it is cancelled"
+}
