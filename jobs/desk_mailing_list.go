@@ -64,7 +64,8 @@ func (d *Desk) MailingList(ctx context.Context, q MailingListRequest) (MailingLi
 	each(len(places), func(i int) {
 		ctx, cancel := context.WithTimeout(ctx, askTime)
 		defer cancel()
-		found[i], failed[i] = d.runsOf(ctx, places[i], filter)
+		counts, _ := places[i].Store.WriteBackCounts(ctx) // an error of the database shows in the runs
+		found[i], failed[i] = d.runsOf(ctx, places[i], filter, counts)
 	})
 	reply := MailingListReply{Runs: []RunInfo{}, Missing: []Missing{}}
 	for i, p := range places {
@@ -116,10 +117,10 @@ func (d *Desk) runsAsked(q MailingListRequest) ([]*Place, db.RunFilter, error) {
 // openStates are those of runs that have not ended.
 var openStates = []db.RunState{db.RunAsked, db.RunRunning, db.RunHeld, db.RunSending, db.RunStopped, db.RunCancelling}
 
-func (d *Desk) runsOf(ctx context.Context, p *Place, f db.RunFilter) (all []RunInfo, err error) {
+func (d *Desk) runsOf(ctx context.Context, p *Place, f db.RunFilter, writeBacks map[uint64]db.WriteBackCount) (all []RunInfo, err error) {
 	runs, err := p.Store.Runs(ctx, f)
 	for _, r := range runs {
-		all = append(all, d.runInfo(ctx, p, r))
+		all = append(all, d.runWith(ctx, p, r, writeBacks))
 	}
 	return all, err
 }
@@ -135,6 +136,12 @@ func (d *Desk) runNow(ctx context.Context, p *Place, id uint64) (RunInfo, error)
 
 // runInfo tells how a run stands. What cannot be asked is left out.
 func (d *Desk) runInfo(ctx context.Context, p *Place, r db.Run) RunInfo {
+	writeBacks, _ := p.Store.WriteBackCounts(ctx, r.ID)
+	return d.runWith(ctx, p, r, writeBacks)
+}
+
+// runWith is runInfo for whoever knows which write-backs are left for later.
+func (d *Desk) runWith(ctx context.Context, p *Place, r db.Run, writeBacks map[uint64]db.WriteBackCount) RunInfo {
 	i := RunInfo{RunName: runName(p, r.ID), Company: p.Company.Name, Timezone: p.Company.Timezone.String(), Run: r}
 	spec, _ := mailing.Parse(r.Spec) // one that cannot be read has no account and no limits to tell of
 	i.Spec = ""                      // long, and not for listings
@@ -143,6 +150,7 @@ func (d *Desk) runInfo(ctx context.Context, p *Place, r db.Run) RunInfo {
 		total = *r.Audience
 	}
 	i.Left = max(0, total-r.Sum())
+	i.WriteBacks, i.WriteError = writeBacks[r.ID].Waiting, writeBacks[r.ID].LastError
 	if r.State == db.RunSending {
 		i.Rate = rateOf(r, d.now())
 		i.Account, i.Finish = d.finish(ctx, p, spec, i)

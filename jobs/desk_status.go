@@ -120,7 +120,14 @@ const mostMailings = 20
 // mailings tells of the runs of a company that have not ended, and of what its tables have not been told yet. Tables that are one step
 // older have none; an error of the database shows elsewhere.
 func (d *Desk) mailings(ctx context.Context, p *Place, s *CompanyStatus) {
-	s.Mailings, _ = d.runsOf(ctx, p, db.RunFilter{States: openStates, Limit: mostMailings})
+	counts, _ := p.Store.WriteBackCounts(ctx)
+	s.Mailings, _ = d.runsOf(ctx, p, db.RunFilter{States: openStates, Limit: mostMailings}, counts)
+	for _, c := range counts {
+		s.WriteBacks += c.Waiting
+		if c.LastError != "" {
+			s.WriteError = c.LastError
+		}
+	}
 }
 
 // waitingRoutes lists the routes of rows that wait for nothing but their account.

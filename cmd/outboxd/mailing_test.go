@@ -110,8 +110,10 @@ func TestMailingListAndStatus(t *testing.T) {
 	if err := json.Unmarshal([]byte(s.must(exitDone, "mailing list --json --limit 1")), &listed); err != nil || len(listed.Runs) != 1 || !listed.More || listed.Runs[0].RunName != asked {
 		t.Errorf("%+v, %v", listed, err)
 	}
-	s.must(exitDone, "status", held, "EXPECTED END", "outboxd mailing resume "+asked)
-	s.must(exitDone, "status --json", `"mailings"`)
+	s.db.Exec(t, `INSERT INTO {db}.outbox_writeback (outbox_id, run_id, event, tries, last_error) VALUES (9, 3, 'sent', 4, 'Lock wait timeout exceeded')`)
+	s.must(exitDone, "mailing list", "1 write-back into the company's tables is tried again by itself: Lock wait timeout exceeded.")
+	s.must(exitDone, "status", held, "acme/statements", "EXPECTED END", "have not been told of 1 outcome yet", "Lock wait timeout exceeded")
+	s.must(exitDone, "status --json", `"mailings"`, `"write_backs": 1`)
 }
 
 // TestRowsThatWaitForTheirRun: a row says which run it is of, what that waits for, and the next step.
