@@ -80,6 +80,7 @@ func lookAtWorld(i *invocation, world *jobs.World, state *jobs.State) (looks []f
 	looks = append(looks, lookAtFences(i, world, state)...)
 	for _, p := range world.Companies {
 		looks = append(looks, func() []finding { return lookAtContent(i.ctx, world, p) })
+		looks = append(looks, lookAtMailings(i, world, p)...)
 	}
 	return looks
 }

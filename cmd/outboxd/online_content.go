@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"outboxd/jobs"
+	"outboxd/jobs/jobfile"
 	"outboxd/mail/sendercheck"
 )
 
@@ -40,4 +43,48 @@ func lookAtContent(ctx context.Context, world *jobs.World, p *jobs.Place) (all [
 		add("reader", levelOK, "reader "+p.Company.Reader.Username, "")
 	}
 	return all
+}
+
+// lookAtMailings tells of each mailing of a company whether its next run would have an audience and could make mails of it, and of the other
+// audiences whether they can be asked for. How long each may take its reader says.
+func lookAtMailings(i *invocation, world *jobs.World, p *jobs.Place) (looks []func() []finding) {
+	c := p.Company
+	for _, j := range c.Jobs.Mailing {
+		looks = append(looks, func() []finding { return lookAtMailing(i, world, p, j) })
+	}
+	for _, a := range c.Audiences {
+		used := slices.ContainsFunc(c.Jobs.Mailing, func(j *jobfile.Mailing) bool { return j.Audience.Name == a.Name })
+		if used {
+			continue
+		}
+		looks = append(looks, func() []finding {
+			about := fmt.Sprintf("company %s, audience %s", c.Name, a.Name)
+			if err := world.TryAudience(i.ctx, p, a, i.now); err != nil {
+				return []finding{mailingTrouble(about, err)}
+			}
+			return []finding{found("audience", levelOK, about, "can be asked for", "")}
+		})
+	}
+	return looks
+}
+
+func lookAtMailing(i *invocation, world *jobs.World, p *jobs.Place, j *jobfile.Mailing) []finding {
+	about := fmt.Sprintf("company %s, job %s", p.Company.Name, j.Name)
+	trial, err := world.TryMailing(i.ctx, p, j, i.now)
+	switch {
+	case err != nil:
+		return []finding{mailingTrouble(about, err)}
+	case trial.Doubt != "":
+		return []finding{found("audience", levelWarn, about, trial.Doubt, trial.Remedy)}
+	}
+	return []finding{found("audience", levelOK, about, "a mail can be made of its audience "+j.Audience.Name, "")}
+}
+
+// mailingTrouble is the finding of what keeps a mailing from being sent.
+func mailingTrouble(about string, err error) finding {
+	var trouble *jobs.MailingTrouble
+	if errors.As(err, &trouble) {
+		return found("audience", levelFail, about, trouble.Text, trouble.Remedy)
+	}
+	return found("audience", levelFail, about, err.Error(), "")
 }

@@ -38,23 +38,43 @@ func Read(ctx context.Context, src Source, database string, s Spec, scheduled ti
 	return sp, nil
 }
 
-// errEnough ends a query whose first row is all that is wanted.
+// errEnough ends a query of which the first rows are all that is wanted.
 var errEnough = errors.New("enough")
 
-// First is the mail of an audience's first row, and whether there is one. Nothing is kept: of a statement that returns rows at once no
-// more than the first is made.
-func First(ctx context.Context, src Source, database string, s Spec, scheduled time.Time, l db.ReadLimits) (m db.NewMail, found bool, err error) {
+// Head is what the first rows of an audience come to.
+type Head struct {
+	Rows  int          // that were looked at
+	Mails []db.NewMail // of those that can be mailed
+	Why   string       // why the first of the others cannot
+}
+
+// headRows bounds the rows that a look at the first ones goes over.
+const headRows = 1000
+
+// ReadHead looks at the first rows of an audience, until so many of them can be mailed. Nothing is kept, and the query ends there. It returns the
+// same errors as Read.
+func ReadHead(ctx context.Context, src Source, database string, s Spec, scheduled time.Time, l db.ReadLimits, mails int) (Head, error) {
+	var h Head
 	var as *layout
-	err = ask(ctx, src, database, s, scheduled, l,
+	err := ask(ctx, src, database, s, scheduled, l,
 		func(made *layout) { as = made },
 		func(values []any) error {
-			m, found = as.mail(values, as.hash(values, appendRecord(nil, values)), repeat{}).NewMail, true
-			return errEnough
+			h.Rows++
+			m := as.mail(values, as.hash(values, appendRecord(nil, values)), repeat{})
+			if m.verdict == sendable {
+				h.Mails = append(h.Mails, m.NewMail)
+			} else if h.Why == "" {
+				h.Why = m.LastError
+			}
+			if len(h.Mails) == mails || h.Rows == headRows {
+				return errEnough
+			}
+			return nil
 		})
 	if errors.Is(err, errEnough) {
 		err = nil
 	}
-	return m, found, err
+	return h, err
 }
 
 // ask runs the query of an audience.

@@ -213,18 +213,23 @@ func TestAnEmptyAudience(t *testing.T) {
 	if !strings.Contains(s.Nobody(), "open-items") {
 		t.Error(s.Nobody())
 	}
-	if _, found, err := mailing.First(deadline(t), d.Pool, d.Name, s, at, db.ReadLimits{}); found || err != nil {
-		t.Error(found, err)
+	if h, err := mailing.ReadHead(deadline(t), d.Pool, d.Name, s, at, db.ReadLimits{}, 3); h.Rows != 0 || err != nil {
+		t.Error(h, err)
 	}
 }
 
-// The first row costs no more than itself, however many would follow.
-func TestTheFirstRowOfAnAudience(t *testing.T) {
+// The first rows cost no more than themselves, however many would follow.
+func TestTheFirstRowsOfAnAudience(t *testing.T) {
 	d := dbtest.New(t)
 	many := strings.Replace(dbtest.Numbers(10000), ") numbers", ") a", 1) + ", " + strings.Replace(dbtest.Numbers(10000), ") numbers", ") b", 1)
-	m, found, err := mailing.First(deadline(t), d.Pool, d.Name, spec("SELECT 'a@b.example' AS recipients, 17 AS id, a.seq FROM "+many, "id"), at, db.ReadLimits{})
-	if err != nil || !found || m.Key != "17" || m.State != db.Queued {
-		t.Error(m, found, err)
+	s := spec("SELECT IF(a.seq % 2 = 1, 'nobody', 'a@b.example') AS recipients, a.seq AS id FROM "+many, "id")
+	h, err := mailing.ReadHead(deadline(t), d.Pool, d.Name, s, at, db.ReadLimits{}, 2)
+	if err != nil || len(h.Mails) != 2 || h.Mails[0].State != db.Queued || h.Rows < 3 || h.Rows > 1000 || !strings.Contains(h.Why, "there is no @") {
+		t.Error(h, err)
+	}
+	s.Statement = "SELECT 'nobody' AS recipients, a.seq AS id FROM " + many
+	if h, err = mailing.ReadHead(deadline(t), d.Pool, d.Name, s, at, db.ReadLimits{}, 2); err != nil || len(h.Mails) != 0 || h.Rows != 1000 {
+		t.Error(h, err)
 	}
 }
 
