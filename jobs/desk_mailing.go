@@ -15,9 +15,6 @@ import (
 // audienceJob is the head of a run's job when a person has started it to an audience: @staff.
 const audienceJob = "@"
 
-// statementKind is the kind of a run that has no mails of its own.
-const statementKind = "sql"
-
 // runName is a run as people name it, like a row: acme/12.
 func runName(p *Place, id uint64) string { return RowName{p.Company.Name, id}.String() }
 

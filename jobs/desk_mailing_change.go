@@ -108,7 +108,7 @@ func (d *Desk) changeRun(ctx context.Context, by By, name, action string, decide
 	if !may(who, mayStart) && !may(who, mayApprove) {
 		return RunInfo{}, forbidden(p.Company, by.actor(), who, "stop, resume and cancel mailings", mayStart, mayApprove)
 	}
-	if r.Kind == statementKind && r.State.Open() && r.State != db.RunAsked {
+	if r.Kind == kindSQL && r.State.Open() && r.State != db.RunAsked {
 		return RunInfo{}, &AskError{Text: fmt.Sprintf("the run %s is of a statement, which ends by itself", runName(p, r.ID)), Hint: "to end the statement now, kill it in the database (SHOW PROCESSLIST; KILL QUERY)"}
 	}
 	change, err := decide(p, r, who)

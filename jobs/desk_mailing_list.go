@@ -125,8 +125,9 @@ func (d *Desk) runsOf(ctx context.Context, p *Place, f db.RunFilter, writeBacks 
 	return all, err
 }
 
-// runNow tells how a run is after it was changed.
+// runNow tells how a run is after it was changed, and has the engine go on with it at once.
 func (d *Desk) runNow(ctx context.Context, p *Place, id uint64) (RunInfo, error) {
+	d.wake(p.Company.Name)
 	r, err := p.Store.Run(ctx, id)
 	if err != nil {
 		return RunInfo{}, runError(p, id, err)

@@ -152,9 +152,17 @@ func (l *planner) about(ctx context.Context) {
 	if c.Divert != "" {
 		l.warn("The company diverts its mail: it goes to %s and to nobody else (divert in jobs.yaml).", c.Divert)
 	}
-	open, err := l.place.Store.Runs(ctx, db.RunFilter{Job: l.job.name, States: openStates, Limit: 1})
-	if err == nil && len(open) > 0 {
-		l.warn("%s, a run of the same job, is %s%s.", runName(l.place, open[0].ID), open[0].State, map[bool]string{true: "", false: ": the next one waits for its end"}[strings.HasPrefix(l.job.name, audienceJob)])
+	runs, _ := l.place.Store.Runs(ctx, db.RunFilter{Job: l.job.name, Limit: mostList}) // an error of the database shows elsewhere
+	for _, r := range runs {
+		name := runName(l.place, r.ID)
+		switch {
+		case r.Scheduled.Equal(l.reply.For):
+			l.warn("%s is the run of this time already, and is %s: a time has one run.", name, r.State)
+		case r.State.Open() && strings.HasPrefix(r.Job, audienceJob):
+			l.warn("%s, another mailing to the same audience, is %s.", name, r.State)
+		case r.State.Open():
+			l.warn("%s, a run of the same job, is %s: the next one waits for its end.", name, r.State)
+		}
 	}
 	if l.job.kind != mailing.KindMailing && l.job.kind != mailing.KindReport {
 		l.warn("The job runs a statement. What that mails is not known before it runs.")

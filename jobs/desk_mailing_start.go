@@ -72,7 +72,7 @@ func (d *Desk) MailingStart(ctx context.Context, q MailingStartRequest) (Mailing
 		return reply, &AskError{Text: fmt.Sprintf("%s has a run for %s already", jobName(p, run.Job), onClocks(run.Scheduled)),
 			Hint: "a time has one run: outboxd mailing list --job " + jobName(p, run.Job) + " shows what became of it"}
 	}
-	if begun.Kind == statementKind { // whoever begins one has it
+	if begun.Kind == kindSQL { // whoever begins one has it
 		if err := p.Store.LayDownRun(ctx, *begun); err != nil {
 			return reply, runError(p, begun.ID, err)
 		}

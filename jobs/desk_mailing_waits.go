@@ -18,7 +18,7 @@ func runWaits(p *Place, i RunInfo, spec mailing.Spec, now time.Time) (waits, nex
 		return "It waits to be told whether it is to run" + because(i.Note) + ".",
 			fmt.Sprintf("outboxd mailing resume %s; or, if it is not to run: outboxd mailing stop %s --cancel", name, name)
 	case db.RunRunning:
-		if i.Kind == statementKind {
+		if i.Kind == kindSQL {
 			return "Its statement runs" + because(i.LastError) + ".", ""
 		}
 		return fmt.Sprintf("Its mails are being made: %s so far%s.", countOf(int(i.Enqueued), "row"), because(i.LastError)), ""
