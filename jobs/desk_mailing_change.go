@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"outboxd/db"
 	"outboxd/jobs/jobfile"
@@ -27,9 +26,6 @@ type MailingResumeRequest struct {
 	By
 	Run string `json:"run"`
 }
-
-// stoppedBy is how the note of a run begins that a person has stopped.
-const stoppedBy = "stopped by "
 
 // MailingApprove lets a held run go.
 func (d *Desk) MailingApprove(ctx context.Context, q MailingApproveRequest) (RunInfo, error) {
@@ -76,10 +72,6 @@ func (d *Desk) MailingResume(ctx context.Context, q MailingResumeRequest) (RunIn
 			change.State = db.RunRunning
 		case r.State == db.RunStopped:
 			change.State = db.RunSending
-			if !strings.HasPrefix(r.Note, stoppedBy) { // its canary has stopped it, and a person lets the others go all the same
-				all := int64(db.AllMails)
-				change.Allowed = &all
-			}
 		default:
 			return change, runStateError(p, r, "only a stopped run can be resumed, and one that waits to be told whether to run")
 		}

@@ -82,7 +82,7 @@ func (d *Desk) MailingPlan(ctx context.Context, q MailingPlanRequest) (MailingPl
 	if a := l.spec.Approval; a != nil {
 		l.reply.Approval = strings.Join(a.By, " or ")
 		if a.Within > 0 {
-			l.reply.Approval += fmt.Sprintf(", within %s, else it is %s", a.Within, map[bool]string{true: "sent all the same", false: "cancelled"}[a.Else == jobfile.Go])
+			l.reply.Approval += fmt.Sprintf(", within %s, else it is %s", lengthText(a.Within), map[bool]string{true: "sent all the same", false: "cancelled"}[a.Else == jobfile.Go])
 		}
 	}
 	return l.reply, l.audience(ctx)

@@ -74,7 +74,7 @@ func canaryText(p *Place, i RunInfo, spec mailing.Spec) string {
 	}
 	first := min(*i.Allowed, valueOr(i.Audience, *i.Allowed))
 	text := fmt.Sprintf("The first %d go, %d of them have ended", first, min(first, i.Sum()))
-	return fmt.Sprintf("%s; the others follow %s after they all have, unless more than %s of them fail or come back.", text, c.Wait, jobfile.Percent(c.StopAbove))
+	return fmt.Sprintf("%s; the others follow %s after they all have, unless more than %s of them fail or come back.", text, lengthText(c.Wait), jobfile.Percent(c.StopAbove))
 }
 
 func valueOr(n *int64, otherwise int64) int64 {
@@ -82,4 +82,16 @@ func valueOr(n *int64, otherwise int64) int64 {
 		return otherwise
 	}
 	return *n
+}
+
+// lengthText is a length of time as jobs.yaml has it: 8h, and not 8h0m0s.
+func lengthText(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }

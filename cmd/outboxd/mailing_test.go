@@ -95,7 +95,7 @@ func TestMailingListAndStatus(t *testing.T) {
 	done := s.seedRun(t, "done", `sent = 3, skipped = 1, finished_at = NOW(6), note = 'All 4 have an end: 3 sent, 1 skipped.'`)
 	asked := s.seedRun(t, "asked", `note = 'its time was missed', audience = NULL, enqueued = 0`)
 	out := s.must(exitDone, "mailing list", "RUN", "EXPECTED END", held, sending, done, "It waits for approval by jan until 2026-11-22 17:00:00 CET; then it is cancelled.",
-		"What to do: look at the proof, then: outboxd mailing approve "+held, "The first 2 go, 2 of them have ended; the others follow 30m0s after they all have, unless more than 5% of them fail or come back.",
+		"What to do: look at the proof, then: outboxd mailing approve "+held, "The first 2 go, 2 of them have ended; the others follow 30m after they all have, unless more than 5% of them fail or come back.",
 		"All 4 have an end: 3 sent, 1 skipped.", "It waits to be told whether it is to run: its time was missed.", "outboxd mailing resume "+asked, "4/hour")
 	if strings.Index(out, done) > strings.Index(out, held) {
 		t.Errorf("the newest is not the first:\n%s", out)
@@ -193,9 +193,6 @@ func TestMailingStopAndResume(t *testing.T) {
 	is(sending, "stopped 2 stopped by eva: typo")
 	s.must(exitDone, "mailing resume "+sending)
 	is(sending, "sending 2 resumed by eva")
-	canary := s.seedRun(t, "stopped", "allowed = 2, note = '2 of the first 2 have failed'")
-	s.must(exitDone, "mailing resume "+canary)
-	is(canary, "sending all resumed by eva")
 	s.must(exitDone, "mailing resume "+s.seedRun(t, "stopped", "")+" --json", `"state": "sending"`)
 	s.must(exitDone, "audit --limit 20", "mailing cancel", "mailing stop", "mailing resume", "as eva; it is stopped, then sending")
 }
@@ -309,7 +306,7 @@ func TestMailingStart(t *testing.T) {
 func TestMailingPlan(t *testing.T) {
 	s := mailingSite(t, "nobody")
 	out := s.must(exitDone, "mailing plan statements --at 2026-12-01T08:00", "acme/statements, for 2026-12-01 08:00 (Europe/Bratislava). Nothing is changed by a plan.", "0 8 1 * *", "next times",
-		"jan, within 8h0m0s, else it is cancelled", "bulk 2", "LINE", "no address",
+		"jan, within 8h, else it is cancelled", "bulk 2", "LINE", "no address",
 		"Sample 1 of 2, line 1 of the audience, key 1, by account bulk", "To: a@kunde.example", "Subject: Statement of Ann", "you owe 10.50.")
 	for row, want := range map[string]string{"audience": "4", "would get it": "2", "no address": "1", "bad address": "1", "duplicate key": "0", "mailed before": "0"} {
 		if got := figureOf(out, row); got != want {
