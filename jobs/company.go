@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"outboxd/db"
+	"outboxd/jobs/mailing"
 	"outboxd/mail"
 )
 
@@ -202,7 +203,10 @@ func storeRemedy(err error) string {
 	var schema *db.SchemaError
 	var altered *db.ShapeError
 	var gone *awayError
+	var room *mailing.SpoolError
 	switch {
+	case errors.As(err, &room):
+		return "make room in that folder, or name another one by TMPDIR"
 	case errors.As(err, &gone):
 		return "mount the folder, or correct attachments in jobs.yaml"
 	case errors.As(err, &schema):

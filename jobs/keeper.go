@@ -275,7 +275,9 @@ func (h *hand) fault(stop context.Context, err error) time.Duration {
 	case err == nil:
 		return 0
 	}
-	h.k.c.report(err)
+	if _, ok := errors.AsType[*mailing.SpoolError](err); !ok { // which has been told
+		h.k.c.report(err)
+	}
 	h.log.Warn(eventStoreError, zap.Error(err))
 	return min(max(2*h.one.pause, keepPoll), lookAgain)
 }

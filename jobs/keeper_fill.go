@@ -159,6 +159,7 @@ func (f *filler) work(ctx context.Context) error {
 	var err error
 	f.spool, err = readAudience(ctx, f.k.c.place, f.spec, f.run.Scheduled)
 	f.k.c.sources.noteQuery(ctx, err)
+	f.k.c.sources.noteSpool(err)
 	if err != nil {
 		return err
 	}

@@ -35,6 +35,8 @@ const (
 	eventReaderUp         = "reader_up"
 	eventFilesDown        = "files_down" // the company's attachments folder cannot be used: rows that name a file wait
 	eventFilesUp          = "files_up"
+	eventSpoolDown        = "spool_down" // there is no room on this computer to keep an audience in: its run waits
+	eventSpoolUp          = "spool_up"
 	eventAltered          = "tables_altered" // somebody has altered the company's tables
 	eventCompanyOut       = "company_left_out"
 	eventDiverts          = "diverts"      // every mail of the company goes to its divert address

@@ -108,7 +108,7 @@ func (e *Engine) endAlerts(before *World, leaving []*company) {
 	}
 	e.endBroken(before)
 	for _, c := range leaving {
-		for _, key := range []string{readerKey(c.name), filesKey(c.name)} {
+		for _, key := range []string{readerKey(c.name), filesKey(c.name), spoolKey(c.name)} {
 			if over := e.mendedIn(key); over != "" {
 				e.alerts.end(key, over)
 			}

@@ -133,7 +133,7 @@ func (e *Engine) mendedIn(key string) string {
 	switch what {
 	case "reload":
 		return "the new jobs.yaml is in force"
-	case "company", "uncertain", "altered":
+	case "company", "uncertain", "altered", "spool":
 		if e.world.Place(name) == nil {
 			return "company " + name + " is not in jobs.yaml any more"
 		}

@@ -28,7 +28,7 @@ func Count(ctx context.Context, s *Spool, c Counting) (Figures, []int64, error) 
 	n := &counter{Counting: c, choice: newChoice(), accounts: map[string]int64{}}
 	n.Audience = s.Rows()
 	err := s.each(ctx, 1, func(line int64, m *made) error {
-		n.waiting = append(n.waiting, counted{line, m})
+		n.waiting = append(n.waiting, counted{line, m.verdict, slim(m.NewMail)})
 		if len(n.waiting) == countedAtOnce {
 			return n.look(ctx)
 		}
@@ -53,9 +53,18 @@ func Count(ctx context.Context, s *Spool, c Counting) (Figures, []int64, error) 
 const countedAtOnce = 1000
 
 type counted struct {
-	line int64
-	*made
+	line    int64
+	verdict verdict
+	db.NewMail
 }
+
+// slim is what figures need of a mail: a thousand are in memory at a time, and each may carry megabytes.
+func slim(m db.NewMail) db.NewMail {
+	return db.NewMail{Key: m.Key, Recipients: cut(oneLine(m.Recipients), maxTold), Account: m.Account, From: m.From, Language: m.Language, Priority: m.Priority, LastError: m.LastError}
+}
+
+// maxTold are as many characters of an address as a figure shows.
+const maxTold = 100
 
 // counter adds up.
 type counter struct {
@@ -132,6 +141,6 @@ func (n *counter) not(m counted) {
 // trouble keeps the first ones.
 func (n *counter) trouble(line int64, m db.NewMail, why string) {
 	if len(n.Troubles) < maxTroubles {
-		n.Troubles = append(n.Troubles, Trouble{Line: line, Key: m.Key, Address: cut(oneLine(m.Recipients), 100), Reason: why})
+		n.Troubles = append(n.Troubles, Trouble{Line: line, Key: m.Key, Address: m.Recipients, Reason: why})
 	}
 }

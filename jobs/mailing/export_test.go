@@ -1,5 +1,26 @@
 package mailing
 
+import (
+	"bufio"
+	"os"
+)
+
+// PutInto writes octets into a file that there is, as a spool does, until its disk is full or all is there.
+func PutInto(path string, octets int) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	spool := &file{File: f, w: bufio.NewWriterSize(f, bufferSize), removed: true}
+	for range octets / 1000 {
+		if err := spool.put(make([]byte, 1000)); err != nil {
+			return err
+		}
+	}
+	return spool.flush()
+}
+
 // FindRepeats finds duplicates with so many hashes in memory at a time.
 func FindRepeats(s *Spool, size, most int) (map[int64]int, error) {
 	found, err := s.findRepeats(size, most)

@@ -1,7 +1,6 @@
 package mailing
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,8 +28,8 @@ func newLayout(s Spec, columns []db.ReadColumn) (*layout, error) {
 	for i, c := range columns {
 		name := strings.ToLower(c.Name)
 		if seen[name] {
-			return nil, &AudienceError{Audience: s.Audience, Kind: Twice, Text: fmt.Sprintf("two of its columns are called %s", cut(c.Name, 64)),
-				Remedy: fmt.Sprintf("name the columns in the SELECT, and one of these otherwise, as by AS other_%s", cut(name, 58))}
+			return nil, &AudienceError{Audience: s.Audience, Kind: Twice, Text: fmt.Sprintf("two of its columns are called %s", cut(oneLine(c.Name), 64)),
+				Remedy: fmt.Sprintf("name the columns in the SELECT, and one of these otherwise, as by AS other_%s", cut(oneLine(name), 58))}
 		}
 		seen[name] = true
 		if slices.Contains(ownColumns, name) {
@@ -64,7 +63,7 @@ func (l *layout) list() string {
 	const most = 20
 	var names []string
 	for _, c := range l.columns[:min(len(l.columns), most)] {
-		names = append(names, cut(c.Name, 64))
+		names = append(names, cut(oneLine(c.Name), 64))
 	}
 	if more := len(l.columns) - most; more > 0 {
 		names = append(names, fmt.Sprintf("and %d more", more))
@@ -82,5 +81,5 @@ func (l *layout) noAddress() error {
 		column = l.columns[likely].Name
 	}
 	return &AudienceError{Audience: l.spec.Audience, Kind: NoAddress, Text: "it has no column recipients, which says whom each mail goes to; it has " + l.list(),
-		Remedy: fmt.Sprintf("name the one with the address so: %s AS recipients", cut(cmp.Or(column, "email"), 64))}
+		Remedy: fmt.Sprintf("name the one with the address so: %s AS recipients", cut(oneLine(column), 64))}
 }

@@ -219,10 +219,10 @@ func (l *layout) json(values []any, note func(string)) string {
 		case number:
 			b = appendNumber(b, text)
 		case !utf8.ValidString(text):
-			note(fmt.Sprintf("column %s holds bytes that are no text (UTF-8): leave it out of the query, or convert it, as by HEX(%[1]s)", cut(l.columns[i].Name, 64)))
+			note(fmt.Sprintf("column %s holds bytes that are no text (UTF-8): leave it out of the query, or convert it, as by HEX(%[1]s)", cut(oneLine(l.columns[i].Name), 64)))
 			b = append(b, "null"...)
 		case strings.IndexByte(text, 0) >= 0:
-			note(fmt.Sprintf("column %s holds a NUL character: leave it out of the query, or mend the value", cut(l.columns[i].Name, 64)))
+			note(fmt.Sprintf("column %s holds a NUL character: leave it out of the query, or mend the value", cut(oneLine(l.columns[i].Name), 64)))
 			b = append(b, "null"...)
 		default:
 			b = appendText(b, text)

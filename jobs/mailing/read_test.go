@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -250,6 +251,16 @@ func TestAFolderWithoutRoomForAnAudience(t *testing.T) {
 	var e *mailing.SpoolError
 	if !errors.As(err, &e) || !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "set TMPDIR") {
 		t.Error(err)
+	}
+}
+
+func TestADiskThatIsFullIsNoFaultOfTheAudience(t *testing.T) {
+	for _, octets := range []int{1000, 1_000_000} { // at the end, and before
+		err := mailing.PutInto("/dev/full", octets)
+		var e *mailing.SpoolError
+		if !errors.As(err, &e) || !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "make room") {
+			t.Error(err)
+		}
 	}
 }
 
