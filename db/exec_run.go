@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -50,7 +51,8 @@ func (s *Store) ExecRun(ctx context.Context, r Run, statement string, limit time
 		defer close(beating)
 		s.beatWhile(ctx, r, cancel)
 	}()
-	err := retry(ctx, func() error { return s.execRun(ctx, r, statement, limit) })
+	end := time.Now().Add(limit + readGrace) // also when a deadlock has it begin anew
+	err := retry(ctx, func() error { return s.execRun(ctx, r, statement, limit, end) })
 	var unknown *commitUnknownError
 	if errors.As(err, &unknown) {
 		err = s.execEnded(ctx, r, err)
@@ -69,7 +71,7 @@ func (s *Store) ExecRun(ctx context.Context, r Run, statement string, limit time
 
 // beatWhile prolongs the lease until ctx ends, and ends it when the run is lost.
 func (s *Store) beatWhile(ctx context.Context, r Run, lost context.CancelCauseFunc) {
-	tick := time.NewTicker(leaseTime / 6)
+	tick := time.NewTicker(cmp.Or(s.beatEvery, leaseTime/6))
 	defer tick.Stop()
 	for {
 		select {
@@ -85,8 +87,8 @@ func (s *Store) beatWhile(ctx context.Context, r Run, lost context.CancelCauseFu
 }
 
 // execRun runs the transaction on a connection that ends with it, and with it whatever the statement leaves behind.
-func (s *Store) execRun(caller context.Context, r Run, statement string, limit time.Duration) error {
-	ctx, cancel := context.WithTimeout(caller, limit+readGrace)
+func (s *Store) execRun(caller context.Context, r Run, statement string, limit time.Duration, end time.Time) error {
+	ctx, cancel := context.WithDeadline(caller, end)
 	defer cancel()
 	d := sql.OpenDB(ownConnector{s.pool, s.sql.database, ownUse{statement: limit, silent: true}})
 	defer d.Close()

@@ -133,3 +133,38 @@ func TestP7_StatementWithALostCommitIsDoneOnce(t *testing.T) {
 		}
 	}
 }
+
+// A statement that takes longer than the lease keeps its run; one whose run is lost meanwhile is ended.
+func TestLeaseIsProlongedWhileTheStatementRuns(t *testing.T) {
+	d := dbtest.New(t)
+	procedures(t, d)
+	d.Exec(t, `INSERT INTO {db}.reminder (id) VALUES (1)`)
+	d.Store.BeatEvery(50 * time.Millisecond)
+	release := holding(t, d, `UPDATE reminder SET at = '2026-01-01'`)
+	exec := func() (db.Run, chan error) {
+		r := running(t, d, "remind")
+		d.Exec(t, `UPDATE {db}.outbox_run SET lease_until = TIMESTAMPADD(SECOND, 1, UTC_TIMESTAMP(6)) WHERE id = ?`, r.ID)
+		ended := make(chan error, 1)
+		go func() { ended <- d.Store.ExecRun(deadline(t), r, `UPDATE reminder SET at = '2026-02-02'`, time.Minute) }()
+		return r, ended
+	}
+	ctx := deadline(t)
+	kept, ended := exec()
+	for d.Read(t, `SELECT lease_until > TIMESTAMPADD(SECOND, 30, UTC_TIMESTAMP(6)) FROM {db}.outbox_run WHERE id = ?`, kept.ID) != "1" {
+		if ctx.Err() != nil {
+			t.Fatal("the lease is not prolonged")
+		}
+	}
+	taken, lost := exec()
+	runs(t, d, "2026-02-02")
+	d.Exec(t, `UPDATE {db}.outbox_run SET lease_token = 'bbbbbbbb-1' WHERE id = ?`, taken.ID)
+	var gone *db.RunLostError
+	if err := <-lost; !errors.As(err, &gone) {
+		t.Errorf("of a run that is lost: %v", err)
+	}
+	release()
+	must(t, <-ended)
+	if got := d.Read(t, `SELECT CONCAT_WS(' ', at, (SELECT GROUP_CONCAT(state ORDER BY id) FROM {db}.outbox_run)) FROM {db}.reminder`); !strings.HasPrefix(got, "2026-02-02") || !strings.HasSuffix(got, " done,running") {
+		t.Error(got)
+	}
+}

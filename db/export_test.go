@@ -194,3 +194,6 @@ func (s *Store) InsertAsIf(ctx context.Context, step uint64, mails []NewMail) er
 
 // SetWriteBackClock has the pause after a write-back that was held up go by another clock.
 func (s *Store) SetWriteBackClock(now func() time.Time) { s.backs.now = now }
+
+// BeatEvery has the lease of a run be prolonged so often while its statement runs.
+func (s *Store) BeatEvery(d time.Duration) { s.beatEvery = d }

@@ -22,6 +22,8 @@ type Store struct {
 	newest   atomic.Bool // the tables have what this program's newest step adds
 	oneByOne atomic.Bool // the server numbers the rows of one INSERT in a way of its own
 	backs    backs
+
+	beatEvery time.Duration // how often the lease of a statement's run is prolonged; 0 for the usual
 }
 
 // Store returns the outbox in the named database. The name is checked; the database is not looked at.
