@@ -62,3 +62,6 @@ func Addressees(c *jobfile.Company, names []string, startedBy string) (all []str
 	}
 	return all
 }
+
+// ApprovalURL is a person's link.
+var ApprovalURL = approvalURL
