@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,6 +26,9 @@ const bySQL = "by SQL"
 // names who may, and by jobs.yaml as it is now, which says who still has the right. It stands in the audit before it is done. An *AskError
 // says why it is not done.
 func approve(ctx context.Context, w *World, p *Place, r db.Run, who *jobfile.Person, how approval) error {
+	if r.State != db.RunHeld {
+		return runStateError(p, r, "only a held run can be approved")
+	}
 	spec, err := mailing.Parse(r.Spec)
 	if err != nil {
 		return &AskError{Text: fmt.Sprintf("the run %s cannot be understood: %v", runName(p, r.ID), err), Hint: "stop it with outboxd mailing stop --cancel, and start it anew", Err: err}
@@ -32,27 +36,33 @@ func approve(ctx context.Context, w *World, p *Place, r db.Run, who *jobfile.Per
 	if err := mayApproveRun(p.Company, r, spec, who, how.Actor); err != nil {
 		return err
 	}
-	if r.State != db.RunHeld {
-		return runStateError(p, r, "only a held run can be approved")
-	}
 	change := db.RunChange{State: db.RunSending, From: []db.RunState{db.RunHeld}, ApprovedBy: approvedBy(who, how)}
 	detail := how.How + " as " + who.Name
 	if spec.Canary != nil {
 		change.Allowed = &spec.Canary.First
 		detail += fmt.Sprintf("; the first %d go, the others after them", spec.Canary.First)
 	}
+	return w.changeRun(ctx, p, r, By{Actor: how.Actor, Reason: how.Reason}, "mailing approve", detail, "only a held run can be approved", change)
+}
+
+// changeRun makes a person's change of a run: audited first, and where somebody was faster that stands in the audit too. needs says then what
+// the change would have wanted.
+func (w *World) changeRun(ctx context.Context, p *Place, r db.Run, by By, action, detail, needs string, change db.RunChange) error {
 	name := runName(p, r.ID)
-	if err := w.audit(ctx, By{Actor: how.Actor, Reason: how.Reason}, "mailing approve", name, detail); err != nil {
+	if err := w.audit(ctx, by, action, name, detail); err != nil {
 		return err
 	}
 	changed, err := p.Store.ChangeRun(ctx, r.ID, change)
-	if err != nil {
-		return &AskError{Text: err.Error(), Hint: DatabaseHint(err), Err: err}
+	switch {
+	case err == nil && changed:
+		return nil
+	case err != nil:
+		err = runError(p, r.ID, err)
+	default:
+		err = runMoved(ctx, p, r.ID, needs)
 	}
-	if !changed {
-		return runMoved(ctx, p, r.ID, "only a held run can be approved")
-	}
-	return nil
+	// The entry above promises more than was done. Without this second one it is still true that it was asked.
+	return errors.Join(err, w.audit(ctx, by, action, name, "not done: "+err.Error()))
 }
 
 // approvedBy is what the run says of who approved it: the person, or the database's own user as it stands there already.

@@ -260,6 +260,9 @@ func (d *Desk) ApproveByCode(ctx context.Context, q ApprovalLink, code string) e
 	if err := l.place.Store.TakeCode(ctx, db.Code{Run: l.run.ID, Person: l.person.Name, Hash: codeHash(l.run, l.person, digits)}); err != nil {
 		return codeAsk(err)
 	}
+	if err := d.notFenced(ctx, l.place); err != nil {
+		return err
+	}
 	return approve(ctx, d.world, l.place, l.run, l.person, approval{Actor: l.person.Name, How: "by link"})
 }
 

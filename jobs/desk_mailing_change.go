@@ -35,6 +35,9 @@ func (d *Desk) MailingApprove(ctx context.Context, q MailingApproveRequest) (Run
 	if err != nil {
 		return RunInfo{}, err
 	}
+	if err := d.notFenced(ctx, p); err != nil {
+		return RunInfo{}, err
+	}
 	how := approval{Actor: q.actor(), How: "by command", Reason: q.Reason}
 	if err := approve(ctx, d.world, p, r, personOf(p.Company, q.actor()), how); err != nil {
 		return RunInfo{}, err
@@ -66,6 +69,9 @@ func (d *Desk) MailingStop(ctx context.Context, q MailingStopRequest) (RunInfo, 
 // MailingResume has a stopped run go on, and a run begin that waits for a person to say so.
 func (d *Desk) MailingResume(ctx context.Context, q MailingResumeRequest) (RunInfo, error) {
 	return d.changeRun(ctx, q.By, q.Run, "mailing resume", func(p *Place, r db.Run, who *jobfile.Person) (db.RunChange, error) {
+		if err := d.notFenced(ctx, p); err != nil {
+			return db.RunChange{}, err
+		}
 		change := db.RunChange{From: []db.RunState{r.State}, Note: q.runNote("resumed", who)}
 		switch {
 		case r.State == db.RunAsked, r.State == db.RunStopped && r.Audience == nil: // its mails were not all made yet
@@ -107,15 +113,9 @@ func (d *Desk) changeRun(ctx context.Context, by By, name, action string, decide
 	if err != nil {
 		return RunInfo{}, err
 	}
-	if err := d.audit(ctx, by, action, runName(p, r.ID), fmt.Sprintf("as %s; it is %s, then %s", who.Name, r.State, change.State)); err != nil {
+	detail := fmt.Sprintf("as %s; it is %s, then %s", who.Name, r.State, change.State)
+	if err := d.world.changeRun(ctx, p, r, by, action, detail, fmt.Sprintf("it was %s a moment ago; look, then ask again", r.State), change); err != nil {
 		return RunInfo{}, err
-	}
-	changed, err := p.Store.ChangeRun(ctx, r.ID, change)
-	if err != nil {
-		return RunInfo{}, runError(p, r.ID, err)
-	}
-	if !changed {
-		return RunInfo{}, runMoved(ctx, p, r.ID, fmt.Sprintf("it was %s a moment ago; look, then ask again", r.State))
 	}
 	return d.runNow(ctx, p, r.ID)
 }

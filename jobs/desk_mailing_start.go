@@ -203,11 +203,19 @@ func beginError(p *Place, err error) error {
 	return &AskError{Text: err.Error(), Hint: DatabaseHint(err), Err: err}
 }
 
+// notFenced refuses what would begin or let go mails in a copy of the database.
+func (d *Desk) notFenced(ctx context.Context, p *Place) error {
+	if f, err := d.Fenced(ctx, p); err == nil && f != nil {
+		return &AskError{Text: fmt.Sprintf("company %s sends nothing, for its database is not the one it was: %s", p.Company.Name, f.Why), Hint: f.Hint}
+	}
+	return nil
+}
+
 // mayBegin refuses a run in a copy of the database. It tells what a person should know who starts a mailing.
 func (d *Desk) mayBegin(ctx context.Context, p *Place, run db.NewRun) (warnings []string, err error) {
 	warnings = []string{}
-	if f, err := d.Fenced(ctx, p); err == nil && f != nil {
-		return warnings, &AskError{Text: fmt.Sprintf("company %s sends nothing, for its database is not the one it was: %s", p.Company.Name, f.Why), Hint: f.Hint}
+	if err := d.notFenced(ctx, p); err != nil {
+		return warnings, err
 	}
 	if strings.HasPrefix(run.Job, audienceJob) {
 		open, err := p.Store.Runs(ctx, db.RunFilter{Job: run.Job, States: openStates})

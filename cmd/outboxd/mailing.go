@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"outboxd/db"
 	"outboxd/jobs"
 )
 
@@ -68,7 +69,9 @@ func printRuns(to io.Writer, r jobs.MailingListReply) error {
 		return err
 	}
 	for _, run := range r.Runs {
-		printWaiting(w, run)
+		if run.State.Open() || run.State == db.RunFailed || run.Next != "" { // what became of the others is in their reports
+			printWaiting(w, run)
+		}
 	}
 	if r.More {
 		fmt.Fprintln(w, "\nThere are more: --limit N, --job JOB, or --before NUMBER of one company.")
@@ -93,12 +96,15 @@ func wall(t time.Time) string {
 	return t.Format("2006-01-02 15:04")
 }
 
-// audienceOf is how many rows the audience has; those that there are so far while they are being made.
+// audienceOf is how many rows the audience has; those that there are so far while they are being made; "" where there is none.
 func audienceOf(r jobs.RunInfo) string {
-	if r.Audience == nil {
+	switch {
+	case r.Audience != nil:
+		return fmt.Sprint(*r.Audience)
+	case r.State.Open() && r.State != db.RunAsked:
 		return fmt.Sprintf("%d so far", r.Enqueued)
 	}
-	return fmt.Sprint(*r.Audience)
+	return ""
 }
 
 func rateText(r jobs.RunInfo) string {

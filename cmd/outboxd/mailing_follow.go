@@ -89,7 +89,10 @@ func countsText(r jobs.RunInfo) string {
 	if len(parts) == 0 {
 		parts = []string{"nothing sent"}
 	}
-	return fmt.Sprintf("%s, of %s", strings.Join(parts, ", "), audienceOf(r))
+	if of := audienceOf(r); of != "" {
+		parts = append(parts, "of "+of)
+	}
+	return strings.Join(parts, ", ")
 }
 
 // progress is a line on a terminal that is drawn anew and anew.
