@@ -3,10 +3,10 @@ package db
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/jmoiron/sqlx"
 )
@@ -25,8 +25,10 @@ type runMail struct {
 	ID      uint64 `db:"id"`
 	Key     string `db:"business_key"`
 	Written bool   `db:"written"`
-	State   State  `db:"state"`
+	State   State  `db:"-"` // how it is by now
 	Held    int    `db:"held"`
+
+	Row sql.NullString `db:"state"` // its row's
 }
 
 func (m runMail) ended() bool {
@@ -78,7 +80,13 @@ func (s *Store) runAt(ctx context.Context, tx *sqlx.Tx, id uint64) (r Run, curso
 }
 
 func (s *Store) unended(ctx context.Context, q sqlx.QueryerContext, run, after uint64, limit int) ([]runMail, error) {
-	return selectAll[runMail](ctx, q, s.sql.text("run-mails-unended"), run, after, limit)
+	mails, err := selectAll[runMail](ctx, q, s.sql.text("run-mails-unended"), run, after, limit)
+	for i, m := range mails {
+		if mails[i].State = State(m.Row.String); !m.Row.Valid {
+			mails[i].State = stateGone
+		}
+	}
+	return mails, err
 }
 
 // idsOf returns the numbers of those mails that a test holds for.
@@ -300,42 +308,4 @@ func (s *Store) tellLater(ctx context.Context, tx *sqlx.Tx, r Run, mails []runMa
 		}
 	}
 	return nil
-}
-
-// RunMail is what became of a mail of a run.
-type RunMail struct {
-	ID         uint64     `db:"id" json:"id"`
-	Key        string     `db:"business_key" json:"key,omitempty"`
-	Recipients string     `db:"recipients" json:"recipients"`
-	Subject    string     `db:"subject" json:"subject"`
-	Reference  string     `db:"reference" json:"reference,omitempty"`
-	State      State      `db:"state" json:"state"` // gone for one that was deleted by hand before it ended
-	Held       bool       `db:"held" json:"held,omitempty"`
-	SentAt     *time.Time `db:"sent_at" json:"sent_at,omitempty"`
-	SentVia    string     `db:"sent_via" json:"sent_via,omitempty"`
-	Code       int        `db:"smtp_code" json:"smtp_code,omitempty"`
-	Enhanced   string     `db:"smtp_enhanced" json:"smtp_enhanced,omitempty"`
-	LastError  string     `db:"last_error" json:"last_error,omitempty"`
-	WriteBack  string     `db:"write_back" json:"write_back,omitempty"` // done, or that it waits and why; "" when there is none
-}
-
-// RunMailFilter says which mails of a run to list.
-type RunMailFilter struct {
-	After  uint64 // numbers above this one: the next page
-	Failed bool   // only those that ended otherwise than sent, or are uncertain
-	Limit  int    // 0 means 50, at most 1000
-}
-
-// RunMails lists mails of a run in the order of their numbers.
-func (s *Store) RunMails(ctx context.Context, id uint64, f RunMailFilter) ([]RunMail, error) {
-	err := s.needNewest(ctx)
-	var all []RunMail
-	if err == nil {
-		statement := s.sql.text("run-mails")
-		if f.Failed {
-			statement += s.sql.text("run-mails-failed")
-		}
-		all, err = selectAll[RunMail](ctx, s.pool.db, statement+" ORDER BY m.outbox_id LIMIT ?", id, f.After, min(cmp.Or(max(f.Limit, 0), defaultLimit), maxLimit))
-	}
-	return all, wrap(err, fmt.Sprintf("list the mails of run %d of %s", id, s.database))
 }

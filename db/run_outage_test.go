@@ -36,23 +36,35 @@ func TestP7_RunBegunWithALostReply(t *testing.T) {
 	}
 }
 
+// A change comes with its mails or not at all, and with them once.
 func TestChangeOfARunWithALostReply(t *testing.T) {
 	d := dbtest.New(t)
 	c, far := through(t, d)
 	ctx := deadline(t)
-	for _, lose := range losses {
+	proof := db.NewMail{Recipients: "eva@acme.example", Subject: "Proof", Text: "Text", Account: "system", Attachments: []db.NewAttachment{{Name: "1.eml", Content: []byte("mail")}}}
+	for i, lose := range losses {
 		r := mailing(t, d, 0, db.RunHeld)
 		c.arm(commit, lose)
-		changed, err := far.Store.ChangeRun(ctx, r.ID, db.RunChange{State: db.RunSending, From: []db.RunState{db.RunHeld}, ApprovedBy: "jan"})
+		changed, err := far.Store.ChangeRun(ctx, r.ID, db.RunChange{State: db.RunSending, From: []db.RunState{db.RunHeld}, ApprovedBy: "jan"}, proof, proof)
 		state := run(t, d.Store, r.ID).State
 		if !c.spent() || changed != (err == nil) || changed && state != db.RunSending || lose == replyLost && !changed || lose == statementLost && state != db.RunHeld {
 			t.Errorf("%s: changed %v, %v, it is %s", lose, changed, err, state)
 		}
-		again, err := far.Store.ChangeRun(ctx, r.ID, db.RunChange{State: db.RunSending, From: []db.RunState{db.RunHeld}, ApprovedBy: "jan"})
+		again, err := far.Store.ChangeRun(ctx, r.ID, db.RunChange{State: db.RunSending, From: []db.RunState{db.RunHeld}, ApprovedBy: "jan"}, proof, proof)
 		if err != nil || again != (state == db.RunHeld) {
 			t.Errorf("%s: again %v, %v", lose, again, err)
 		}
+		if got := d.Read(t, `SELECT CONCAT_WS(' ', COUNT(*), SUM(state = 'queued' AND held = 0 AND account = 'system' AND run_id IS NULL), (SELECT COUNT(*) FROM {db}.outbox_attachment)) FROM {db}.outbox`); got != fmt.Sprintf("%d %[1]d %[1]d", 2*(i+1)) {
+			t.Errorf("%s: mails %s", lose, got)
+		}
 		change(t, d.Store, r.ID, db.RunChange{State: db.RunDone})
+	}
+	r := mailing(t, d, 0, db.RunHeld)
+	if changed, err := d.Store.ChangeRun(ctx, r.ID, db.RunChange{State: db.RunHeld, Note: "x"}, proof); err != nil || changed {
+		t.Errorf("mails of a change that changes no state: %v, %v", changed, err)
+	}
+	if _, err := d.Store.ChangeRun(ctx, r.ID, db.RunChange{Note: "x"}, proof); err == nil {
+		t.Error("mails of a change without a state")
 	}
 }
 

@@ -104,7 +104,8 @@ func (s *Store) uncount(ctx context.Context, tx *sqlx.Tx, r Run, row lockedRow) 
 		return err
 	}
 	m := found[0]
-	if m.State == "" { // not counted yet. On several nodes of a cluster this makes one wait that is about to count it
+	m.State = State(m.Row.String)
+	if !m.Row.Valid { // not counted yet. On several nodes of a cluster this makes one wait that is about to count it
 		m.State, m.Written = row.State, true
 		if _, err := s.count(ctx, tx, r, []runMail{m}); err != nil {
 			return err

@@ -54,7 +54,7 @@ SELECT COUNT(*) FROM {db}.outbox_run_mail WHERE run_id = ? AND state IS NULL
 
 -- name: run-mails-unended
 -- The mails of a run that were not counted yet, with what became of them by now. Values: run, id, limit.
-SELECT m.outbox_id AS id, COALESCE(m.business_key, '') AS business_key, m.written, COALESCE(o.state, 'gone') AS state, COALESCE(o.held, 0) AS held
+SELECT m.outbox_id AS id, COALESCE(m.business_key, '') AS business_key, m.written, o.state, COALESCE(o.held, 0) AS held
 FROM {db}.outbox_run_mail m FORCE INDEX (state) LEFT JOIN {db}.outbox o ON o.id = m.outbox_id
 WHERE m.run_id = ? AND m.state IS NULL AND m.outbox_id > ? ORDER BY m.outbox_id LIMIT ?
 
@@ -100,7 +100,7 @@ UPDATE {db}.outbox SET state = 'cancelled', held = 0, last_error = ? WHERE id IN
 
 -- name: run-mails
 -- What became of the mails of a run: what stands in the row, else what was counted. Values: run, id.
-SELECT m.outbox_id AS id, COALESCE(m.business_key, '') AS business_key, COALESCE(o.state, m.state, 'gone') AS state,
+SELECT m.outbox_id AS id, COALESCE(m.business_key, '') AS business_key, o.state, COALESCE(m.state, 'gone') AS counted,
        COALESCE(o.recipients, '') AS recipients, COALESCE(o.subject, '') AS subject, COALESCE(o.reference, '') AS reference,
        COALESCE(o.state = 'queued' AND o.held <> 0, 0) AS held, o.sent_at, COALESCE(o.sent_via, '') AS sent_via, COALESCE(o.smtp_code, 0) AS smtp_code,
        COALESCE(o.smtp_enhanced, '') AS smtp_enhanced, COALESCE(o.last_error, '') AS last_error,
@@ -110,7 +110,7 @@ WHERE m.run_id = ? AND m.outbox_id > ?
 
 -- name: run-mails-failed
 -- Of those the ones that did not get to all of their recipients, or not yet surely.
-  AND COALESCE(o.state, m.state, 'gone') NOT IN ('sent', 'queued', 'sending')
+  AND (o.state NOT IN ('sent', 'queued', 'sending') OR o.id IS NULL AND COALESCE(m.state, 'gone') <> 'sent')
 
 -- name: run-cursor
 SELECT released_id FROM {db}.outbox_run WHERE id = ?
@@ -120,7 +120,7 @@ SELECT COALESCE(run_id, 0) FROM {db}.outbox WHERE id = ?
 
 -- name: run-mail
 -- Values: run, id.
-SELECT outbox_id AS id, COALESCE(business_key, '') AS business_key, written, COALESCE(state, '') AS state, 0 AS held
+SELECT outbox_id AS id, COALESCE(business_key, '') AS business_key, written, state, 0 AS held
 FROM {db}.outbox_run_mail WHERE run_id = ? AND outbox_id = ?
 
 -- name: run-mail-again
