@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ type WriteBack struct {
 	Event     string         // WroteSent or WroteFailed
 	Statement string         // one that CheckWriteBack lets pass
 	Args      map[string]any // its parameters: see Bind
+	Sent      bool           // the parameter sent_at is the time that the row gets with this outcome
 	Zone      *time.Location // in which the statement's session is, so that NOW() is what the company's clocks show; nil means UTC
 }
 
@@ -83,6 +85,15 @@ func (s *Store) settleBack(ctx context.Context, t Settlement) error {
 		}
 		if err := s.apply(ctx, tx, []Settlement{t}); err != nil {
 			return err
+		}
+		if back.Sent {
+			var at time.Time
+			if err := tx.GetContext(ctx, &at, s.sql.text("write-back-sent-at"), t.ID); err != nil {
+				return err
+			}
+			back.Args = maps.Clone(back.Args)
+			back.Args["sent_at"] = at
+			_, args, _ = Bind(back.Statement, back.Args) // it went well before
 		}
 		if err := own.run(ctx, tx, back.Zone, statement, args); err != nil {
 			return err

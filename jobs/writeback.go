@@ -29,7 +29,8 @@ func (e ending) event() string {
 }
 
 // writeBack is the statement of the run's job for a mail that has ended so; nil where the job has none. Its parameters are the mail's
-// params and columns, and what became of it, which goes first; what is not known is NULL.
+// params and columns, and what became of it, which goes first; what is not known is NULL. The statement runs in a session of the company's
+// zone: there a time is what its clocks show, and what a TIMESTAMP gets is the moment itself.
 func (r *knownRun) writeBack(p *Place, row db.Row, params string, e ending) (*db.WriteBack, error) {
 	event := e.event()
 	statement := map[string]string{db.WroteSent: r.spec.OnSent, db.WroteFailed: r.spec.OnFailed}[event]
@@ -42,19 +43,16 @@ func (r *knownRun) writeBack(p *Place, row db.Row, params string, e ending) (*db
 	}
 	var sentAt any
 	if e.sentAt != nil {
-		sentAt = wallClock(*e.sentAt, p.Company.Timezone)
+		sentAt = *e.sentAt
+	}
+	if at, ours := args["scheduled_at"].(time.Time); ours {
+		args["scheduled_at"] = at.Format(time.DateTime) // a time is a moment here, and this is none
 	}
 	for name, value := range map[string]any{"state": string(e.state), "sent_at": sentAt, "message_id": orNull(e.messageID), "account": orNull(e.account), "smtp_code": orNull(e.code),
 		"smtp_enhanced": orNull(e.enhanced), "error": orNull(e.text), "last_error": orNull(e.text)} {
 		args[name] = value
 	}
 	return &db.WriteBack{Run: r.ID, Event: event, Statement: statement, Args: args, Zone: p.Company.Timezone}, nil
-}
-
-// wallClock is a moment as a DATETIME of the company has it: what its clocks showed. A statement that is written back runs in a session
-// of that zone, so that a TIMESTAMP gets the moment itself.
-func wallClock(t time.Time, zone *time.Location) string {
-	return t.In(zone).Format("2006-01-02 15:04:05.000000")
 }
 
 // orNull is NULL for what is empty.
@@ -86,11 +84,9 @@ func (f *feeder) addWriteBack(ctx context.Context, t *db.Settlement, row db.Row)
 	if err != nil {
 		return
 	}
-	if e.event() == db.WroteSent {
-		now := time.Now()
-		e.sentAt = &now
+	if t.WriteBack, err = r.writeBack(f.r.c.place, row, content.Params, e); err == nil && t.WriteBack != nil {
+		t.WriteBack.Sent = e.event() == db.WroteSent
 	}
-	t.WriteBack, _ = r.writeBack(f.r.c.place, row, content.Params, e)
 }
 
 // writeBackOf makes a write-back anew that was left for later, from the row as it stands there. nil: the job has none for how the mail has

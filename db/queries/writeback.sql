@@ -7,6 +7,10 @@ ON DUPLICATE KEY UPDATE run_id = VALUES(run_id), event = VALUES(event), tries = 
 -- Values: run, ids.
 UPDATE {db}.outbox_run_mail SET written = 1 WHERE run_id = ? AND outbox_id IN ({ids})
 
+-- name: write-back-sent-at
+-- Of an outcome that is being written.
+SELECT COALESCE(sent_at, UTC_TIMESTAMP(6)) FROM {db}.outbox WHERE id = ?
+
 -- name: write-back-due
 -- Values: limit.
 SELECT outbox_id, run_id, event, tries, next_at, COALESCE(last_error, '') AS last_error, created_at
