@@ -20,6 +20,7 @@ import (
 const (
 	operationsPage = "../../docs/operations.md"
 	accountsPage   = "../../docs/accounts.md"
+	mailingsPage   = "../../docs/mailings.md"
 )
 
 // blocks returns the fenced blocks of a page that are in a language.
@@ -57,7 +58,7 @@ var words = regexp.MustCompile(`"[^"]*"|\S+`)
 
 // Every command that the pages show is one that the program understands.
 func TestDocumentedCommands(t *testing.T) {
-	for page, least := range map[string]int{operationsPage: 20, accountsPage: 10} {
+	for page, least := range map[string]int{operationsPage: 20, accountsPage: 10, mailingsPage: 20} {
 		all := documentedCommands(t, page)
 		if len(all) < least {
 			t.Errorf("only %d commands found in %s", len(all), page)
