@@ -24,8 +24,8 @@ func noReader(spec mailing.Spec) error {
 }
 
 // figures say who of an audience would get what, and when the last mail would have gone if the first went at start. Of a run that is there its
-// own keys are no mails that went before; of a plan r has no number. The lines are those that show what goes: the first of each language,
-// then so many samples from first to last. Nothing is changed.
+// own keys are no mails that went before; of a plan r has no number. The lines are those that show what goes: so many samples, among them the
+// first of each language. Nothing is changed.
 func (w *World) figures(ctx context.Context, p *Place, sp *mailing.Spool, spec mailing.Spec, r db.Run, samples int, start, now time.Time) (mailing.Figures, []int64, error) {
 	counting := mailing.Counting{Account: senders(w.File, p.Company), Samples: samples}
 	if period := spec.Period(r.Scheduled); period != "" {

@@ -43,13 +43,10 @@ func (c *choice) add(line int64, language string) {
 	}
 }
 
-// lines are the chosen ones: the first of each language, then so many at even distances, the last among them.
+// lines are so many in order: the first of each language, however many those are, and others at even distances, the last before the rest.
 func (c *choice) lines(n int) []int64 {
 	chosen := slices.Clone(c.first)
-	for i := range n {
-		if len(c.even) == 0 {
-			break
-		}
+	for i := n - 1; i >= 0 && len(chosen) < n && len(c.even) > 0; i-- {
 		line := c.last
 		if i < n-1 || n == 1 {
 			line = c.even[i*(len(c.even)-1)/max(1, n-1)]
@@ -58,6 +55,7 @@ func (c *choice) lines(n int) []int64 {
 			chosen = append(chosen, line)
 		}
 	}
+	slices.Sort(chosen)
 	return chosen
 }
 

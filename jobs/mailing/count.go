@@ -18,7 +18,7 @@ type Counting struct {
 	Used func(ctx context.Context, keys []string) (map[string]uint64, error)
 	// Account returns which account sends the mail, or why none can.
 	Account func(m db.NewMail) (account string, err error)
-	// Samples are how many lines to choose beside the first one of each language.
+	// Samples are how many lines to choose: the first one of each language, however many, and others.
 	Samples int
 }
 

@@ -207,14 +207,14 @@ func TestTroublesAreTheFirstTwenty(t *testing.T) {
 	}
 }
 
-// Each language has a line, as it has texts of its own; then come lines from the first to the last.
+// Each language has a line, as it has texts of its own; and other lines from the first to the last make up the number.
 func TestSamplesHaveEachLanguage(t *testing.T) {
 	columns := []db.ReadColumn{{Name: "recipients", Kind: db.KindText}, {Name: "language", Kind: db.KindText}}
 	for _, c := range []struct {
 		rows, languages, samples int
 		want                     string
 	}{
-		{1, 1, 3, "[1]"}, {2, 1, 3, "[1 2]"}, {9, 1, 3, "[1 5 9]"}, {9, 2, 3, "[1 2 5 9]"}, {9, 1, 1, "[1]"}, {9, 1, 0, "[1]"}, {9, 1, 2, "[1 9]"}, {9, 1, 5, "[1 3 5 7 9]"},
+		{1, 1, 3, "[1]"}, {2, 1, 3, "[1 2]"}, {9, 1, 3, "[1 5 9]"}, {9, 2, 3, "[1 2 9]"}, {9, 3, 2, "[1 2 3]"}, {9, 1, 1, "[1]"}, {9, 1, 0, "[1]"}, {9, 1, 2, "[1 9]"}, {9, 1, 5, "[1 3 5 7 9]"},
 		{60, 30, 0, "[1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20]"}, {20_000, 1, 3, "[1 9993 20000]"},
 	} {
 		var rows [][]any
