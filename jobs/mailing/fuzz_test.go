@@ -105,3 +105,20 @@ func FuzzRecord(f *testing.F) {
 		}
 	})
 }
+
+// A text without braces stays, a value stands as it is wherever it has braces of its own, and braces that do not fit are an error.
+func FuzzFill(f *testing.F) {
+	f.Add("invoices/{pdf}", "a.pdf")
+	f.Add("{{week}} {pdf}}", "{pdf}")
+	f.Add("}{", "")
+	f.Fuzz(func(t *testing.T, text, value string) {
+		got, err := mailing.Fill(text, map[string]any{"pdf": value})
+		if !strings.ContainsAny(text, "{}") && (err != nil || got != text) {
+			t.Errorf("%q became %q, %v", text, got, err)
+		}
+		escaped := strings.NewReplacer("{", "{{", "}", "}}").Replace(text)
+		if got, err = mailing.Fill(escaped+"{pdf}"+escaped, map[string]any{"pdf": value}); err != nil || got != text+value+text {
+			t.Errorf("%q around %q became %q, %v", text, value, got, err)
+		}
+	})
+}

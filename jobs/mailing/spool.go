@@ -138,7 +138,8 @@ func (s *Spool) Each(ctx context.Context, from int64, fn func(line int64, m db.N
 
 // each is Each with what became of the lines.
 func (s *Spool) each(ctx context.Context, from int64, fn func(line int64, m *made) error) error {
-	if _, err := s.Duplicates(); err != nil {
+	repeats, err := s.found()
+	if err != nil {
 		return err
 	}
 	records, hashes := s.records.reader(), s.hashes.reader()
@@ -168,7 +169,7 @@ func (s *Spool) each(ctx context.Context, from int64, fn func(line int64, m *mad
 		if err := readRecord(record, values); err != nil {
 			return s.records.checked(err)
 		}
-		m := s.layout.mail(values, hash, s.repeats[line])
+		m := s.layout.mail(values, hash, repeats[line])
 		if err := fn(line, m); err != nil {
 			return err
 		}
