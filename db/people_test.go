@@ -242,7 +242,7 @@ func TestCounts(t *testing.T) {
 		t.Errorf("the oldest is due for %d s", c.OldestDue)
 	}
 	c.OldestDue = 90
-	if got := fmt.Sprintf("%+v", c); got != "{Queued:2 Due:1 OldestDue:90 Sending:1 Held:1 Uncertain:1 Failed:1 Partial:1 Expired:1 SentHour:map[main:2]}" {
+	if got := fmt.Sprintf("%+v", c); got != "{Queued:2 Due:1 OldestDue:90 Sending:1 Held:1 HeldByRun:0 Uncertain:1 Failed:1 Partial:1 Expired:1 SentHour:map[main:2]}" {
 		t.Error(got)
 	}
 }

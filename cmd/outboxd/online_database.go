@@ -298,6 +298,17 @@ var purgeProbes = []probe{
 
 // mailingProbes are those of a company with audiences, or with jobs of kinds mailing, report or sql.
 var mailingProbes = []probe{
+	{"outbox", "INSERT", "INSERT INTO {t} (recipients) SELECT recipients FROM {t} WHERE 1 = 0"},
+	{"outbox_attachment", "INSERT", "INSERT INTO {t} (outbox_id, name) SELECT outbox_id, name FROM {t} WHERE 1 = 0"},
+	{"outbox_content", "INSERT", "INSERT INTO {t} (content) SELECT content FROM {t} WHERE 1 = 0"},
+	{"outbox_content", "UPDATE", "UPDATE {t} SET created_at = created_at WHERE 1 = 0"},
+	{"outbox_pin", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
+	{"outbox_pin", "INSERT", "INSERT INTO {t} SELECT * FROM {t} WHERE 1 = 0"},
+	{"outbox_pin", "UPDATE", "UPDATE {t} SET created_at = created_at WHERE 1 = 0"},
+	{"outbox_run_code", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
+	{"outbox_run_code", "INSERT", "INSERT INTO {t} SELECT * FROM {t} WHERE 1 = 0"},
+	{"outbox_run_code", "UPDATE", "UPDATE {t} SET tries = tries WHERE 1 = 0"},
+	{"outbox_run_mail", "INSERT", "INSERT INTO {t} SELECT * FROM {t} WHERE 1 = 0"},
 	{"outbox_run", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
 	{"outbox_run", "INSERT", "INSERT INTO {t} SELECT * FROM {t} WHERE 1 = 0"},
 	{"outbox_run", "UPDATE", "UPDATE {t} SET state = state WHERE 1 = 0"},
