@@ -2,11 +2,14 @@ package jobs
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"outboxd/db"
 	"outboxd/jobs/jobfile"
 	"outboxd/jobs/mailing"
+	"outboxd/mail/compose/template"
 )
 
 // ProofMails are the mails of a run's proof.
@@ -35,6 +38,31 @@ var (
 	SummaryMails = summaryMails
 	WriteBackOf  = writeBackOf
 )
+
+// Archive is what a run keeps of these files, and of a row with a name if there is one.
+func Archive(language, zone string, files map[string]string, row string) []byte {
+	p := pin{locale: locale{language, zone}}
+	for _, path := range slices.Sorted(maps.Keys(files)) {
+		p.files = append(p.files, templateFile{path, []byte(files[path])})
+	}
+	if row != "" {
+		p.rows = []template.Row{{Name: row, Subject: "x", Text: "x"}}
+	}
+	content, err := p.archive()
+	if err != nil {
+		panic(err)
+	}
+	return content
+}
+
+// OpenPin reads an archive, and a template of it.
+func OpenPin(content []byte, name string) error {
+	p, err := openPin(content)
+	if err == nil {
+		_, err = p.template(name)
+	}
+	return err
+}
 
 // IsWait tells whether a run waits for what the error says.
 func IsWait(err error) bool {

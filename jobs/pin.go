@@ -5,9 +5,12 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"slices"
@@ -26,6 +29,9 @@ import (
 const (
 	// maxPin is how large what a run keeps may be, in octets. Servers take it in one statement.
 	maxPin = 16_000_000
+	// maxPinned bounds rows that are read from an archive that somebody else has made.
+	maxPinned = 64 << 20
+	maxLocale = 4 << 10 // the same of language and zone
 	// pinsKept is how many runs' templates are kept parsed.
 	pinsKept = 16
 
@@ -170,10 +176,10 @@ func openPin(content []byte) (*pinned, error) {
 	if err != nil {
 		return nil, pinError(err)
 	}
-	about, err := fs.ReadFile(archive, pinnedLocale)
 	var l locale
+	about, err := archive.Open(pinnedLocale)
 	if err == nil {
-		err = json.Unmarshal(about, &l)
+		err = errors.Join(json.NewDecoder(io.LimitReader(about, maxLocale)).Decode(&l), about.Close())
 	}
 	var zone *time.Location
 	if err == nil {
@@ -183,9 +189,9 @@ func openPin(content []byte) (*pinned, error) {
 		return nil, pinError(err)
 	}
 	p := &pinned{}
-	rows, err := fs.ReadFile(archive, pinnedRows)
+	rows, err := archive.Open(pinnedRows)
 	if err == nil {
-		err = json.Unmarshal(rows, &p.rows)
+		err = errors.Join(json.NewDecoder(io.LimitReader(rows, maxPinned)).Decode(&p.rows), rows.Close())
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, pinError(err)
@@ -213,6 +219,12 @@ func (p *pinned) template(name string) (*template.Template, error) {
 	return p.set.Compile(name, p.rows)
 }
 
+// hashOf is the name by which a content is kept.
+func hashOf(content []byte) string {
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:])
+}
+
 // pins are the templates of a company's runs, each archive parsed once.
 type pins struct {
 	fetch func(ctx context.Context, hash string) ([]byte, error)
@@ -231,6 +243,9 @@ func (s *pins) get(ctx context.Context, hash string) (*pinned, error) {
 		return found, nil
 	}
 	content, err := s.fetch(ctx, hash)
+	if err == nil && hashOf(content) != hash {
+		err = &rowError{"what the run has kept of its templates (outbox_pin) is not what it was: somebody has changed it. Cancel the run and start it anew"}
+	}
 	if err == nil {
 		found, err = openPin(content)
 	}

@@ -159,6 +159,39 @@ func TestWhatCannotBeKeptFailsTheRun(t *testing.T) {
 	}
 }
 
+// TestWhatARunHasKeptCannotBeChanged: what was approved is what goes.
+func TestWhatARunHasKeptCannotBeChanged(t *testing.T) {
+	s := newSite(t)
+	text := s.with("  main: "+s.account(unlimited), "", "templates: "+folder(t, letterFiles))
+	_, place := s.world(text)
+	run := s.sendingRun(place, letterSpec())
+	s.runMail(run, "eva@kunde.example", "letter", `{"name": "Eva", "total": 1}`, "")
+	other := letterSpec()
+	other.Template = "other"
+	content, err := jobs.PinNow(t.Context(), place, other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.db.Exec(t, `UPDATE {db}.outbox_pin SET content = ?`, content)
+	s.start(text, "one")
+	s.awaitRows("1 failed 1")
+	wantParts(t, s.lastError(1), "outbox_pin", "is not what it was", "start it anew")
+}
+
+// FuzzPin: whatever stands in outbox_pin, reading it ends, and what it says is a template's or the run's fault.
+func FuzzPin(f *testing.F) {
+	for _, seed := range []string{"", "PK\x05\x06" + strings.Repeat("\x00", 18), "no archive"} {
+		f.Add([]byte(seed))
+	}
+	f.Add(jobs.Archive("sk", "Europe/Bratislava", map[string]string{"letter/subject.txt": "x", "letter/body.txt": "{{.name}}", "_shared/a.html": "{{"}, "hello"))
+	f.Add(jobs.Archive("??", "Nowhere/Town", nil, ""))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		if err := jobs.OpenPin(content, "letter"); err != nil && !jobs.IsFault(err) {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
 // TestARowWhoseRunIsGone fails; one of a run that this version does not understand waits.
 func TestARowWhoseRunIsGone(t *testing.T) {
 	s := newSite(t)

@@ -118,6 +118,26 @@ func TestAReportWithATemplate(t *testing.T) {
 	}
 }
 
+// TestASampleOfAReport is all of it, in a plan too.
+func TestASampleOfAReport(t *testing.T) {
+	s := newSite(t)
+	file, place := s.reporting()
+	run, spec := weekly()
+	m, err := jobs.ReportMail(t.Context(), file, place, run, spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run.ID = 0
+	made, err := jobs.SampleMails(t.Context(), file, place, time.Now, run, spec, []db.NewMail{m})
+	if err != nil || made[0].Trouble != "" || made[0].Account != "system" || made[0].Subject != "Sales, week 50" {
+		t.Fatalf("%v %+v", err, made)
+	}
+	shown := page.Read(made[0].Message)
+	if got := fileOf(t, shown, "sales.csv"); got != string(m.Attachments[1].Content) || !strings.Contains(shown.HTML, "By product") {
+		t.Errorf("%q %s", got, shown.HTML)
+	}
+}
+
 // TestAReportIsSentAsItWasMade: its row has all that it says.
 func TestAReportIsSentAsItWasMade(t *testing.T) {
 	s := newSite(t)

@@ -28,12 +28,22 @@ func (e ending) event() string {
 	return ""
 }
 
+// statement is what the job has written back of an event; "" for nothing.
+func (r *knownRun) statement(event string) string {
+	switch event {
+	case db.WroteSent:
+		return r.spec.OnSent
+	case db.WroteFailed:
+		return r.spec.OnFailed
+	}
+	return ""
+}
+
 // writeBack is the statement of the run's job for a mail that has ended so; nil where the job has none. Its parameters are the mail's
 // params and columns, and what became of it, which goes first; what is not known is NULL. The statement runs in a session of the company's
 // zone: there a time is what its clocks show, and what a TIMESTAMP gets is the moment itself.
 func (r *knownRun) writeBack(p *Place, row db.Row, params string, e ending) (*db.WriteBack, error) {
-	event := e.event()
-	statement := map[string]string{db.WroteSent: r.spec.OnSent, db.WroteFailed: r.spec.OnFailed}[event]
+	event, statement := e.event(), r.statement(e.event())
 	if statement == "" {
 		return nil, nil
 	}
@@ -77,7 +87,7 @@ func (f *feeder) addWriteBack(ctx context.Context, t *db.Settlement, row db.Row)
 	ctx, cancel := context.WithTimeout(ctx, backLook)
 	defer cancel()
 	r, err := f.r.c.place.runs.of(ctx, row.Run)
-	if err != nil || r.spec.OnSent == "" && r.spec.OnFailed == "" {
+	if err != nil || r.statement(e.event()) == "" {
 		return
 	}
 	content, err := f.packer.content(ctx, row)
