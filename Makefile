@@ -7,7 +7,7 @@ DEMO          := cmd/outboxd-demo
 PREFIX        := /usr/local
 DESTDIR       :=
 
-.PHONY: help build test test-mysql test-galera test-postfix torture simulate bench fuzz lint generate demo install mariadb galera postfix verifiers
+.PHONY: help build test test-mysql test-galera test-postfix torture mailing-torture simulate bench fuzz lint generate demo install mariadb galera postfix verifiers
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -29,6 +29,11 @@ DAEMONS := 3
 MINUTES := 30
 torture: mariadb ## attack whole daemons and compare ledger and table: make torture SEED=7 KILLS=1000 ROWS=100000 MINUTES=30
 	go test -count=1 -v -timeout $$(( $(MINUTES) + 20 ))m ./torture -seed $(SEED) -kills $(KILLS) -rows $(ROWS) -daemons $(DAEMONS) -minutes $(MINUTES)
+
+RECIPIENTS    := 200000
+MAILING_KILLS := 10
+mailing-torture: mariadb ## kill daemons while a mailing of 200,000 is made and sent, and compare ledger, table and run: make mailing-torture RECIPIENTS=200000 MAILING_KILLS=10
+	go test -count=1 -v -timeout 40m -run 'TestP7_MailingTorture' ./torture -seed $(SEED) -recipients $(RECIPIENTS) -mailing-kills $(MAILING_KILLS)
 
 GALERA_TIME := 2m
 test-galera: galera ## three Galera nodes, one killed every five seconds for GALERA_TIME (2m); prints figures. As in make test-galera GALERA_TIME=10m

@@ -58,8 +58,11 @@ func TestP7_MailingTorture(t *testing.T) {
 	took := time.Since(begun)
 	m.stopAll()
 	m.check(t)
-	t.Logf("%d recipients, %d kills: every row in the outbox after %s, run closed after %s; %d uncertain were settled. %s", m.recipients, m.kills(),
-		enqueued.Round(time.Millisecond), took.Round(time.Millisecond), m.tally.of("settled"), m.db.Read(t, `SELECT note FROM {db}.outbox_run WHERE state = 'done'`))
+	if m.tally.of("while rows were made") == 0 {
+		t.Error("no daemon was killed while the rows were made")
+	}
+	t.Logf("%d recipients, %d kills, %d of them while the rows were made: every row in the outbox after %s, run closed after %s; %d uncertain were settled. %s", m.recipients, m.kills(),
+		m.tally.of("while rows were made"), enqueued.Round(time.Millisecond), took.Round(time.Millisecond), m.tally.of("settled"), m.db.Read(t, `SELECT note FROM {db}.outbox_run WHERE state = 'done'`))
 }
 
 func newMailingRun(t testing.TB, recipients int) *mailingRun {
@@ -146,6 +149,9 @@ func (m *mailingRun) killWhile(ctx context.Context, kills int, query string) {
 			d.kill()
 		}
 		m.tally.add(killed)
+		if n, _ := m.count(ctx, `SELECT COUNT(*) FROM {db}.outbox_run WHERE state = 'running'`); n > 0 {
+			m.tally.add("while rows were made")
+		}
 		for _, d := range m.daemons {
 			d.start()
 		}
