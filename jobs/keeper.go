@@ -275,9 +275,18 @@ func (h *hand) fault(stop context.Context, err error) time.Duration {
 	case err == nil:
 		return 0
 	}
-	if _, ok := errors.AsType[*mailing.SpoolError](err); !ok { // which has been told
+	if ofDatabase(err) {
 		h.k.c.report(err)
 	}
 	h.log.Warn(eventStoreError, zap.Error(err))
 	return min(max(2*h.one.pause, keepPoll), lookAgain)
+}
+
+// ofDatabase tells whether an error of a step is the company's database's. All else that a run waits for is told of elsewhere.
+func ofDatabase(err error) bool {
+	var read *db.ReadError
+	var away *awayError
+	var wait *waitError
+	var room *mailing.SpoolError
+	return !errors.As(err, &read) && !errors.As(err, &away) && !errors.As(err, &wait) && !errors.As(err, &room)
 }

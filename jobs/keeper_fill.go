@@ -37,31 +37,38 @@ func (h *hand) fill(stop context.Context) error {
 		return nil
 	}
 	defer h.k.endFill()
-	taken, err := h.k.store.TakeRun(stop, h.run, h.k.c.e.instance)
+	kept := context.WithoutCancel(stop) // what is taken is laid down
+	taken, err := h.k.store.TakeRun(kept, h.run, h.k.c.e.instance)
 	if taken == nil || err != nil {
 		return err
 	}
-	if h.run, err = h.k.store.Run(stop, taken.ID); err != nil || h.run.Token != taken.Token {
-		return err
+	h.run = *taken
+	now, err := h.k.store.Run(kept, taken.ID)
+	if err == nil && stop.Err() == nil {
+		if h.run, err = now, h.make(stop); err == nil {
+			return nil
+		}
 	}
+	if failed := h.ownFault(stop, err); failed != nil {
+		return failed // the lease is what lets it fail
+	}
+	h.log.Info(eventRunLaidDown)
+	return errors.Join(err, h.k.store.LayDownRun(kept, h.run))
+}
+
+// make makes the rows of the run that was taken, as long as its lease stands.
+func (h *hand) make(stop context.Context) error {
 	f := &filler{hand: h, resumed: h.run.Enqueued > 0, world: h.k.c.e.currentWorld()}
 	ctx, cancel := context.WithCancelCause(stop)
 	var beats sync.WaitGroup
 	beats.Go(func() { f.beat(ctx, cancel) })
-	err = f.work(ctx)
+	err := f.work(ctx)
 	if lost := context.Cause(ctx); err != nil && stop.Err() == nil && lost != nil {
 		err = lost
 	}
 	cancel(nil)
 	beats.Wait()
-	if err == nil {
-		return nil
-	}
-	if failed := f.meaning(stop, err); failed != nil {
-		return failed // the lease is what lets it fail
-	}
-	h.log.Info(eventRunLaidDown)
-	return errors.Join(err, h.k.store.LayDownRun(context.WithoutCancel(stop), h.run))
+	return err
 }
 
 func (k *keeper) beginFill() bool {
@@ -119,15 +126,15 @@ func (f *filler) beat(ctx context.Context, cancel context.CancelCauseFunc) {
 	}
 }
 
-// meaning makes an error of the making one of the run; nil for what heals by itself, and for a lease that is lost.
-func (f *filler) meaning(stop context.Context, err error) *runFault {
+// ownFault makes an error of the making one of the run; nil for what heals by itself, and for a lease that is lost.
+func (h *hand) ownFault(stop context.Context, err error) *runFault {
 	var lost *db.RunLostError
 	var fenced *FencedError
 	var away *awayError
 	var wait *waitError
 	read, isRead := errors.AsType[*db.ReadError](err)
 	if isRead {
-		f.k.c.sources.noteQuery(stop, err)
+		h.k.c.sources.noteQuery(stop, err)
 	}
 	switch {
 	case stop.Err() != nil, errors.As(err, &lost), errors.As(err, &fenced), errors.As(err, &away), errors.As(err, &wait),
@@ -141,7 +148,8 @@ func (f *filler) meaning(stop context.Context, err error) *runFault {
 	if audience, ok := errors.AsType[*mailing.AudienceError](err); ok {
 		return &runFault{"its audience cannot be read: " + audience.Error(), ""}
 	}
-	if isRead || isRowError(err) {
+	_, template := errors.AsType[*TemplateError](err)
+	if isRead || template || isRowError(err) {
 		return &runFault{err.Error(), ""}
 	}
 	return nil // the database's
@@ -291,7 +299,7 @@ func (f *filler) ready(ctx context.Context, rows int64) error {
 	}
 	// Also a run that is gone on with has each row of its audience.
 	if now.Enqueued < rows {
-		return fmt.Errorf("of %d rows of the audience %d are in the outbox", rows, now.Enqueued)
+		return &runFault{fmt.Sprintf("of %d rows of its audience %d are in the outbox: rows of outbox_run or outbox_run_mail were changed by hand", rows, now.Enqueued), "start it anew"}
 	}
 	f.run.Enqueued, f.run.RunCounts = now.Enqueued, now.RunCounts
 	f.run.Audience = &f.run.Enqueued
