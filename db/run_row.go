@@ -91,7 +91,8 @@ func (s *Store) retryOfRun(ctx context.Context, tx *sqlx.Tx, r lockedRun, row lo
 		}
 	}
 	if r.State == RunSending || r.State == RunDone {
-		return 0, nil
+		_, err = tx.ExecContext(ctx, s.sql.text("run-released"), 0, r.cursor, true, r.ID) // of two nodes one sees that the other has stopped it
+		return 0, err
 	}
 	return heldByRun, nil
 }
