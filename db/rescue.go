@@ -214,8 +214,8 @@ const expireBatch = 1000
 // Expire ends waiting rows whose expires_at is over, looking at most at 1000 index entries. It returns where to go on,
 // and whether it came to the end.
 func (s *Store) Expire(ctx context.Context, c ExpireCursor) (next ExpireCursor, expired int64, done bool, err error) {
-	if c.At.IsZero() {
-		c.At = time.Unix(1, 0).UTC() // the first TIMESTAMP there is
+	if first := time.Unix(1, 0).UTC(); c.At.Before(first) {
+		c.At = first // the first TIMESTAMP there is: servers refuse to compare with an earlier one
 	}
 	found, err := selectAll[struct {
 		ID uint64    `db:"id"`

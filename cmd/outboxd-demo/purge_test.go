@@ -38,3 +38,18 @@ func TestPurgeOnTheEmbeddedEngine(t *testing.T) {
 	}
 	must(t, store.EndRun(ctx, *run, db.RunDone, ""))
 }
+
+// So are those that look for rows whose time has passed, also from before the first time that there is.
+func TestExpiryOnTheEmbeddedEngine(t *testing.T) {
+	pool := embedded(t)
+	must(t, pool.Exec(t.Context(), "INSERT INTO acme.outbox (recipients, expires_at) VALUES ('a@b.example', NULL), ('a@b.example', '2020-01-01'), ('a@b.example', '2037-01-01')"))
+	store, err := pool.Store("acme")
+	must(t, err)
+	for i, at := range []time.Time{{}, time.Unix(1, 0).Add(-time.Hour), time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC).Add(-time.Hour)} {
+		next, expired, end, err := store.Expire(t.Context(), db.ExpireCursor{At: at})
+		must(t, err)
+		if first := i == 0; !end || (expired == 1) != first || next.At.Before(at) {
+			t.Errorf("from %s: %d expired, on to %+v", at, expired, next)
+		}
+	}
+}
