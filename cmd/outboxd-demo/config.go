@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"text/template"
+	"time"
 
 	"outboxd/acme"
 )
@@ -15,14 +16,15 @@ import (
 //go:embed templates/jobs.yaml
 var jobsTemplate string
 
-// writeConfig writes the daemon's jobs.yaml into the folder, with the files that it refers to, and returns its path.
-func writeConfig(folder string, database *net.TCPAddr, smtpPort int, smtpCA []byte) (string, error) {
+// writeConfig writes the daemon's jobs.yaml into the folder, with the files that it refers to, and returns its path. Its schedules fire at
+// a full minute.
+func writeConfig(folder string, database *net.TCPAddr, smtpPort int, smtpCA []byte, fires time.Time) (string, error) {
 	t, err := template.New("jobs.yaml").Parse(jobsTemplate)
 	if err != nil {
 		return "", fmt.Errorf("write jobs.yaml: %w", err)
 	}
 	var text strings.Builder
-	if err := t.Execute(&text, map[string]int{"DatabasePort": database.Port, "SMTPPort": smtpPort}); err != nil {
+	if err := t.Execute(&text, map[string]any{"DatabasePort": database.Port, "SMTPPort": smtpPort, "Cron": fmt.Sprintf("%d %d * * *", fires.UTC().Minute(), fires.UTC().Hour())}); err != nil {
 		return "", fmt.Errorf("write jobs.yaml: %w", err)
 	}
 	path := filepath.Join(folder, "jobs.yaml")

@@ -3,13 +3,14 @@ package main
 import (
 	"net"
 	"testing"
+	"time"
 
 	"outboxd/jobs/jobfile"
 	"outboxd/mail/smtptest"
 )
 
 func TestConfigIsValid(t *testing.T) {
-	path, err := writeConfig(t.TempDir(), &net.TCPAddr{Port: 3306}, 2525, smtptest.New(t).CAPEM())
+	path, err := writeConfig(t.TempDir(), &net.TCPAddr{Port: 3306}, 2525, smtptest.New(t).CAPEM(), time.Date(2026, 11, 22, 8, 5, 0, 0, time.UTC))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -99,3 +99,26 @@ func purgeContents(t *testing.T, pool *db.Pool, store *db.Store) {
 		t.Errorf("left: %s", got)
 	}
 }
+
+// A content that is no text is shared by its hash too, and read in pieces, octet by octet.
+func TestOctetsOnTheEmbeddedEngine(t *testing.T) {
+	pool := embedded(t)
+	content := "PK\x03\x04\xff\xfe\x00'"
+	must(t, pool.Exec(t.Context(), "INSERT INTO acme.outbox_content (content) VALUES (?), ('text')", []byte(content)))
+	for query, want := range map[string]string{
+		"SELECT LENGTH(content) FROM acme.outbox_content WHERE hash LIKE '7e8701d2%'":                            "8",
+		"SELECT LENGTH(content) FROM acme.outbox_content WHERE hash LIKE '982d9e3e%'":                            "4",
+		"SELECT COALESCE(SHA2(NULL, 256), 'nothing')":                                                            "nothing",
+		"SELECT SUBSTRING(content, 1, 100) FROM acme.outbox_content WHERE hash LIKE '7e8701d2%'":                 content,
+		"SELECT SUBSTRING(content, 5, 2) FROM acme.outbox_content WHERE hash LIKE '7e8701d2%'":                   "\xff\xfe",
+		"SELECT SUBSTRING(content, 8, 2) FROM acme.outbox_content WHERE hash LIKE '7e8701d2%'":                   "'",
+		"SELECT CONCAT('<', SUBSTRING(content, 9, 2), '>') FROM acme.outbox_content WHERE hash LIKE '7e8701d2%'": "<>",
+		"SELECT SUBSTRING('žofia', 1, 2)":                                                                        "žo",
+		"SELECT SUBSTRING('žofia', 3)":                                                                           "fia",
+		"SELECT COALESCE(SUBSTRING(NULL, 1, 2), 'nothing')":                                                      "nothing",
+	} {
+		if got, err := pool.ReadText(t.Context(), query); err != nil || got != want {
+			t.Errorf("%s: %q, want %q, %v", query, got, want, err)
+		}
+	}
+}

@@ -27,9 +27,8 @@ type daemon struct {
 // drainTime is how long mails in flight may take to end when the demo stops.
 const drainTime = 5 * time.Second
 
-// startDaemon does what `outboxd migrate` and `outboxd run` do with a jobs.yaml. Its log goes to log, a line of JSON for
-// each event.
-func startDaemon(ctx context.Context, config string, log io.Writer) (*daemon, error) {
+// migrate does what `outboxd migrate` does with a jobs.yaml.
+func migrate(ctx context.Context, config string) (*jobfile.File, error) {
 	file, problems := jobfile.Load(config)
 	if file == nil {
 		return nil, fmt.Errorf("%s:\n%s", config, problems)
@@ -38,10 +37,14 @@ func startDaemon(ctx context.Context, config string, log io.Writer) (*daemon, er
 	if err != nil {
 		return nil, fmt.Errorf("open the databases: %w", err)
 	}
-	err = errors.Join(world.Migrate(ctx, func(string, int) {}), world.Close())
-	if err != nil {
+	if err := errors.Join(world.Migrate(ctx, func(string, int) {}), world.Close()); err != nil {
 		return nil, fmt.Errorf("make the tables: %w", err)
 	}
+	return file, nil
+}
+
+// startDaemon does what `outboxd run` does. Its log goes to log, a line of JSON for each event.
+func startDaemon(ctx context.Context, file *jobfile.File, log io.Writer) (*daemon, error) {
 	format := zap.NewProductionEncoderConfig()
 	format.EncodeTime = zapcore.ISO8601TimeEncoder
 	logger := zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(format), zapcore.AddSync(log), zap.InfoLevel))
@@ -85,4 +88,10 @@ func (d *daemon) why(ctx context.Context, row string) (text string, until time.T
 		until = *reason.Until // the last one lasts longest
 	}
 	return text, until, nil
+}
+
+// report asks what became of each mail of a run.
+func (d *daemon) report(ctx context.Context, run string) ([]jobs.MailReport, error) {
+	reply, err := d.engine.Desk().MailingReport(ctx, jobs.MailingReportRequest{Run: run})
+	return reply.Mails, err
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// database is a MySQL-compatible server in this process. It keeps everything in memory and lets root in without a
+// database is a MySQL-compatible server in this process. It keeps everything in memory and lets everybody in without a
 // password, from this computer only.
 type database struct {
 	address *net.TCPAddr
@@ -30,9 +30,9 @@ func startDatabase(notes io.Writer) (*database, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start the database: %w", err)
 	}
-	provider := memory.NewDBProvider()
-	s, err := server.NewServerWithHandler(server.Config{Listener: listener}, sqle.NewDefault(provider),
-		sql.NewContext, sessions(provider), nil, oneAtATime)
+	databases := memory.NewDBProvider()
+	s, err := server.NewServerWithHandler(server.Config{Listener: listener}, sqle.NewDefault(provider{databases}),
+		sql.NewContext, sessions(databases), nil, oneAtATime)
 	if err != nil {
 		return nil, fmt.Errorf("start the database: %w", err)
 	}
@@ -49,8 +49,8 @@ func (d *database) close() error {
 
 // sessions makes sessions as they would be on a MySQL server in UTC. The server keeps times as the session sees them, so
 // all have to see the same ones; and it reads views only where some database is the current one.
-func sessions(provider *memory.DbProvider) server.SessionBuilder {
-	build := memory.NewSessionBuilder(provider)
+func sessions(databases *memory.DbProvider) server.SessionBuilder {
+	build := memory.NewSessionBuilder(databases)
 	return func(ctx context.Context, conn *mysql.Conn, address string) (sql.Session, error) {
 		s, err := build(ctx, conn, address)
 		if err != nil {

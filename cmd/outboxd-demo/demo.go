@@ -20,6 +20,7 @@ type demo struct {
 	command  string // inserts a further mail
 	pool     *sql.DB
 	samples  []*sample
+	story    *story
 	rows     []row
 	arriving <-chan smtptest.Message
 	mails    []caught
@@ -74,17 +75,26 @@ func (d *demo) watch(ctx context.Context, daemon <-chan error, limit time.Durati
 		case err := <-daemon:
 			return fmt.Errorf("the daemon ended by itself: %w", err)
 		case <-late:
-			return &DifferentError{differences(d.samples, d.rows, d.mails, time.Now())}
+			return &DifferentError{d.differences()}
 		case <-ctx.Done():
 			return nil
 		}
 		if err := d.look(ctx); err != nil && ctx.Err() == nil {
 			return err
 		}
-		if limit > 0 && len(differences(d.samples, d.rows, d.mails, time.Now())) == 0 {
+		if limit > 0 && len(d.differences()) == 0 {
 			return nil
 		}
 	}
+}
+
+// differences are those of the samples and of the mailing.
+func (d *demo) differences() []string {
+	wrong := differences(d.samples, d.rows, d.mails, time.Now())
+	if d.story != nil {
+		wrong = append(wrong, d.story.differences(d.mails)...)
+	}
+	return wrong
 }
 
 // look shows the mails that arrived and the rows that changed. A mail arrives before its row says so: with the rows read
@@ -101,6 +111,11 @@ func (d *demo) look(ctx context.Context) error {
 		return err
 	}
 	d.showRows(rows)
+	if d.story != nil {
+		if err := d.story.look(ctx, d.mails); err != nil {
+			return err
+		}
+	}
 	if !d.changed {
 		return nil
 	}

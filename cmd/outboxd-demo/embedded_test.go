@@ -12,6 +12,13 @@ import (
 // embedded starts the engine, with a database acme that has all tables.
 func embedded(t *testing.T) *db.Pool {
 	t.Helper()
+	_, pool := embeddedAt(t)
+	return pool
+}
+
+// embeddedAt is embedded, with the way to the engine for other clients.
+func embeddedAt(t *testing.T) (*database, *db.Pool) {
+	t.Helper()
 	d, err := startDatabase(io.Discard)
 	must(t, err)
 	pool, err := db.Open(db.Server{Host: d.address.IP.String(), Port: d.address.Port, Username: "root"})
@@ -24,7 +31,7 @@ func embedded(t *testing.T) *db.Pool {
 	must(t, pool.Exec(t.Context(), "CREATE DATABASE acme"))
 	_, err = pool.Migrate(t.Context(), "acme", db.CompanyPart, db.BucketPart, db.ControlPart)
 	must(t, err)
-	return pool
+	return d, pool
 }
 
 // must ends the test at an error.

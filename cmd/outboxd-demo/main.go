@@ -2,8 +2,11 @@
 // companies, a mail server that keeps every mail and sends none, and the real daemon on a real jobs.yaml.
 //
 // It promises that no mail leaves this computer and that everything it writes is in one new folder, named at the start.
-// It runs until Ctrl-C; with --once until every sample row has become what it should, which it says by its exit status:
-// 0 as expected, 1 not so within 30 seconds (and why), or something could not be started.
+// Within its first minute the schedule of a mailing fires: rows for all customers who owe something, a proof for the accountant, her
+// approval, the mails, what is written back, the summary and the report.
+//
+// It runs until Ctrl-C; with --once until every sample row has become what it should and the mailing is closed, which it says by its
+// exit status: 0 as expected, 1 not so within two minutes (and why), or something could not be started.
 package main
 
 import (
@@ -17,7 +20,7 @@ import (
 )
 
 func main() {
-	once := flag.Bool("once", false, "end when every sample row has become what it should")
+	once := flag.Bool("once", false, "end when every sample row has become what it should and the mailing is closed")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		flag.Usage()

@@ -45,6 +45,21 @@ func TestDifferences(t *testing.T) {
 	}
 }
 
+// What waits is to wait for a while, not until the end; what has ended stays as it is.
+func TestDifferencesOfWhatWaited(t *testing.T) {
+	now := time.Date(2026, 11, 21, 14, 0, 0, 0, time.UTC)
+	waits := &sample{company: "acme", id: 1, want: want{state: "queued", later: true}}
+	ended := &sample{company: "acme", id: 2, want: want{state: "failed"}}
+	rows := []row{{Name: "acme/1", State: "queued", Next: now.Add(time.Minute)}, {Name: "acme/2", State: "failed"}}
+	if got := differences([]*sample{waits, ended}, rows, nil, now); len(got) != 0 {
+		t.Errorf("as wanted: %q", got)
+	}
+	rows[0].State, rows[1].State = "sent", "sent"
+	if got := differences([]*sample{waits, ended}, rows, nil, now); len(got) != 1 || !strings.Contains(got[0], "acme/2") {
+		t.Errorf("later: %q", got)
+	}
+}
+
 func TestRowForTheTerminal(t *testing.T) {
 	next := time.Now().Add(time.Minute)
 	for want, r := range map[string]row{

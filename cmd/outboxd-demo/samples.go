@@ -16,6 +16,7 @@ type sample struct {
 	attach  string // in the same transaction: what goes with it; may be ""
 	want    want
 	id      uint64 // set by INSERT
+	met     bool   // it was once as wanted
 }
 
 // want is the expected end of a sample.
@@ -24,7 +25,7 @@ type want struct {
 	attempts int
 	arrives  []string // who gets the mail, each exactly once
 	says     string   // part of last_error
-	later    bool     // there is a time for the next try, still to come
+	later    bool     // there is a time for the next try, still to come; it may have been so for a while
 	subject  string   // how the mail's subject begins
 	files    []string // what goes with it, and pictures in it
 }

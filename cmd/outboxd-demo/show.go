@@ -13,8 +13,8 @@ import (
 	"outboxd/mail/smtptest"
 )
 
-// onceLimit is how long --once waits for the samples.
-const onceLimit = 25 * time.Second
+// onceLimit is how long --once waits for the samples and for the mailing, which begins at the next full minute.
+const onceLimit = 2 * time.Minute
 
 // parts is all that the demo has started, in that order.
 type parts struct {
@@ -22,8 +22,10 @@ type parts struct {
 	notes    []*os.File
 	database *database
 	pool     *sql.DB
+	eva      *sql.DB // of the accountant
 	catcher  *smtptest.Server
 	daemon   *daemon
+	fires    time.Time // the schedules
 }
 
 // show starts everything, follows it, and stops it in reverse. With a limit it ends as soon as the samples are as
@@ -42,6 +44,7 @@ func show(ctx context.Context, out io.Writer, limit time.Duration) (err error) {
 	}
 	d := &demo{out: out, folder: p.folder, pool: p.pool, daemon: p.daemon, samples: samples(), command: command(p.database.address.Port),
 		printed: map[string]string{}, answers: answers{}, arriving: mails}
+	d.story = &story{pool: p.pool, eva: p.eva, say: d.say, report: p.daemon.report, fires: p.fires}
 	fmt.Fprint(out, welcome(p))
 	if err := insertSamples(ctx, p.pool, d.samples); err != nil {
 		return err
@@ -49,7 +52,7 @@ func show(ctx context.Context, out io.Writer, limit time.Duration) (err error) {
 	for _, s := range d.samples {
 		fmt.Fprintf(out, "  %-9s  %s\n", rowName(s.company, s.id), s.about)
 	}
-	fmt.Fprint(out, "\nWhat becomes of them:\n\n")
+	fmt.Fprintf(out, "\nAt %s two schedules of acme fire: statements of account for all who owe something, and a report.\n\nWhat becomes of it all:\n\n", clock(p.fires))
 	if err := d.watch(ctx, p.daemon.ended, limit); err != nil {
 		return err
 	}
@@ -77,7 +80,10 @@ func (p *parts) start(ctx, catching context.Context, mails chan<- smtptest.Messa
 	if p.database, err = startDatabase(databaseLog); err != nil {
 		return err
 	}
-	if p.pool, err = openSQL(p.database.address.String()); err != nil {
+	if p.pool, err = openSQL(p.database.address.String(), "root"); err != nil {
+		return err
+	}
+	if p.eva, err = openSQL(p.database.address.String(), "eva"); err != nil {
 		return err
 	}
 	for _, name := range append(companies(), "outboxd") {
@@ -88,15 +94,23 @@ func (p *parts) start(ctx, catching context.Context, mails chan<- smtptest.Messa
 	if p.catcher, err = startCatcher(catching, mails); err != nil {
 		return err
 	}
-	config, err := writeConfig(p.folder, p.database.address, p.catcher.Port(), p.catcher.CAPEM())
+	p.fires = nextMinute(time.Now())
+	config, err := writeConfig(p.folder, p.database.address, p.catcher.Port(), p.catcher.CAPEM(), p.fires)
 	if err != nil {
+		return err
+	}
+	file, err := migrate(ctx, config)
+	if err != nil {
+		return err
+	}
+	if err := insertBooks(ctx, p.pool); err != nil {
 		return err
 	}
 	daemonLog, err := p.note("outboxd.log")
 	if err != nil {
 		return err
 	}
-	p.daemon, err = startDaemon(ctx, config, daemonLog)
+	p.daemon, err = startDaemon(ctx, file, daemonLog)
 	return err
 }
 
@@ -125,8 +139,10 @@ func (p *parts) close() error {
 	if p.catcher != nil {
 		errs = append(errs, p.catcher.Close())
 	}
-	if p.pool != nil {
-		errs = append(errs, p.pool.Close())
+	for _, pool := range []*sql.DB{p.eva, p.pool} {
+		if pool != nil {
+			errs = append(errs, pool.Close())
+		}
 	}
 	if p.database != nil {
 		errs = append(errs, p.database.close())

@@ -8,10 +8,10 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-// openSQL connects to the demo's database as any program of a company would: plain driver, plain SQL.
-func openSQL(address string) (*sql.DB, error) {
+// openSQL connects to the demo's database as any program of a company would, or a person: plain driver, plain SQL.
+func openSQL(address, user string) (*sql.DB, error) {
 	c := mysql.NewConfig()
-	c.User, c.Net, c.Addr = "root", "tcp", address
+	c.User, c.Net, c.Addr = user, "tcp", address
 	c.ParseTime, c.Loc = true, time.UTC
 	c.InterpolateParams = true
 	connector, err := mysql.NewConnector(c)

@@ -20,7 +20,7 @@ func testDatabase(t *testing.T) *sql.DB {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pool, err := openSQL(d.address.String())
+	pool, err := openSQL(d.address.String(), "root")
 	if err != nil {
 		t.Fatal(err)
 	}

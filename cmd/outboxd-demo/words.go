@@ -31,7 +31,7 @@ func welcome(p *parts) string {
 func farewell(p *parts, samples int, asExpected bool) string {
 	left := fmt.Sprintf("The mails, the last states and the log stay in %s.\n", p.folder)
 	if asExpected {
-		return fmt.Sprintf("\nAll %d sample rows have become what they should. %s", samples, left)
+		return fmt.Sprintf("\nAll %d sample rows have become what they should, and the mailing is closed. %s", samples, left)
 	}
 	return "\nStopped. " + left
 }
