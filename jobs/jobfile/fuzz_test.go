@@ -5,8 +5,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 )
 
@@ -38,7 +40,7 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		(&decoder{source: main}).document(root, &file)
-		c := &checker{main: main, mainFile: &file, companies: entriesOf(main, file.Companies)}
+		c := &checker{main: main, mainFile: &file, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), companies: entriesOf(main, file.Companies)}
 		c.all()
 		loaded, problems := c.assemble("jobs.yaml", nil)
 		checkProblems(t, problems)
@@ -55,6 +57,7 @@ func FuzzDecode(f *testing.F) {
 			if company.Timezone == nil || len(company.Accounts) == 0 || !databaseForm.MatchString(company.Database) || loaded.Server(company.Server) == nil {
 				t.Fatalf("company %+v", company)
 			}
+			checkMailings(t, company)
 		}
 		for _, a := range loaded.Accounts {
 			if a.Port == 0 || a.Host == "" || a.Encryption == "" || a.Auth == "" || a.Connections == 0 || a.Rate == (Rate{}) || a.Username == "" != (a.Password.IsZero() && a.OAuth == nil) {
@@ -65,6 +68,47 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 	})
+}
+
+// checkMailings looks at what the engine takes for granted.
+func checkMailings(t *testing.T, c *Company) {
+	t.Helper()
+	for _, p := range c.People {
+		if _, addr, err := parseAddress(p.Email); err != nil || addr != p.Email || p.User == "" || p.DatabaseUser == "" {
+			t.Fatalf("person %+v", p)
+		}
+	}
+	for _, j := range c.Jobs.Mailing {
+		query := find(c.Audiences, func(a *Audience) bool { return a.Name == j.Audience.Name })
+		if query == nil || query.Query == "" || c.Reader == nil || j.Template == "" || j.Priority < 1 || j.Priority > 5 {
+			t.Fatalf("mailing %+v", j)
+		}
+		if j.Schedule != nil && j.Schedule.Next(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
+			t.Fatalf("mailing %s never comes: %+v", j.Name, j.Schedule)
+		}
+		for _, a := range j.Attach {
+			if (a.File == "") == (a.Query == "") || a.Query != "" && (a.Name == "" || a.As != XLSX && a.As != CSV) {
+				t.Fatalf("mailing %s attaches %+v", j.Name, a)
+			}
+		}
+		for _, who := range approvers(j.Approval) {
+			if p := find(c.People, func(p *Person) bool { return p.Name == who }); p == nil || !slices.Contains(p.May, Approve) {
+				t.Fatalf("%s approves: %+v", who, p)
+			}
+		}
+	}
+	for _, j := range c.Jobs.Report {
+		if len(j.To) == 0 || j.Subject == "" && j.Template == "" {
+			t.Fatalf("report %+v", j)
+		}
+	}
+}
+
+func approvers(a *Approval) []string {
+	if a == nil {
+		return nil
+	}
+	return a.By
 }
 
 // FuzzAddress checks that what passes for an address is safe in an envelope and a header.

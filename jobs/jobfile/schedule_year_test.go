@@ -68,6 +68,7 @@ type planned struct {
 	text, shift string
 	on          func(c almanac, d time.Time) bool
 	at          []int // minutes of the day
+	every       int   // of these, those that come so many minutes after another, since Monday, 1 January of the year 1
 }
 
 func from(first, last, step int) (minutes []int) {
@@ -115,6 +116,8 @@ func plans() (all []planned) {
 		{text: "31st at 09:00", on: func(_ almanac, d time.Time) bool { return d.Day() == 31 }, at: []int{540}},
 		{text: "every 6h", on: always, at: from(0, 1439, 360)},
 		{text: "every 30m", on: always, at: from(0, 1439, 30)},
+		{text: "every 7h", on: always, at: from(0, 1439, 60), every: 420},
+		{text: "every 50m", on: always, at: from(0, 1439, 10), every: 50},
 		{text: "every 3d", on: func(_ almanac, d time.Time) bool { return (d.Unix()/86400+719162)%3 == 0 }, at: []int{0}},
 		{text: "every 1w", on: func(_ almanac, d time.Time) bool { return d.Weekday() == time.Monday }, at: []int{0}},
 	} {
@@ -141,6 +144,9 @@ func (p planned) expected(year int, c almanac) []time.Time {
 			}
 		}
 		for _, m := range p.at {
+			if p.every != 0 && (d.Unix()/60+719162*1440+int64(m))%int64(p.every) != 0 {
+				continue
+			}
 			if t := to.Add(time.Duration(m) * time.Minute); t.Year() == year {
 				found[t] = true
 			}
