@@ -210,6 +210,28 @@ func TestASummaryAddsUp(t *testing.T) {
 	goldenLetter(t, "summary-all-sent", m)
 }
 
+func TestASummaryOfARunThatDidNotEndWell(t *testing.T) {
+	_, place := offices(t)
+	run, spec, _ := statements()
+	run.Audience, run.Cancelled = pointer(int64(3)), 3
+	for state, c := range map[db.RunState]struct {
+		audience int64
+		note     string
+		want     []string
+	}{
+		db.RunFailed:    {0, "its audience cannot be read: audience open-items: error 1054", []string{"has failed: 0 of 0", "and nobody was mailed", "No mail was made.", "error 1054"}},
+		db.RunCancelled: {3, "cancelled: nobody of jan approved it within 8h00m", []string{"was cancelled: 0 of 3 mails sent", "and nobody was mailed", "3 cancelled = 3", "nobody of jan approved"}},
+		db.RunDone:      {0, "", []string{"has ended.", "The audience had no rows."}},
+	} {
+		run.State, run.Audience, run.Cancelled, run.Note = state, &c.audience, c.audience, c.note
+		m, err := jobs.SummaryLetter(place, run, spec, nil, db.Tried{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantParts(t, m.Subject+"\n"+m.Text, c.want...)
+	}
+}
+
 func TestASummaryShowsTheFirstHundredAndEnclosesAll(t *testing.T) {
 	_, place := offices(t)
 	run, spec, _ := statements()

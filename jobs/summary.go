@@ -101,11 +101,14 @@ func (s *summary) letter() summaryLetter {
 		audience = *r.Audience
 	}
 	l := summaryLetter{
-		Title:  fmt.Sprintf("%s for %s: %s of %s sent", r.Job, onClocks(r.Scheduled), grouped(r.Sent), mailCount(audience)),
+		Title:  fmt.Sprintf("%s for %s%s: %s of %s sent", r.Job, onClocks(r.Scheduled), endText(r), grouped(r.Sent), mailCount(audience)),
 		Lead:   s.lead(audience),
 		Sum:    sumText(r.RunCounts, audience),
 		Note:   r.Note,
 		Report: "outboxd mailing report " + s.name(),
+	}
+	if r.State == db.RunFailed && audience == 0 {
+		l.Sum = "No mail was made."
 	}
 	l.Figures = s.figures(audience)
 	l.Failures = s.failures[:min(len(s.failures), summaryShown)]
@@ -126,16 +129,27 @@ func (s *summary) name() string { return RowName{s.place.Company.Name, s.run.ID}
 
 func (s *summary) lead(audience int64) string {
 	r := s.run
-	head := fmt.Sprintf("The run %s of %s of %s has ended", s.name(), r.Job, s.place.Company.Name)
+	head := fmt.Sprintf("The run %s of %s of %s%s", s.name(), r.Job, s.place.Company.Name, cmp.Or(endText(r), " has ended"))
 	switch {
-	case r.State == db.RunFailed || r.EndsAs == db.RunFailed:
-		return head + " as failed: nobody was mailed after that. " + r.LastError
-	case r.State == db.RunCancelled || r.EndsAs == db.RunCancelled:
-		return head + " as cancelled."
+	case r.State != db.RunDone && r.Sent == 0:
+		return head + ", and nobody was mailed."
+	case audience == 0:
+		return head + "."
 	case r.Sent == audience:
 		return head + ", and the server has taken every mail."
 	}
 	return fmt.Sprintf("%s. Of %s the server has taken %s.", head, mailCount(audience), grouped(r.Sent))
+}
+
+// endText says that a run did not end as it should.
+func endText(r db.Run) string {
+	switch r.State {
+	case db.RunFailed:
+		return " has failed"
+	case db.RunCancelled:
+		return " was cancelled"
+	}
+	return ""
 }
 
 // endings are how mails end, in the words of a summary.
