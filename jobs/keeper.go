@@ -50,8 +50,6 @@ type keeper struct {
 	mu      sync.Mutex
 	inHand  map[uint64]*kept
 	filling bool // one run's rows are being made
-
-	nextBacks time.Time // no look at write-backs before
 }
 
 // kept is what a keeper knows of an open run.
@@ -79,6 +77,7 @@ func (k *keeper) run(stop context.Context) {
 	k.pulse = k.c.e.pulses.add("runs of " + k.c.name)
 	defer k.pulse.end()
 	defer k.steps.Wait()
+	k.steps.Go(func() { k.keepBacks(stop) })
 	for {
 		k.pulse.beat()
 		pause := keepRest
@@ -117,7 +116,7 @@ func (k *keeper) look(stop context.Context) time.Duration {
 			k.steps.Go(func() { k.step(stop, r, one) })
 		}
 	}
-	return min(pause, k.writeBacks(stop))
+	return pause
 }
 
 // poke has the next look come at once.
@@ -159,11 +158,11 @@ func (k *keeper) step(stop context.Context, r db.Run, one *kept) {
 	defer pulse.end()
 	log := k.log.With(zap.String("job", r.Job), zap.Uint64("run", r.ID), zap.String("scheduled", onClocks(r.Scheduled)))
 	h := &hand{k: k, run: r, one: one, log: log, pulse: pulse}
-	err := k.c.fence.pass(stop)
+	err := k.fit(stop)
 	if err == nil {
 		onOwnStack(func() { err = h.step(stop) })
 	}
-	pause := time.Duration(0)
+	pause := h.rest
 	if err != nil && stop.Err() == nil {
 		pause = h.fault(stop, err)
 	}
@@ -171,6 +170,14 @@ func (k *keeper) step(stop context.Context, r db.Run, one *kept) {
 	defer k.mu.Unlock()
 	one.busy, one.pause = false, pause
 	one.again = time.Now().Add(pause)
+}
+
+// fit tells whether anything may be changed in the company's database: nil.
+func (k *keeper) fit(ctx context.Context) error {
+	if err := k.c.altered(); err != nil {
+		return err
+	}
+	return k.c.fence.pass(ctx)
 }
 
 // forget drops what is known of runs that have ended, and ends the alerts of what they do not wait for any more.
@@ -201,6 +208,7 @@ type hand struct {
 	one   *kept
 	log   *zap.Logger
 	pulse *pulse
+	rest  time.Duration // how long the run may be left alone
 }
 
 // step does what the run's state asks for, then what is always to be done.
@@ -244,7 +252,7 @@ const stepRows = 1000
 func (h *hand) inSteps(stop context.Context, change func(ctx context.Context) (end bool, err error)) error {
 	for {
 		h.pulse.beat()
-		if err := h.k.c.fence.pass(stop); err != nil {
+		if err := h.k.fit(stop); err != nil {
 			return err
 		}
 		begun := time.Now()

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -23,6 +24,9 @@ const (
 // as it finds some, and through all of them now and then.
 func (h *hand) reconcile(stop context.Context) error {
 	begun, all := time.Now(), !time.Now().Before(h.one.sweep)
+	if still := h.run.State == db.RunHeld || h.run.State == db.RunStopped; still && !all { // what ends in it ends by hand
+		return nil
+	}
 	var after uint64
 	err := h.inSteps(stop, func(ctx context.Context) (bool, error) {
 		next, ended, err := h.k.store.ReconcileRun(ctx, h.run.ID, after, reconcileRows)
@@ -34,6 +38,9 @@ func (h *hand) reconcile(stop context.Context) error {
 	}
 	if all {
 		h.one.sweep = time.Now().Add(min(sweepShare*time.Since(begun), sweepMost))
+	}
+	if h.run.State == db.RunHeld {
+		h.one.sweep = time.Now().Add(lookAgain)
 	}
 	now, err := h.k.store.Run(stop, h.run.ID)
 	if err != nil || !now.State.Open() {
@@ -69,6 +76,9 @@ func (h *hand) close(stop context.Context, now db.Run) error {
 		return err
 	}
 	changed, err := h.change(stop, db.RunChange{State: state, From: []db.RunState{from}, Note: joinNotes(now.Note, sumText(now.RunCounts, *now.Audience))}, mails...)
+	if _, reopened := errors.AsType[*db.RunSumError](err); reopened { // a mail of it is tried again
+		return nil
+	}
 	if err != nil || !changed {
 		return err
 	}
@@ -105,7 +115,7 @@ func (h *hand) fail(stop context.Context, cause *runFault) error {
 	if h.run.State == db.RunRunning {
 		token = h.run.Token
 	}
-	changed, err := h.k.store.ChangeRun(ctx, h.run.ID, db.RunChange{State: db.RunCancelling, From: []db.RunState{h.run.State}, Token: token,
+	changed, err := h.change(stop, db.RunChange{State: db.RunCancelling, From: []db.RunState{h.run.State}, Token: token,
 		Audience: &now.Enqueued, EndsAs: db.RunFailed, Note: cause.Error()})
 	if err != nil || !changed {
 		return err
@@ -126,7 +136,7 @@ func (h *hand) again() string {
 
 // change changes the run as long as it is what it was. Whoever is faster has decided.
 func (h *hand) change(stop context.Context, change db.RunChange, mails ...db.NewMail) (bool, error) {
-	if err := h.k.c.fence.pass(stop); err != nil {
+	if err := h.k.fit(stop); err != nil {
 		return false, err
 	}
 	return h.k.store.ChangeRun(context.WithoutCancel(stop), h.run.ID, change, mails...)

@@ -260,7 +260,7 @@ func (f *filler) put(ctx context.Context, mails []db.NewMail) error {
 	b := db.Batch{Kinds: f.spec.Kinds(), Period: f.run.Period, Resumed: f.resumed, Mails: mails}
 	for pause := time.Second; ; pause = min(2*pause, lookAgain) {
 		f.pulse.beat()
-		err := f.k.c.fence.pass(ctx)
+		err := f.k.fit(ctx)
 		var got db.Enqueued
 		if err == nil {
 			got, err = f.k.store.Enqueue(context.WithoutCancel(ctx), f.run, b)
@@ -313,7 +313,8 @@ func (f *filler) ready(ctx context.Context, rows int64) error {
 		note = fmt.Sprintf("the audience was read again after a restart and has %d rows by now; of those before, %d are not among them and are mailed all the same", rows, now.Enqueued-rows)
 	}
 	if a := f.spec.Approval; a != nil && f.figures.Sendable > 0 {
-		change.State, change.DecideUntil = db.RunHeld, within(a)
+		// Whoever has approved it before there was a proof has not seen what goes.
+		change.State, change.DecideUntil, change.Unapprove = db.RunHeld, within(a), true
 		note = joinNotes(note, waitsForApproval(a))
 	} else {
 		change.Allowed = f.canary()
@@ -322,7 +323,7 @@ func (f *filler) ready(ctx context.Context, rows int64) error {
 		}
 	}
 	change.Note = note
-	changed, err := f.k.store.ChangeRun(context.WithoutCancel(ctx), f.run.ID, change, mails...)
+	changed, err := f.change(ctx, change, mails...)
 	if err != nil || !changed {
 		return err
 	}

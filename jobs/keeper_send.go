@@ -126,7 +126,9 @@ func (h *hand) judge(stop context.Context) error {
 	if c == nil { // a person has set how many may go
 		return nil
 	}
+	begun := time.Now()
 	first, err := h.k.store.RunFirst(stop, h.run.ID)
+	h.rest = min(sweepShare*time.Since(begun), lookAgain)
 	if err != nil || first.Open > 0 || first.Rest < c.Wait {
 		return err
 	}

@@ -14,40 +14,50 @@ import (
 const (
 	backsAtOnce = 100              // write-backs of one look
 	backsEvery  = 30 * time.Second // between two looks while none waits
-	backsTold   = 3                // tries of a write-back until a person is told
 )
 
-// writeBacks does what outcomes have left for later, and returns when to look again. One that cannot be done is tried again for ever: the
-// company's tables are to say what became of its mails.
-func (k *keeper) writeBacks(stop context.Context) time.Duration {
-	if left := time.Until(k.nextBacks); left > 0 {
-		return left
+// keepBacks does what outcomes have left for later, until stop is done. One that cannot be done is tried again for ever: the company's
+// tables are to say what became of its mails.
+func (k *keeper) keepBacks(stop context.Context) {
+	pulse := k.c.e.pulses.add("write-backs of " + k.c.name)
+	defer pulse.end()
+	told := true // perhaps by an earlier life
+	for pause := time.Duration(0); sleep(stop, pause); {
+		pulse.beat()
+		onOwnStack(func() { pause, told = k.writeBacks(stop, pulse, told) })
 	}
-	pause := backsEvery
+}
+
+// writeBacks does what is due, and returns when to look again, and whether a person may have been told of some that cannot be done.
+func (k *keeper) writeBacks(stop context.Context, pulse *pulse, told bool) (time.Duration, bool) {
+	pause := max(backsEvery, k.rest())
 	due, err := k.c.place.Store.DueWriteBacks(stop, backsAtOnce)
+	if older(err) {
+		return keepRest, told
+	}
 	if err == nil && len(due) > 0 {
-		err = k.c.fence.pass(stop)
+		pause, err = keepPoll, k.fit(stop)
 	}
 	for _, p := range due {
 		if err != nil || stop.Err() != nil {
 			break
 		}
-		k.pulse.beat()
-		pause = keepPoll // others may be due soon
+		pulse.beat()
 		var held bool
-		if held, err = k.writeBack(stop, p); held {
+		if held, err = k.writeBack(stop, p); held { // others of these tables would wait as long
+			pause = keepPoll
 			break
 		}
+	}
+	if err == nil && (told || len(due) > 0) {
+		told, err = k.tellBacks(stop)
 	}
 	if err != nil && stop.Err() == nil {
 		k.c.report(err)
 		k.log.Warn(eventStoreError, zap.Error(err))
+		pause = keepIdle
 	}
-	if err == nil {
-		k.tellBacks(stop)
-	}
-	k.nextBacks = time.Now().Add(pause)
-	return pause
+	return pause, told
 }
 
 // writeBack does one. held says that the company's tables are locked: the others wait too.
@@ -71,11 +81,10 @@ func (k *keeper) writeBack(stop context.Context, p db.PendingWriteBack) (held bo
 }
 
 // tellBacks tells a person, once, of runs whose outcomes cannot be written back, and when they could.
-func (k *keeper) tellBacks(ctx context.Context) {
+func (k *keeper) tellBacks(ctx context.Context) (told bool, err error) {
 	counts, err := k.c.place.Store.WriteBackCounts(ctx)
 	if err != nil {
-		k.c.report(err)
-		return
+		return true, err
 	}
 	failing := map[string]bool{}
 	for run, n := range counts {
@@ -90,4 +99,5 @@ func (k *keeper) tellBacks(ctx context.Context) {
 				name, k.c.name, n.Waiting, timeText(n.Since, k.c.place.Company.Timezone), n.LastError, name))
 	}
 	k.c.e.alerts.endOthers("write-back "+k.c.name+"/", failing, "it was written")
+	return len(failing) > 0, nil
 }

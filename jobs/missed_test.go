@@ -18,6 +18,11 @@ func (s *scheduling) mailings(policy string, lateBy time.Duration, done func(*db
 		s.fired = append(s.fired, s.clock.now())
 		done(s.table.last())
 	}
+	s.trouble = func(err error) {
+		if err != nil {
+			s.troubles = append(s.troubles, err.Error())
+		}
+	}
 	s.leftOut = func(scheduled time.Time, note string) {
 		s.troubles = append(s.troubles, scheduled.Format("01-02 15:04")+" left out: "+note)
 	}

@@ -113,7 +113,11 @@ func (e *Engine) endAlerts(before *World, leaving []*company) {
 				e.alerts.end(key, over)
 			}
 		}
+		e.alerts.endOthers("waits "+c.name+"/", nil, "jobs.yaml has changed, and what still waits is told anew")
 		if e.world.Place(c.name) == nil {
+			for _, what := range []string{"job ", "asked ", "write-back "} {
+				e.alerts.endOthers(what+c.name+"/", nil, "company "+c.name+" is not in jobs.yaml any more")
+			}
 			e.alerts.end(c.fence.alertKey(), "company "+c.name+" is not in jobs.yaml any more")
 			e.alerts.end("company "+c.name, "company "+c.name+" is not in jobs.yaml any more")
 		}

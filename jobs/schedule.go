@@ -141,6 +141,7 @@ func (s *scheduler) begin(ctx context.Context, due due, again time.Time) (*db.Ru
 		return run, again, nil
 	default:
 		log.Info(eventRunStarted)
+		s.trouble(nil)
 	}
 	if s.begun != nil {
 		s.begun(*run)

@@ -145,6 +145,10 @@ func (e *Engine) mendedIn(key string) string {
 		if p := e.world.Place(name); p == nil || p.Company.Attachments == "" {
 			return "company " + name + " has no attachments folder any more"
 		}
+	case "job", "waits", "asked", "write-back": // each with a job or a run behind its company
+		if name, _, _ = strings.Cut(name, "/"); e.world.Place(name) == nil {
+			return "company " + name + " is not in jobs.yaml any more"
+		}
 	case "flood":
 		if name, _, _ = strings.Cut(name, " "); !e.guards(name) {
 			return "nothing is held any more by hold_above of " + name

@@ -75,7 +75,10 @@ func newMailingRun(t testing.TB, recipients int) *mailingRun {
 	s.root = s.sessions("root", "", s.server.Port)
 	s.smtp = smtptest.New(t, smtptest.NullSink(), smtptest.OnMessage(m.accept), smtptest.Decide(m.read))
 	s.db.Exec(t, `CREATE TABLE {db}.customer (id INT PRIMARY KEY, email VARCHAR(100) NOT NULL, mailed INT NOT NULL DEFAULT 0)`)
-	s.db.Exec(t, `INSERT INTO {db}.customer (id, email) SELECT seq, CONCAT('c', seq, '@d', seq % 12, '.example') FROM `+dbtest.Numbers(recipients))
+	const atOnce = 5000
+	for done := 0; done < recipients; done += atOnce {
+		s.db.Exec(t, `INSERT INTO {db}.customer (id, email) SELECT seq + ?, CONCAT('c', seq + ?, '@d', seq % 12, '.example') FROM `+dbtest.Numbers(min(atOnce, recipients-done)), done, done)
+	}
 	s.db.Exec(t, `INSERT INTO {db}.outbox_template (name, language, subject, text) VALUES ('statement', '', 'Statement {{.id}}', 'Customer {{.id}}')`)
 	m.write()
 	for i := range s.plan.daemons {
