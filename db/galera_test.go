@@ -4,6 +4,7 @@ package db_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -38,6 +39,7 @@ func TestGalera(t *testing.T) {
 	t.Run("bucket", func(t *testing.T) { takesOnTwoNodes(t, d, e) })
 	t.Run("login turns", func(t *testing.T) { loginTurnsOnTwoNodes(t, d, e) })
 	t.Run("throttled", func(t *testing.T) { throttledOnTwoNodes(t, d, e) })
+	t.Run("run", func(t *testing.T) { runOnTwoNodes(t, d, e) })
 	t.Run("migrations", func(t *testing.T) { migrationsOnTwoNodes(t, d, e) })
 	t.Run("states", func(t *testing.T) { statesOfNodes(t, c) })
 }
@@ -244,4 +246,14 @@ func statesOfNodes(t *testing.T, c *dbtest.Cluster) {
 	}
 	at(1)
 	must(t, first.Exec(ctx, "SET GLOBAL wsrep_reject_queries = 'NONE'"))
+}
+
+// P7: keepers, senders and people on two nodes at one run: every mail ends, and is counted once.
+func runOnTwoNodes(t *testing.T, d, e *dbtest.Database) {
+	for range 5 {
+		for _, table := range []string{"outbox", "outbox_run", "outbox_run_mail", "outbox_key"} {
+			d.Exec(t, "DELETE FROM {db}."+table)
+		}
+		manyAtOneRun(t, d, []*db.Store{e.Store, d.Store, e.Store}, func(int, *rand.Rand) {})
+	}
 }

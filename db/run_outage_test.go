@@ -133,24 +133,36 @@ func (c *cutter) disarm() {
 // Several keepers, senders and people at one run, over connections that break: every mail ends, and is counted once.
 func TestP7_ManyAtOneRun(t *testing.T) {
 	d := dbtest.New(t)
-	ctx := deadline(t)
-	const n = 200
-	r := mailing(t, d, n, db.RunSending)
 	var cutters []*cutter
 	var stores []*db.Store
 	for range 3 {
 		c, far := through(t, d)
 		cutters, stores = append(cutters, c), append(stores, far.Store)
 	}
+	manyAtOneRun(t, d, stores, func(keeper int, dice *rand.Rand) {
+		if dice.IntN(3) == 0 {
+			cutters[keeper].arm(commit, losses[dice.IntN(len(losses))])
+		}
+	})
+}
+
+// manyAtOneRun has a keeper and a sender at each store, and people at the first one.
+func manyAtOneRun(t *testing.T, d *dbtest.Database, stores []*db.Store, disturb func(keeper int, dice *rand.Rand)) {
+	t.Helper()
+	ctx := deadline(t)
+	const n = 200
+	r := mailing(t, d, n, db.RunSending)
+	first, err := strconv.ParseUint(d.Read(t, `SELECT MIN(id) FROM {db}.outbox WHERE run_id = ?`, r.ID), 10, 64)
+	must(t, err)
+	step, err := strconv.ParseUint(d.Read(t, `SELECT @@auto_increment_increment`), 10, 64)
+	must(t, err)
 	done := func() bool { return ctx.Err() != nil || run(t, d.Store, r.ID).Sum() == n }
 	var all sync.WaitGroup
 	for i, s := range stores {
 		dice := rand.New(rand.NewPCG(7, uint64(i)))
 		all.Go(func() { // a keeper
 			for after := uint64(0); !done(); {
-				if dice.IntN(3) == 0 {
-					cutters[i].arm(commit, losses[dice.IntN(len(losses))])
-				}
+				disturb(i, dice)
 				_, _, _ = s.ReleaseRun(ctx, r.ID, 7) // what fails is made again
 				_, _, _ = s.HoldRun(ctx, r.ID, 20)
 				after, _, _ = s.ReconcileRun(ctx, r.ID, after, 50)
@@ -159,7 +171,7 @@ func TestP7_ManyAtOneRun(t *testing.T) {
 		all.Go(func() { // a sender
 			dice := rand.New(rand.NewPCG(8, uint64(i)))
 			for !done() {
-				for _, row := range claimAll(t, d.Store, 5) {
+				for _, row := range claimAll(t, stores[i], 5) {
 					out := accepted(row.Lease)
 					switch dice.IntN(4) {
 					case 1:
@@ -167,7 +179,7 @@ func TestP7_ManyAtOneRun(t *testing.T) {
 					case 2:
 						out.Change, out.Attempt = db.Change{State: db.Queued, GivenBack: true}, nil
 					}
-					if err := d.Store.Settle(ctx, out); err != nil {
+					if err := s.Settle(ctx, out); err != nil {
 						t.Error(err)
 					}
 				}
@@ -177,7 +189,7 @@ func TestP7_ManyAtOneRun(t *testing.T) {
 	all.Go(func() { // people
 		dice := rand.New(rand.NewPCG(7, 99))
 		for range 150 {
-			id := uint64(1 + dice.IntN(n))
+			id := first + step*uint64(dice.IntN(n))
 			switch dice.IntN(4) {
 			case 0:
 				_ = d.Store.Retry(ctx, id) // refused where the row's state does not allow it
@@ -196,8 +208,8 @@ func TestP7_ManyAtOneRun(t *testing.T) {
 				}
 			}
 		}
-		for id := uint64(1); id <= n; id++ {
-			_ = d.Store.Release(ctx, id)
+		for id := range uint64(n) {
+			_ = d.Store.Release(ctx, first+step*id)
 		}
 	})
 	all.Wait()
