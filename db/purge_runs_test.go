@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"strings"
 	"testing"
 
 	"outboxd/db"
@@ -37,8 +38,13 @@ func TestPurgeRemovesTheMailsOfRuns(t *testing.T) {
 	d.Exec(t, `UPDATE {db}.outbox_run SET period = '2026-04' WHERE id = ?`, kept.ID)
 
 	p := begin(t, d.Store, db.PassRows, 400)
+	archive := &memory{}
+	p.Archive = archive
 	if _, removed := purge(t, d.Store, p); removed != 20 {
 		t.Errorf("%d rows went", removed)
+	}
+	if len(archive.lines) != 20 || !strings.Contains(archive.lines[0], `"business_key":"1"`) || !strings.Contains(archive.lines[0], `"run_id":1`) {
+		t.Errorf("archived: %d, %.300s", len(archive.lines), archive.lines)
 	}
 	if got := d.Read(t, `SELECT GROUP_CONCAT(CONCAT_WS(' ', run_id, state)) FROM {db}.outbox_run_mail`); got != "2 failed,2 failed" {
 		t.Errorf("left: %s", got)

@@ -50,7 +50,7 @@ WHERE id = ? AND lease_token = ? AND state = 'running'
 UPDATE {db}.outbox_run SET
 
 -- name: run-mails-open
-SELECT COUNT(*) FROM {db}.outbox_run_mail WHERE run_id = ? AND state IS NULL
+SELECT COUNT(*) FROM {db}.outbox_run_mail FORCE INDEX (state) WHERE run_id = ? AND state IS NULL
 
 -- name: run-mails-unended
 -- The mails of a run that were not counted yet, with what became of them by now. Values: run, id, limit.
