@@ -21,6 +21,9 @@ func ProofMails(file *jobfile.File, p *Place, r db.Run, spec mailing.Spec, f mai
 func SummaryLetter(p *Place, r db.Run, spec mailing.Spec, failed []db.RunMail, last db.Tried) (db.NewMail, error) {
 	s := &summary{place: p, run: r, spec: spec}
 	for _, m := range failed {
+		if m.Code == 0 {
+			last = db.Tried{} // no server was asked
+		}
 		s.failures = append(s.failures, failureOf(p, m, last))
 	}
 	m, err := writeLetter("summary", s.letter().Title, "eva@acme.example", s.letter())

@@ -129,9 +129,9 @@ func (p *proof) lines() []figure {
 		lines = append(lines, figure{"By account " + a.Account, grouped(a.Mails), p.sender(a.Account)})
 	}
 	if f.Finish != nil {
-		lines = append(lines, figure{"Would have gone by", f.Finish.In(p.place.Company.Timezone).Format("2006-01-02 15:04"), f.FinishNote})
+		lines = append(lines, figure{"All gone by about", f.Finish.In(p.place.Company.Timezone).Format("2006-01-02 15:04"), f.FinishNote})
 	} else if f.FinishNote != "" {
-		lines = append(lines, figure{"Would have gone by", "", f.FinishNote})
+		lines = append(lines, figure{"All gone by about", "", f.FinishNote})
 	}
 	return lines
 }
