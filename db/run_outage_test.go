@@ -146,77 +146,101 @@ func TestP7_ManyAtOneRun(t *testing.T) {
 	})
 }
 
+// crowd is at one run.
+type crowd struct {
+	t     *testing.T
+	d     *dbtest.Database
+	run   uint64
+	mails int
+	first uint64 // number of a mail
+	step  uint64 // between two
+}
+
+// done tells whether all mails have ended.
+func (c *crowd) done() bool {
+	return run(c.t, c.d.Store, c.run).Sum() == int64(c.mails)
+}
+
+// keeper lets go, holds and counts; what fails is made again.
+func (c *crowd) keeper(s *db.Store, disturb func()) {
+	ctx := deadline(c.t)
+	for after := uint64(0); ctx.Err() == nil && !c.done(); {
+		disturb()
+		_, _, _ = s.ReleaseRun(ctx, c.run, 7)
+		_, _, _ = s.HoldRun(ctx, c.run, 20)
+		after, _, _ = s.ReconcileRun(ctx, c.run, after, 50)
+	}
+}
+
+// sender sends some mails, fails others, and gives some back.
+func (c *crowd) sender(s *db.Store, dice *rand.Rand) {
+	ctx := deadline(c.t)
+	for ctx.Err() == nil && !c.done() {
+		for _, row := range claimAll(c.t, s, 5) {
+			out := accepted(row.Lease)
+			switch dice.IntN(4) {
+			case 1:
+				out.Change, out.Attempt = db.Change{State: db.Failed, Verdict: true, LastError: "no"}, nil
+			case 2:
+				out.Change, out.Attempt = db.Change{State: db.Queued, GivenBack: true}, nil
+			}
+			if err := s.Settle(ctx, out); err != nil {
+				c.t.Error(err)
+			}
+		}
+	}
+}
+
+// people retry, hold and release, which is refused where a mail's state does not allow it, and stop and resume the run.
+func (c *crowd) people(dice *rand.Rand) {
+	ctx, s := deadline(c.t), c.d.Store
+	for range 150 {
+		id := c.first + c.step*uint64(dice.IntN(c.mails))
+		switch dice.IntN(4) {
+		case 0:
+			_ = s.Retry(ctx, id)
+		case 1:
+			_ = s.Hold(ctx, id, "look")
+		default:
+			_ = s.Release(ctx, id)
+		}
+		if dice.IntN(20) == 0 {
+			_, err := s.ChangeRun(ctx, c.run, db.RunChange{State: db.RunStopped, From: []db.RunState{db.RunSending}})
+			if err == nil {
+				_, err = s.ChangeRun(ctx, c.run, db.RunChange{State: db.RunSending, From: []db.RunState{db.RunStopped}})
+			}
+			if err != nil {
+				c.t.Error(err)
+			}
+		}
+	}
+	for k := range uint64(c.mails) {
+		_ = s.Release(ctx, c.first+c.step*k)
+	}
+}
+
 // manyAtOneRun has a keeper and a sender at each store, and people at the first one.
 func manyAtOneRun(t *testing.T, d *dbtest.Database, stores []*db.Store, disturb func(keeper int, dice *rand.Rand)) {
 	t.Helper()
-	ctx := deadline(t)
-	const n = 200
-	r := mailing(t, d, n, db.RunSending)
-	first, err := strconv.ParseUint(d.Read(t, `SELECT MIN(id) FROM {db}.outbox WHERE run_id = ?`, r.ID), 10, 64)
-	must(t, err)
-	step, err := strconv.ParseUint(d.Read(t, `SELECT @@auto_increment_increment`), 10, 64)
-	must(t, err)
-	done := func() bool { return ctx.Err() != nil || run(t, d.Store, r.ID).Sum() == n }
+	c := &crowd{t: t, d: d, mails: 200}
+	c.run = mailing(t, d, c.mails, db.RunSending).ID
+	for to, query := range map[*uint64]string{&c.first: `SELECT MIN(id) FROM {db}.outbox`, &c.step: `SELECT @@auto_increment_increment`} {
+		n, err := strconv.ParseUint(d.Read(t, query), 10, 64)
+		must(t, err)
+		*to = n
+	}
 	var all sync.WaitGroup
 	for i, s := range stores {
 		dice := rand.New(rand.NewPCG(7, uint64(i)))
-		all.Go(func() { // a keeper
-			for after := uint64(0); !done(); {
-				disturb(i, dice)
-				_, _, _ = s.ReleaseRun(ctx, r.ID, 7) // what fails is made again
-				_, _, _ = s.HoldRun(ctx, r.ID, 20)
-				after, _, _ = s.ReconcileRun(ctx, r.ID, after, 50)
-			}
-		})
-		all.Go(func() { // a sender
-			dice := rand.New(rand.NewPCG(8, uint64(i)))
-			for !done() {
-				for _, row := range claimAll(t, stores[i], 5) {
-					out := accepted(row.Lease)
-					switch dice.IntN(4) {
-					case 1:
-						out.Change, out.Attempt = db.Change{State: db.Failed, Verdict: true, LastError: "no"}, nil
-					case 2:
-						out.Change, out.Attempt = db.Change{State: db.Queued, GivenBack: true}, nil
-					}
-					if err := s.Settle(ctx, out); err != nil {
-						t.Error(err)
-					}
-				}
-			}
-		})
+		all.Go(func() { c.keeper(s, func() { disturb(i, dice) }) })
+		all.Go(func() { c.sender(s, rand.New(rand.NewPCG(8, uint64(i)))) })
 	}
-	all.Go(func() { // people
-		dice := rand.New(rand.NewPCG(7, 99))
-		for range 150 {
-			id := first + step*uint64(dice.IntN(n))
-			switch dice.IntN(4) {
-			case 0:
-				_ = d.Store.Retry(ctx, id) // refused where the row's state does not allow it
-			case 1:
-				_ = d.Store.Hold(ctx, id, "look")
-			default:
-				_ = d.Store.Release(ctx, id)
-			}
-			if dice.IntN(20) == 0 {
-				_, err := d.Store.ChangeRun(ctx, r.ID, db.RunChange{State: db.RunStopped, From: []db.RunState{db.RunSending}})
-				if err == nil {
-					_, err = d.Store.ChangeRun(ctx, r.ID, db.RunChange{State: db.RunSending, From: []db.RunState{db.RunStopped}})
-				}
-				if err != nil {
-					t.Error(err)
-				}
-			}
-		}
-		for id := range uint64(n) {
-			_ = d.Store.Release(ctx, first+step*id)
-		}
-	})
+	all.Go(func() { c.people(rand.New(rand.NewPCG(9, 0))) })
 	all.Wait()
-	reconcile(t, d.Store, r.ID)
-	got := run(t, d.Store, r.ID)
+	reconcile(t, d.Store, c.run)
+	got := run(t, d.Store, c.run)
 	truth := d.Read(t, `SELECT CONCAT_WS(' ', SUM(state = 'sent'), SUM(state = 'failed'), COUNT(*)) FROM {db}.outbox`)
-	if counted := fmt.Sprintf("%d %d %d", got.Sent, got.Failed, n); counted != truth {
+	if counted := fmt.Sprintf("%d %d %d", got.Sent, got.Failed, c.mails); counted != truth {
 		t.Errorf("counted %s, there are %s", counted, truth)
 	}
 	if keys := d.Read(t, `SELECT COUNT(*) FROM {db}.outbox_key`); keys != strconv.FormatInt(got.Sent, 10) {
