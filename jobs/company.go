@@ -78,7 +78,11 @@ func (c *company) shift(work context.Context) {
 	}
 	beats, endBeats := context.WithCancel(context.WithoutCancel(c.stop))
 	var working sync.WaitGroup
-	for _, j := range c.jobs(work) {
+	all, k := c.jobs(work), newKeeper(c, stop)
+	if k.expects() {
+		all = append(all, k)
+	}
+	for _, j := range all {
 		working.Go(func() { j.run(stop) })
 	}
 	go func() {
@@ -86,7 +90,8 @@ func (c *company) shift(work context.Context) {
 		// Heartbeats go on until the last mail in flight has its outcome.
 		endBeats()
 	}()
-	c.keepHouse(beats)
+	c.keepHouse(beats, k)
+	k.steps.Wait()
 	onOwnStack(func() { c.fence.end(context.WithoutCancel(c.stop)) })
 }
 
@@ -105,7 +110,7 @@ func (c *company) jobs(work context.Context) (all []job) {
 			all = append(all, newPurger(c, conf))
 		}
 	}
-	return append(append(all, c.timedJobs()...), newKeeper(c))
+	return append(all, c.timedJobs()...)
 }
 
 // timedJobs are those whose runs begin at their times. What only people start has none, but for statements, which it does too.

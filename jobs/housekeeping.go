@@ -21,8 +21,9 @@ const (
 	lateCommit   = time.Hour        // how long after their expires_at rows may still be committed
 )
 
-// keepHouse prolongs leases, returns what dead daemons left behind, and ends what has expired.
-func (c *company) keepHouse(ctx context.Context) {
+// keepHouse prolongs leases, returns what dead daemons left behind, and ends what has expired. Of a company that expects no runs it
+// looks for open ones.
+func (c *company) keepHouse(ctx context.Context, k *keeper) {
 	pulse := c.e.pulses.add("housekeeping " + c.name)
 	defer pulse.end()
 	tick := time.NewTicker(housekeeping)
@@ -46,6 +47,9 @@ func (c *company) keepHouse(ctx context.Context) {
 		}
 		if chores || !idle || c.fence.watchful() {
 			onOwnStack(func() { cursor = c.keep(ctx, n, chores, round, cursor) })
+		}
+		if !k.expects() && (chores || k.watchful()) && k.stop.Err() == nil {
+			onOwnStack(func() { k.look() })
 		}
 	}
 }

@@ -43,13 +43,16 @@ type keeper struct {
 	store keeperStore
 	now   func() time.Time
 	log   *zap.Logger
-	pulse *pulse
-	wake  chan struct{} // holds a word that a run was begun or changed
+	stop  context.Context
 
 	steps   sync.WaitGroup
 	mu      sync.Mutex
 	inHand  map[uint64]*kept
 	filling bool // one run's rows are being made
+
+	backing  bool      // write-backs are being retried
+	nextBack time.Time // no look at them before
+	told     bool      // a person may have been told of some that cannot be done: by an earlier life too
 }
 
 // kept is what a keeper knows of an open run.
@@ -62,30 +65,36 @@ type kept struct {
 
 const (
 	keepPoll  = 2 * time.Second  // between two looks while there are open runs
-	keepIdle  = 5 * time.Second  // while there are none, in a company that may have some
-	keepRest  = time.Minute      // in a company that has nothing to mail
+	keepIdle  = 5 * time.Second  // while there are none; whoever begins one wakes the keeper of its daemon
 	stepsMost = 8                // runs of one company that are worked on at once
 	beatEvery = 10 * time.Second // a lease stands six of them
 )
 
-func newKeeper(c *company) *keeper {
-	return &keeper{c: c, store: c.place.Store, now: c.e.now, log: c.log, wake: c.begun, inHand: map[uint64]*kept{}}
+// newKeeper makes the keeper of a company that works until stop is done.
+func newKeeper(c *company, stop context.Context) *keeper {
+	return &keeper{c: c, store: c.place.Store, now: c.e.now, log: c.log, stop: stop, inHand: map[uint64]*kept{}, told: true}
+}
+
+// expects tells whether the company may have runs. Of one that has nothing to mail by jobs.yaml the housekeeping looks now and then, with its
+// chores: a run may be left of a job that is gone.
+func (k *keeper) expects() bool {
+	j := k.c.place.Company.Jobs
+	return len(j.Mailing)+len(j.Report)+len(j.SQL)+len(k.c.place.Company.Audiences) > 0
 }
 
 // run looks after runs until stop is done and what is in hand was laid down.
 func (k *keeper) run(stop context.Context) {
-	k.pulse = k.c.e.pulses.add("runs of " + k.c.name)
-	defer k.pulse.end()
+	pulse := k.c.e.pulses.add("runs of " + k.c.name)
+	defer pulse.end()
 	defer k.steps.Wait()
-	k.steps.Go(func() { k.keepBacks(stop) })
 	for {
-		k.pulse.beat()
-		pause := keepRest
-		onOwnStack(func() { pause = k.look(stop) })
+		pulse.beat()
+		var pause time.Duration
+		onOwnStack(func() { pause = k.look() })
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
-		case <-k.wake:
+		case <-k.c.begun:
 		case <-stop.Done():
 		}
 		timer.Stop()
@@ -96,39 +105,39 @@ func (k *keeper) run(stop context.Context) {
 }
 
 // look has a step made in each open run that has none, and returns when to look again.
-func (k *keeper) look(stop context.Context) time.Duration {
-	runs, err := k.store.OpenRuns(stop)
+func (k *keeper) look() time.Duration {
+	runs, err := k.store.OpenRuns(k.stop)
 	switch {
 	case older(err): // a job that begins runs says so
-		return keepRest
+		return backsEvery
 	case err != nil:
 		k.c.report(err)
 		return keepIdle
 	}
 	k.forget(runs)
-	pause := k.rest()
+	pause := keepIdle
 	for _, r := range runs {
 		if r.Kind != kindMailing && r.Kind != kindReport {
 			continue
 		}
 		pause = keepPoll
 		if one := k.take(r); one != nil {
-			k.steps.Go(func() { k.step(stop, r, one) })
+			k.steps.Go(func() { k.step(k.stop, r, one) })
 		}
 	}
+	k.lookBack()
 	return pause
+}
+
+// watchful tells whether the next look must not wait for the housekeeping's chores.
+func (k *keeper) watchful() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.inHand) > 0 || k.backing
 }
 
 // poke has the next look come at once.
 func (k *keeper) poke() { k.c.wake() }
-
-// rest is how long the company may be left alone that has no open run. Whoever begins one wakes the keeper of its daemon.
-func (k *keeper) rest() time.Duration {
-	if j := k.c.place.Company.Jobs; len(j.Mailing)+len(j.Report)+len(j.SQL)+len(k.c.place.Company.Audiences) > 0 {
-		return keepIdle
-	}
-	return keepRest
-}
 
 // take returns what is known of a run that may have a step now, nil when it has one or is to wait.
 func (k *keeper) take(r db.Run) *kept {

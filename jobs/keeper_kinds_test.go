@@ -146,7 +146,8 @@ func TestRunGoesOnThroughReloads(t *testing.T) {
 	s.start(text, "one")
 	s.reload(strings.Replace(text, "poll: 100ms", "poll: 200ms", 1))
 	s.await("held", runState)
-	s.reload(s.withJob(`remind: {kind: sql, statement: "SELECT 1"}`))
+	without := text[:strings.Index(text, "      statements:")]
+	s.reload(without[:strings.Index(without, "    audiences:")] + without[strings.Index(without, "    jobs:"):])
 	s.db.Exec(t, `UPDATE {db}.outbox_run SET approved_by = USER()`)
 	s.awaitIn(time.Minute, "done 2000 2000 0 0 0", runSum)
 	s.onceEach(2002) // with the proof for jan and eva
@@ -162,7 +163,9 @@ func TestP7_RunOutlivesItsDaemons(t *testing.T) {
 	for _, enqueued := range []string{"0", "1000", "2000", "3000"} {
 		d := s.start(text, "one")
 		s.await("1", `SELECT enqueued >= `+enqueued+` FROM {db}.outbox_run`)
-		d.killed()
+		d.stop()
+		d.kill()
+		_ = d.run() // that it was ended at once, or that it had laid its run down by then
 	}
 	s.start(text, "one")
 	s.await("held", runState)

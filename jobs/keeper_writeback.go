@@ -16,25 +16,29 @@ const (
 	backsEvery  = 30 * time.Second // between two looks while none waits
 )
 
-// keepBacks does what outcomes have left for later, until stop is done. One that cannot be done is tried again for ever: the company's
-// tables are to say what became of its mails.
-func (k *keeper) keepBacks(stop context.Context) {
-	pulse := k.c.e.pulses.add("write-backs of " + k.c.name)
-	defer pulse.end()
-	told := true // perhaps by an earlier life
-	for pause := time.Duration(0); sleep(stop, pause); {
-		pulse.beat()
-		onOwnStack(func() { pause, told = k.writeBacks(stop, pulse, told) })
+// lookBack does what outcomes have left for later, beside the runs. One that cannot be done is tried again for ever: the company's tables are
+// to say what became of its mails.
+func (k *keeper) lookBack() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.backing || time.Now().Before(k.nextBack) {
+		return
 	}
+	k.backing = true
+	k.steps.Go(func() {
+		pulse := k.c.e.pulses.add("write-backs of " + k.c.name)
+		defer pulse.end()
+		pause := k.writeBacks(k.stop, pulse)
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.backing, k.nextBack = false, time.Now().Add(pause)
+	})
 }
 
-// writeBacks does what is due, and returns when to look again, and whether a person may have been told of some that cannot be done.
-func (k *keeper) writeBacks(stop context.Context, pulse *pulse, told bool) (time.Duration, bool) {
-	pause := max(backsEvery, k.rest())
+// writeBacks does what is due, and returns when to look again.
+func (k *keeper) writeBacks(stop context.Context, pulse *pulse) time.Duration {
+	pause := backsEvery
 	due, err := k.c.place.Store.DueWriteBacks(stop, backsAtOnce)
-	if older(err) {
-		return keepRest, told
-	}
 	if err == nil && len(due) > 0 {
 		pause, err = keepPoll, k.fit(stop)
 	}
@@ -45,19 +49,17 @@ func (k *keeper) writeBacks(stop context.Context, pulse *pulse, told bool) (time
 		pulse.beat()
 		var held bool
 		if held, err = k.writeBack(stop, p); held { // others of these tables would wait as long
-			pause = keepPoll
 			break
 		}
 	}
-	if err == nil && (told || len(due) > 0) {
-		told, err = k.tellBacks(stop)
+	if err == nil && (k.told || len(due) > 0) {
+		k.told, err = k.tellBacks(stop)
 	}
 	if err != nil && stop.Err() == nil {
 		k.c.report(err)
 		k.log.Warn(eventStoreError, zap.Error(err))
-		pause = keepIdle
 	}
-	return pause, told
+	return pause
 }
 
 // writeBack does one. held says that the company's tables are locked: the others wait too.
