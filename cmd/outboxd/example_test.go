@@ -16,6 +16,7 @@ import (
 	"outboxd/db"
 	"outboxd/jobs/jobfile"
 	"outboxd/jobs/mailing"
+	"outboxd/library"
 	"outboxd/mail/page"
 	"outboxd/mail/smtptest"
 )
@@ -55,16 +56,22 @@ func workedExample(t *testing.T) *site {
 		text = p.ReplaceAllString(text, with)
 	}
 	s.write(text)
-	client, err := sql.Open("mysql", fmt.Sprintf("%s:%s@tcp(%s:%d)/%s?multiStatements=true", s.db.Server.Username, s.db.Server.Password, s.db.Server.Host, s.db.Server.Port, s.db.Name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	if _, err := client.ExecContext(t.Context(), acme.Sample); err != nil {
-		t.Fatal(err)
-	}
+	s.fill(acme.Sample)
 	s.smtp.On(smtptest.Rule{Step: smtptest.StepRcpt, To: "left-the-company@example.org", Do: smtptest.Reply("550 5.1.1 No such user here")})
 	return s
+}
+
+// fill loads a file of statements, as the client mariadb would.
+func (s *site) fill(statements string) {
+	s.t.Helper()
+	client, err := sql.Open("mysql", fmt.Sprintf("%s:%s@tcp(%s:%d)/%s?multiStatements=true", s.db.Server.Username, s.db.Server.Password, s.db.Server.Host, s.db.Server.Port, s.db.Name))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer client.Close()
+	if _, err := client.ExecContext(s.t.Context(), statements); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // unlimited takes the limits of the accounts away.
@@ -92,9 +99,37 @@ func TestFileOfThePageForAccountants(t *testing.T) {
 	}
 }
 
+// The library of the example has mails for its readers, with what its templates ask for.
+func TestLibraryOfTheExample(t *testing.T) {
+	s := newSite(t)
+	s.fill(library.Sample)
+	text, err := os.ReadFile("../../companies/library.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	templates, err := filepath.Abs("../../library/templates")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, company, _ := strings.Cut(string(text), "companies:\n")
+	company = strings.NewReplacer("database: library\n", "database: "+s.db.Name+"\n", "library/templates", templates).Replace(company)
+	company = regexp.MustCompile(`(?m)^    reader: .*$`).ReplaceAllString(company, "    # whoever owns the tables reads them")
+	rest, _, _ := strings.Cut(s.file(""), "companies:\n")
+	s.write(rest + "companies:\n" + company)
+	for command, texts := range map[string][]string{
+		"plan library/newsletter": {"would get it   6", "no address     1", "bad address    1", "our new books are on the shelf", "Novinky z knižnice"},
+		"plan library/on-loan":    {"would get it   4", "One book is on loan to you", "Middlemarch | George Eliot"},
+		"plan library/book-club":  {"would get it   3"},
+		"plan library/tagged --with tag=children --template newsletter": {"would get it   1", "Dear Ben Meyer"},
+	} {
+		s.must(exitDone, "mailing "+command, texts...)
+	}
+}
+
 // The worked example of the page for accountants, from the plan to the report: what the page shows is what comes out.
 func TestWorkedExample(t *testing.T) {
 	s := workedExample(t)
+	s.must(exitDone, "check --online", "0 errors")
 	var shown strings.Builder
 	for _, job := range []string{"statements", "reminders", "newsletter", "weekly-sales"} {
 		shown.WriteString(s.must(exitDone, "mailing plan acme/"+job, "Sample 1 of "))
