@@ -92,6 +92,22 @@ func TestP7_ServerOffFollowsThePolicy(t *testing.T) {
 	}
 }
 
+// P7: November's run, held on 30 October as the 1st is a holiday, mails November's statements to those who had October's on the 1st.
+func TestP7_AHolidayMovesTheDayAndNotThePeriod(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.customers(3)
+	s.db.Exec(t, `INSERT INTO {db}.outbox_key (kind, value, period, outbox_id, at) SELECT 'statements', id, '2026-10', id, '2026-10-01 08:00:00' FROM {db}.customer`)
+	s.now = clockAt("2026-10-30 07:59:58")
+	text := strings.Replace(s.mailingFile(`schedule: "0 8 1 * *", shift: previous, once_per: month`), "    accounts: [main, system]\n", "    accounts: [main, system]\n    holidays: [2026-11-01]\n", 1)
+	s.ran("2026-10-01 08:00:00")
+	s.start(text, "one")
+	s.await("done 3 3 0 0 0", runSum)
+	s.await("10-01 08:00 done, 10-30 08:00 done", runTimes)
+	s.await("2026-11", `SELECT period FROM {db}.outbox_run ORDER BY id DESC LIMIT 1`)
+	s.onceEach(3)
+}
+
 // P8: in a copy of the database no run begins or goes on; once it is adopted, runs that were open are stopped and those that were due are
 // skipped, until a person resumes.
 func TestP8_NoMailingFiresInACopy(t *testing.T) {
