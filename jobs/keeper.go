@@ -22,6 +22,7 @@ type keeperStore interface {
 	TakeRun(ctx context.Context, r db.Run, i db.Instance) (*db.Run, error)
 	BeatRun(ctx context.Context, r db.Run) error
 	LayDownRun(ctx context.Context, r db.Run) error
+	KnownMails(ctx context.Context, run uint64, mails []db.NewMail) (map[[16]byte]bool, error)
 	Enqueue(ctx context.Context, r db.Run, b db.Batch) (db.Enqueued, error)
 
 	ChangeRun(ctx context.Context, id uint64, c db.RunChange, mails ...db.NewMail) (bool, error)
@@ -225,7 +226,8 @@ func (h *hand) step(stop context.Context) (err error) {
 	if h.run.State == db.RunAsked {
 		return nil // a person decides
 	}
-	if h.spec, err = mailing.Parse(h.run.Spec); err != nil {
+	// One that is being cancelled comes to its end also without it.
+	if h.spec, err = mailing.Parse(h.run.Spec); err != nil && h.run.State != db.RunCancelling {
 		return h.fail(stop, &runFault{"what it is to do cannot be read: " + err.Error(), "outboxd was updated since it began, or outbox_run.spec was edited; start it anew with outboxd mailing start"})
 	}
 	switch h.run.State {

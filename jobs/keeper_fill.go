@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -233,6 +234,10 @@ func (f *filler) insert(ctx context.Context, mails []db.NewMail) error {
 	if len(f.spec.Attach) == 0 {
 		return f.put(ctx, mails)
 	}
+	mails, err := f.passOver(ctx, mails)
+	if err != nil {
+		return err
+	}
 	first, octets := 0, 0
 	for i := range mails {
 		f.pulse.beat()
@@ -253,6 +258,19 @@ func (f *filler) insert(ctx context.Context, mails []db.NewMail) error {
 		}
 	}
 	return nil
+}
+
+// passOver leaves out the mails that are there since before a restart: what they carry is not asked for again.
+func (f *filler) passOver(ctx context.Context, mails []db.NewMail) ([]db.NewMail, error) {
+	if !f.resumed {
+		return mails, nil
+	}
+	known, err := f.k.store.KnownMails(ctx, f.run.ID, mails)
+	if err != nil {
+		return nil, err
+	}
+	f.add(db.Enqueued{Known: int64(len(known))})
+	return slices.DeleteFunc(mails, func(m db.NewMail) bool { return known[m.Identity] }), nil
 }
 
 // put enqueues mails as soon as the database can be used. Each transaction is short; a stop comes between two.

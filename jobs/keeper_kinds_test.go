@@ -2,6 +2,8 @@ package jobs_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -153,24 +155,40 @@ func TestRunGoesOnThroughReloads(t *testing.T) {
 	s.onceEach(2002) // with the proof for jan and eva
 }
 
-// P7: an engine that ends at once while rows are made leaves its run to the next one, and nobody is enqueued twice.
+// P7: an engine that ends at once while rows are made leaves its run to the next one, and nobody is enqueued twice, nor what goes with a mail.
 func TestP7_RunOutlivesItsDaemons(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
-	s.customers(4000)
-	text := s.mailingFile("approval: {by: [jan]}")
-	s.begin(text)
-	for _, enqueued := range []string{"0", "1000", "2000", "3000"} {
-		d := s.start(text, "one")
-		s.await("1", `SELECT enqueued >= `+enqueued+` FROM {db}.outbox_run`)
-		d.stop()
-		d.kill()
-		_ = d.run() // that it was ended at once, or that it had laid its run down by then
+	for name, attached := range map[string]bool{"mails alone": false, "with files": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			s.customers(2500)
+			text, files := s.mailingFile("approval: {by: [jan]}"), "0"
+			if attached {
+				dir := t.TempDir()
+				for i := range 2500 {
+					if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d.txt", i+1)), fmt.Appendf(nil, "customer %d", i+1), 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+				text = strings.Replace(s.mailingFile(`approval: {by: [jan]}, attach: [{file: "{id}.txt"}]`), "    people:", "    attachments: "+dir+"\n    people:", 1)
+				files = "2500"
+			}
+			s.begin(text)
+			for _, enqueued := range []string{"0", "1000", "2000"} {
+				d := s.start(text, "one")
+				s.await("1", `SELECT enqueued >= `+enqueued+` FROM {db}.outbox_run`)
+				d.stop()
+				d.kill()
+				_ = d.run() // that it was ended at once, or that it had laid its run down by then
+			}
+			s.start(text, "one")
+			s.await("held", runState)
+			s.await("2500 2500 2500", `SELECT CONCAT_WS(' ', COUNT(*), COUNT(DISTINCT identity), (SELECT enqueued FROM {db}.outbox_run)) FROM {db}.outbox_run_mail`)
+			s.await("2500", `SELECT COUNT(DISTINCT recipients) FROM {db}.outbox WHERE run_id IS NOT NULL AND state = 'queued' AND held = 2`)
+			s.await(files+" "+files, `SELECT CONCAT_WS(' ', COUNT(*), COUNT(DISTINCT a.outbox_id)) FROM {db}.outbox_attachment a JOIN {db}.outbox o ON o.id = a.outbox_id WHERE o.run_id IS NOT NULL`)
+		})
 	}
-	s.start(text, "one")
-	s.await("held", runState)
-	s.await("4000 4000 4000", `SELECT CONCAT_WS(' ', COUNT(*), COUNT(DISTINCT identity), (SELECT enqueued FROM {db}.outbox_run)) FROM {db}.outbox_run_mail`)
-	s.await("4000", `SELECT COUNT(DISTINCT recipients) FROM {db}.outbox WHERE run_id IS NOT NULL AND state = 'queued' AND held = 2`)
 }
 
 // P4: while a mailing is made and let go, single mails of priority 1 go at once.
