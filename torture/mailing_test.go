@@ -45,7 +45,7 @@ func TestP7_MailingTorture(t *testing.T) {
 	for _, d := range m.daemons {
 		d.start()
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Minute)
 	defer cancel()
 	m.begin(ctx)
 	half := *flagMailingKills / 2

@@ -63,6 +63,15 @@ func TestRunOfAMailingOnTheEmbeddedEngine(t *testing.T) {
 			t.Errorf("%d, %d, %v", next, ended, err)
 		}
 	}
+	first, err := store.RunFirst(ctx, r.ID)
+	must(t, err)
+	if first.Ended != 1 || first.Bad != 0 || first.Open == 0 || first.Rest < 0 {
+		t.Errorf("%+v", first)
+	}
+	known, err := store.KnownMails(ctx, r.ID, []db.NewMail{{Identity: [16]byte{99}}})
+	if len(known) != 0 || err != nil {
+		t.Errorf("%v, %v", known, err)
+	}
 	change(db.RunChange{State: db.RunCancelling, EndsAs: db.RunCancelled})
 	n, end, err = store.CancelRun(ctx, r.ID, "no", 100)
 	want(n, 7, end, err)
