@@ -121,12 +121,12 @@ func TestP8_NoMailingFiresInACopy(t *testing.T) {
 	s.start(text, "one")
 	s.await("held", runState)
 	s.mail("one@kunde.example")
-	s.messages(1)
+	s.await("sent", `SELECT state FROM {db}.outbox WHERE recipients = 'one@kunde.example'`) // beside the proofs
 	s.end()
 	dump := s.dump("_dump")
 	s.start(text, "one")
 	s.mail("two@kunde.example")
-	s.messages(2)
+	s.await("sent", `SELECT state FROM {db}.outbox WHERE recipients = 'two@kunde.example'`)
 	s.end()
 	s.restore(dump)
 
