@@ -37,7 +37,10 @@ func writeConfig(folder string, database *net.TCPAddr, smtpPort int, smtpCA []by
 			return "", fmt.Errorf("write the configuration: %w", err)
 		}
 	}
-	// The example company's templates and documents.
+	// The example company's templates and documents, unless they are there.
+	if _, err := os.Stat(filepath.Join(folder, "templates")); err == nil {
+		return path, nil
+	}
 	if err := os.CopyFS(folder, acme.Files); err != nil {
 		return "", fmt.Errorf("write the configuration: %w", err)
 	}

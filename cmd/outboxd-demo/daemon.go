@@ -28,23 +28,35 @@ type daemon struct {
 const drainTime = 5 * time.Second
 
 // migrate does what `outboxd migrate` does with a jobs.yaml.
-func migrate(ctx context.Context, config string) (*jobfile.File, error) {
+func migrate(ctx context.Context, config string) error {
+	file, err := load(config)
+	if err != nil {
+		return err
+	}
+	world, err := jobs.Open(file)
+	if err != nil {
+		return fmt.Errorf("open the databases: %w", err)
+	}
+	if err := errors.Join(world.Migrate(ctx, func(string, int) {}), world.Close()); err != nil {
+		return fmt.Errorf("make the tables: %w", err)
+	}
+	return nil
+}
+
+func load(config string) (*jobfile.File, error) {
 	file, problems := jobfile.Load(config)
 	if file == nil {
 		return nil, fmt.Errorf("%s:\n%s", config, problems)
 	}
-	world, err := jobs.Open(file)
-	if err != nil {
-		return nil, fmt.Errorf("open the databases: %w", err)
-	}
-	if err := errors.Join(world.Migrate(ctx, func(string, int) {}), world.Close()); err != nil {
-		return nil, fmt.Errorf("make the tables: %w", err)
-	}
 	return file, nil
 }
 
-// startDaemon does what `outboxd run` does. Its log goes to log, a line of JSON for each event.
-func startDaemon(ctx context.Context, file *jobfile.File, log io.Writer) (*daemon, error) {
+// startDaemon does what `outboxd run` does with a jobs.yaml. Its log goes to log, a line of JSON for each event.
+func startDaemon(ctx context.Context, config string, log io.Writer) (*daemon, error) {
+	file, err := load(config)
+	if err != nil {
+		return nil, err
+	}
 	format := zap.NewProductionEncoderConfig()
 	format.EncodeTime = zapcore.ISO8601TimeEncoder
 	logger := zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(format), zapcore.AddSync(log), zap.InfoLevel))

@@ -94,13 +94,11 @@ func (p *parts) start(ctx, catching context.Context, mails chan<- smtptest.Messa
 	if p.catcher, err = startCatcher(catching, mails); err != nil {
 		return err
 	}
-	p.fires = nextMinute(time.Now())
-	config, err := writeConfig(p.folder, p.database.address, p.catcher.Port(), p.catcher.CAPEM(), p.fires)
+	config, err := p.configure()
 	if err != nil {
 		return err
 	}
-	file, err := migrate(ctx, config)
-	if err != nil {
+	if err := migrate(ctx, config); err != nil {
 		return err
 	}
 	if err := insertBooks(ctx, p.pool); err != nil {
@@ -110,8 +108,17 @@ func (p *parts) start(ctx, catching context.Context, mails chan<- smtptest.Messa
 	if err != nil {
 		return err
 	}
-	p.daemon, err = startDaemon(ctx, file, daemonLog)
+	if config, err = p.configure(); err != nil { // anew, as the schedules are to fire soon after the daemon has begun
+		return err
+	}
+	p.daemon, err = startDaemon(ctx, config, daemonLog)
 	return err
+}
+
+// configure writes the jobs.yaml, with schedules that fire at the next full minute.
+func (p *parts) configure() (path string, err error) {
+	p.fires = nextMinute(time.Now())
+	return writeConfig(p.folder, p.database.address, p.catcher.Port(), p.catcher.CAPEM(), p.fires)
 }
 
 // note opens a file of the folder for what a part has to say.

@@ -98,7 +98,7 @@ func TestMailingsOfTheExample(t *testing.T) {
 		params                                 []string
 	}{
 		{"acme", "statements", "1013", "", "en", []string{`"customer_id":1013`, `"name":"O'Brien & Sons"`, `"total":2150.00`, `"opening":0.00`, `"currency":"EUR"`, `"pdf":"terms.pdf"`, `"iban":"SK31 1200 0000 1987 4263 7541"`, `"from":"20`, `"to":"20`}},
-		{"acme", "reminders", "6 / 2", "invoice:4706", "sk", []string{`"invoice_id":6`, `"level":2`, `"number":"4706"`, `"total":1034.00`, `"days":56`, `"grace":10`, `"name":"Kaviareň Pod Lipou s.r.o."`, `"issued":"20`, `"due":"20`}},
+		{"acme", "reminders", "6 / 2", "invoice:4706", "sk", []string{`"invoice_id":6`, `"level":2`, `"number":"4706"`, `"total":1034.00`, `"days":5`, `"grace":10`, `"name":"Kaviareň Pod Lipou s.r.o."`, `"issued":"20`, `"due":"20`}},
 		{"acme", "newsletter", "1009", "", "sk", []string{`"name":"Kníhkupectvo Prameň"`}},
 		{"library", "newsletter", "208", "", "sk", []string{`"name":"Hana Malá"`}},
 		{"library", "on-loan", "202", "", "en", []string{`"member_id":202`, `"name":"Ben Meyer"`, `"items":2`, `"first_due":"20`}},
