@@ -35,7 +35,7 @@ func TestWriteBackNeedsTheRightsOfThePageAndNoMore(t *testing.T) {
 	}
 	page, err := os.ReadFile("../docs/for-dbas.md")
 	must(t, err)
-	grant := regexp.MustCompile("GRANT SELECT \\(id\\), UPDATE \\(mailed_at\\) ON acme.invoice TO '[^;]*;").FindString(string(page))
+	grant := regexp.MustCompile(`GRANT SELECT \(id\), UPDATE \(mailed_at\) ON acme.invoice TO '[^;]*;`).FindString(string(page))
 	if grant == "" {
 		t.Fatal("the page shows no right")
 	}

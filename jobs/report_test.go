@@ -142,8 +142,8 @@ func TestASampleOfAReport(t *testing.T) {
 func TestAReportIsSentAsItWasMade(t *testing.T) {
 	s := newSite(t)
 	file, place := s.reporting()
-	run, spec := weekly()
-	run = s.sendingRun(place, spec)
+	_, spec := weekly()
+	run := s.sendingRun(place, spec)
 	m, err := jobs.ReportMail(t.Context(), file, place, run, spec)
 	if err != nil {
 		t.Fatal(err)
