@@ -13,6 +13,7 @@ type StateError struct {
 	State State
 	Held  bool
 	Hint  string
+	Final bool // its run does not let it go any more: neither now nor later
 }
 
 // Error names the row, its state and what would have been needed.
@@ -130,7 +131,7 @@ func (s *Store) changeIn(ctx context.Context, tx *sqlx.Tx, id uint64, hint strin
 		if n, err := r.RowsAffected(); err != nil {
 			return err
 		} else if n == 0 && i == 0 {
-			return &StateError{id, row.State, row.Held != 0, hint}
+			return &StateError{ID: id, State: row.State, Held: row.Held != 0, Hint: hint}
 		}
 	}
 	return nil

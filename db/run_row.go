@@ -60,7 +60,7 @@ func (s *Store) releaseOfRun(ctx context.Context, tx *sqlx.Tx, r lockedRun, row 
 	case row.State != Queued || row.Held == 0:
 		return 0, nil
 	case row.Held == heldByRun:
-		return 0, &StateError{row.ID, row.State, true, r.waits()}
+		return 0, &StateError{ID: row.ID, State: row.State, Held: true, Hint: r.waits()}
 	}
 	return s.letGo(ctx, tx, r, row)
 }
@@ -79,11 +79,11 @@ func (s *Store) retryOfRun(ctx context.Context, tx *sqlx.Tx, r lockedRun, row lo
 	case row.State == Queued && row.Held == heldByHand:
 		return s.letGo(ctx, tx, r, row)
 	case row.State == Queued && row.Held == heldByRun:
-		return 0, &StateError{row.ID, row.State, true, r.waits()}
+		return 0, &StateError{ID: row.ID, State: row.State, Held: true, Hint: r.waits()}
 	case row.State == Queued || row.State == Sending:
 		return 0, nil
 	case r.State == RunCancelling || !r.State.Open() && r.State != RunDone:
-		return 0, &StateError{row.ID, row.State, false, fmt.Sprintf("its run %d is %s, so its mails do not go any more; start the mailing anew, or insert this mail by itself", r.ID, r.State)}
+		return 0, &StateError{ID: row.ID, State: row.State, Final: true, Hint: fmt.Sprintf("its run %d is %s, so its mails do not go any more; start the mailing anew, or insert this mail by itself", r.ID, r.State)}
 	}
 	if row.State != Uncertain {
 		if err := s.uncount(ctx, tx, r.Run, row); err != nil {
@@ -145,7 +145,7 @@ func (s *Store) keepKey(ctx context.Context, tx *sqlx.Tx, r Run, m runMail, row 
 		return err
 	}
 	if first != m.ID {
-		return &StateError{row.ID, row.State, false, fmt.Sprintf("its key %s was mailed in %s by mail %d, and nobody gets it twice; if it has to go, insert it by itself", m.Key, r.Period, first)}
+		return &StateError{ID: row.ID, State: row.State, Final: true, Hint: fmt.Sprintf("its key %s was mailed in %s by mail %d, and nobody gets it twice; if it has to go, insert it by itself", m.Key, r.Period, first)}
 	}
 	return nil
 }

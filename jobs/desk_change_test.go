@@ -43,6 +43,24 @@ func TestQueueChanges(t *testing.T) {
 	}
 }
 
+// TestRetryOfARunThatHasEnded: whoever asks in vain is not told to ask the same again, nor a reason that is none.
+func TestRetryOfARunThatHasEnded(t *testing.T) {
+	s, d := deskSite(t)
+	s.db.Exec(t, `INSERT INTO {db}.outbox_run (id, job, kind, scheduled_at, state, daemon) VALUES (17, 'statements', 'mailing', '2026-11-01 08:00:00', 'cancelled', 'here')`)
+	for state, want := range map[string]string{
+		"failed":    "to send the mail again, insert a new row",
+		"uncertain": "find out whether it arrived, then outboxd queue settle acme/%s --as sent (or failed)",
+	} {
+		s.db.Exec(t, `INSERT INTO {db}.outbox (recipients, subject, body_text, state, run_id) VALUES ('a@kunde.example', 'Statement', 'Text', ?, 17)`, state)
+		id := s.db.Read(t, `SELECT MAX(id) FROM {db}.outbox`)
+		want = strings.Replace(want, "%s", id, 1)
+		reply, err := d.QueueRetry(t.Context(), jobs.ChangeRequest{By: jobs.By{Actor: "eva(1000)", Reason: "again"}, Rows: []string{"acme/" + id}})
+		if err != nil || len(reply.Results) != 1 || !strings.Contains(reply.Results[0].Error, "its run 17 is cancelled") || reply.Results[0].Hint != want {
+			t.Errorf("%s: %+v, %v", state, reply, err)
+		}
+	}
+}
+
 func TestQueueChangesEachRow(t *testing.T) {
 	_, d := deskSite(t)
 	ctx := t.Context()

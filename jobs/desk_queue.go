@@ -307,6 +307,10 @@ func stateHint(name RowName, action string, e *db.StateError) string {
 	switch {
 	case e.State == db.Sending:
 		return fmt.Sprintf("wait until its outcome is known: outboxd queue why %s", name)
+	case e.Final && e.State == db.Uncertain:
+		return fmt.Sprintf("find out whether it arrived, then outboxd queue settle %s --as sent (or failed)", name)
+	case e.Final:
+		return "to send the mail again, insert a new row"
 	case e.State == db.Uncertain:
 		return fmt.Sprintf("find out whether it arrived, then outboxd queue settle %s --as sent (or failed), or send it again: outboxd queue retry %s", name, name)
 	case e.State == db.Queued && e.Held && (action == "release" || action == "retry"):

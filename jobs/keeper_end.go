@@ -75,7 +75,7 @@ func (h *hand) close(stop context.Context, now db.Run) error {
 	if err != nil {
 		return err
 	}
-	changed, err := h.change(stop, db.RunChange{State: state, From: []db.RunState{from}, Note: joinNotes(now.Note, sumText(now.RunCounts, *now.Audience))}, mails...)
+	changed, err := h.change(stop, db.RunChange{State: state, From: []db.RunState{from}, Note: joinNotes(now.Note, sumText(now, *now.Audience))}, mails...)
 	if _, reopened := errors.AsType[*db.RunSumError](err); reopened { // a mail of it is tried again
 		return nil
 	}

@@ -103,12 +103,9 @@ func (s *summary) letter() summaryLetter {
 	l := summaryLetter{
 		Title:  fmt.Sprintf("%s for %s%s: %s of %s sent", r.Job, onClocks(r.Scheduled), endText(r), grouped(r.Sent), mailCount(audience)),
 		Lead:   s.lead(audience),
-		Sum:    sumText(r.RunCounts, audience),
+		Sum:    sumText(r, audience),
 		Note:   r.Note,
 		Report: "outboxd mailing report " + s.name(),
-	}
-	if r.State == db.RunFailed && audience == 0 {
-		l.Sum = "No mail was made."
 	}
 	l.Figures = s.figures(audience)
 	l.Failures = s.failures[:min(len(s.failures), summaryShown)]
@@ -186,20 +183,22 @@ func (s *summary) figures(audience int64) []figure {
 	return all
 }
 
-// sumText says that the counts add up to the audience, or that they do not.
-func sumText(c db.RunCounts, audience int64) string {
+// sumText says that the counts of a run that has ended add up to its audience, or that they do not.
+func sumText(r db.Run, audience int64) string {
 	var parts []string
-	for _, f := range endings(c) {
+	for _, f := range endings(r.RunCounts) {
 		parts = append(parts, f.Value+" "+strings.ToLower(f.Name))
 	}
 	sum := strings.Join(parts, " + ")
 	switch {
-	case audience == 0 && c.Sum() == 0:
+	case audience == 0 && r.Sum() == 0 && r.State != db.RunDone: // nobody knows how many rows there are
+		return "No mail was made."
+	case audience == 0 && r.Sum() == 0:
 		return "The audience had no rows."
-	case c.Sum() == audience:
+	case r.Sum() == audience:
 		return fmt.Sprintf("The counts add up: %s = %s, the rows of the audience. Every one has an end.", sum, grouped(audience))
 	}
-	return fmt.Sprintf("The counts do not add up: %s = %s, and the audience had %s.", sum, grouped(c.Sum()), mailCount(audience))
+	return fmt.Sprintf("The counts do not add up: %s = %s, and the audience had %s.", sum, grouped(r.Sum()), mailCount(audience))
 }
 
 // file is a CSV of all failures, when it is small enough to go with a letter.
