@@ -81,11 +81,10 @@ func mayApproveRun(c *jobfile.Company, r db.Run, spec mailing.Spec, who *jobfile
 	if spec.Approval == nil {
 		return nil
 	}
-	names := whoMay(c, mayApprove, spec.Approval.By)
-	if !spec.Approval.Starter {
-		names = slices.DeleteFunc(names, func(name string) bool { return name == r.StartedBy })
+	others := ""
+	if named := spec.Approval.Names(r.StartedBy); len(named) > 0 {
+		others = strings.Join(whoMay(c, mayApprove, named), ", ")
 	}
-	others := strings.Join(names, ", ")
 	if others == "" {
 		others = "nobody; name somebody in approval: {by: [...]} of " + r.Job + " in jobs.yaml, who has the right approve, cancel the run and start it anew"
 	}

@@ -54,7 +54,7 @@ func isOrAre(n int64) string {
 func approvalText(p *Place, i RunInfo, spec mailing.Spec) string {
 	text := "It waits for approval"
 	if a := spec.Approval; a != nil {
-		text += " by " + strings.Join(a.By, " or ")
+		text += " by " + orList(a.Names(i.StartedBy))
 		if i.DecideUntil != nil {
 			end := "is cancelled"
 			if a.Else == jobfile.Go {

@@ -333,7 +333,7 @@ func (f *filler) ready(ctx context.Context, rows int64) error {
 	if a := f.spec.Approval; a != nil && f.figures.Sendable > 0 {
 		// Whoever has approved it before there was a proof has not seen what goes.
 		change.State, change.DecideUntil, change.Unapprove = db.RunHeld, within(a), true
-		note = joinNotes(note, waitsForApproval(a))
+		note = joinNotes(note, waitsForApproval(a, f.run.StartedBy))
 	} else {
 		change.Allowed = f.canary()
 		if a != nil {
@@ -356,11 +356,11 @@ func (f *filler) ready(ctx context.Context, rows int64) error {
 }
 
 // waitsForApproval is what a held run waits for.
-func waitsForApproval(a *mailing.Approval) string {
+func waitsForApproval(a *mailing.Approval, startedBy string) string {
 	if a == nil {
 		return "waits for an approval"
 	}
-	text := "waits for the approval of " + orList(a.By)
+	text := "waits for the approval of " + orList(a.Names(startedBy))
 	switch {
 	case a.Within == 0:
 		return text

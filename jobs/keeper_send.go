@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -31,10 +30,10 @@ func (h *hand) held(stop context.Context) error {
 		return err
 	}
 	change := db.RunChange{State: db.RunCancelling, From: []db.RunState{db.RunHeld}, EndsAs: db.RunCancelled,
-		Note: fmt.Sprintf("cancelled: nobody of %s approved it within %s", strings.Join(a.By, ", "), span(a.Within))}
+		Note: fmt.Sprintf("cancelled: not approved by %s within %s", orList(a.Names(h.run.StartedBy)), span(a.Within))}
 	if a.Else == jobfile.Go {
 		change = db.RunChange{State: db.RunSending, From: []db.RunState{db.RunHeld}, Allowed: h.canary(), ApprovedBy: approvedByNobody,
-			Note: fmt.Sprintf("went without an approval: nobody of %s answered within %s", strings.Join(a.By, ", "), span(a.Within))}
+			Note: fmt.Sprintf("went without an approval: no word of %s within %s", orList(a.Names(h.run.StartedBy)), span(a.Within))}
 	}
 	changed, err := h.change(stop, change)
 	if err != nil || !changed {
@@ -83,7 +82,7 @@ func (h *hand) approvedBySQL(stop context.Context) error {
 	case !isAsk || ask.Err != nil:
 		return err
 	}
-	note := joinNotes(fmt.Sprintf("the approval of %s does not count: %s", h.run.ApprovedBy, ask.Text), waitsForApproval(h.spec.Approval))
+	note := joinNotes(fmt.Sprintf("the approval of %s does not count: %s", h.run.ApprovedBy, ask.Text), waitsForApproval(h.spec.Approval, h.run.StartedBy))
 	changed, err := h.change(stop, db.RunChange{State: db.RunHeld, From: []db.RunState{db.RunHeld}, Unapprove: true, Note: note})
 	if err != nil || !changed {
 		return err
@@ -100,7 +99,7 @@ func (h *hand) send(stop context.Context) error {
 		return err
 	}
 	if h.spec.Approval != nil && h.run.ApprovedAt == nil { // it was stopped while it waited, and resumed
-		_, err := h.change(stop, db.RunChange{State: db.RunHeld, From: []db.RunState{db.RunSending}, Note: waitsForApproval(h.spec.Approval), DecideUntil: within(h.spec.Approval)})
+		_, err := h.change(stop, db.RunChange{State: db.RunHeld, From: []db.RunState{db.RunSending}, Note: waitsForApproval(h.spec.Approval, h.run.StartedBy), DecideUntil: within(h.spec.Approval)})
 		return err
 	}
 	if h.run.Allowed != nil && h.run.Released >= *h.run.Allowed {

@@ -55,13 +55,7 @@ func (p *proof) mails() (all []db.NewMail, err error) {
 }
 
 // approvers are the people who may approve this run.
-func (p *proof) approvers() []string {
-	by := slices.Clone(p.spec.Approval.By)
-	if !p.spec.Approval.Starter {
-		by = slices.DeleteFunc(by, func(name string) bool { return name == p.run.StartedBy })
-	}
-	return by
-}
+func (p *proof) approvers() []string { return p.spec.Approval.Names(p.run.StartedBy) }
 
 // proofLetter is what its template knows.
 type proofLetter struct {

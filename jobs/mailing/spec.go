@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -69,6 +70,14 @@ type Approval struct {
 	Within  time.Duration `json:"within,omitempty"` // 0: whenever
 	Else    string        `json:"else,omitempty"`   // cancel, go
 	Starter bool          `json:"starter,omitempty"`
+}
+
+// Names are those who may let a run go that somebody has started: not the starter, unless that is said.
+func (a Approval) Names(startedBy string) []string {
+	if a.Starter {
+		return a.By
+	}
+	return slices.DeleteFunc(slices.Clone(a.By), func(name string) bool { return name == startedBy })
 }
 
 // Canary is how a run begins with a few mails.
