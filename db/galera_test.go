@@ -40,6 +40,8 @@ func TestGalera(t *testing.T) {
 	t.Run("login turns", func(t *testing.T) { loginTurnsOnTwoNodes(t, d, e) })
 	t.Run("throttled", func(t *testing.T) { throttledOnTwoNodes(t, d, e) })
 	t.Run("run", func(t *testing.T) { runOnTwoNodes(t, d, e) })
+	t.Run("enqueue", func(t *testing.T) { enqueueOnTwoNodes(t, d, e) })
+	t.Run("write back", func(t *testing.T) { writeBackOnTwoNodes(t, d, e) })
 	t.Run("migrations", func(t *testing.T) { migrationsOnTwoNodes(t, d, e) })
 	t.Run("states", func(t *testing.T) { statesOfNodes(t, c) })
 }
@@ -191,6 +193,57 @@ func takesOnTwoNodes(t *testing.T, d, e *dbtest.Database) {
 		if taken != w.N {
 			t.Errorf("%+v: %d taken", w, taken)
 		}
+	}
+}
+
+// P7: two nodes enqueue the same mails of a run at the same time: each mail is there once, with its own number.
+func enqueueOnTwoNodes(t *testing.T, d, e *dbtest.Database) {
+	d.Exec(t, "DELETE FROM {db}.outbox")
+	r := running(t, d, "statements")
+	const many = 2000
+	var wait sync.WaitGroup
+	for i, side := range []*dbtest.Database{d, e, d, e} {
+		wait.Go(func() {
+			for from := 0; from < many; from += 100 {
+				if _, err := side.Store.Enqueue(deadline(t), r, db.Batch{Period: "ever", Mails: mailsOf(many)[from : from+100], Resumed: i > 1}); err != nil && !db.Waits(err) {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wait.Wait()
+	for from := 0; from < many; from += 1000 {
+		enqueue(t, d, r, db.Batch{Period: "ever", Mails: mailsOf(many)[from : from+1000], Resumed: true})
+	}
+	if got := whole(t, d) + " " + d.Read(t, "SELECT enqueued FROM {db}.outbox_run WHERE id = ?", r.ID); got != "2000 2000 2000 2000 2000" {
+		t.Error(got)
+	}
+}
+
+// What is left to be written back is retried on two nodes at once, and happens once.
+func writeBackOnTwoNodes(t *testing.T, d, e *dbtest.Database) {
+	d.Exec(t, "DELETE FROM {db}.outbox")
+	d.Exec(t, "DELETE FROM {db}.outbox_run_mail")
+	const many = 60
+	r, rows := ledger(t, d, many)
+	for _, row := range rows {
+		must(t, d.Store.Settle(deadline(t), told(r, row, "UPDATE missing SET a = 1")))
+	}
+	d.Exec(t, "INSERT INTO {db}.invoice (id) SELECT id FROM {db}.outbox ON DUPLICATE KEY UPDATE times = 0")
+	soon(t, d)
+	for try := 0; d.Read(t, "SELECT COUNT(*) FROM {db}.outbox_writeback") != "0"; try++ {
+		var wait sync.WaitGroup
+		for _, side := range []*dbtest.Database{d, e} {
+			wait.Go(func() { retryDue(t, side, mailed) })
+		}
+		wait.Wait()
+		soon(t, d)
+		if try > 100 {
+			t.Fatal("they are never done")
+		}
+	}
+	if got := d.Read(t, "SELECT CONCAT_WS(' ', COUNT(*), SUM(times)) FROM {db}.invoice i JOIN {db}.outbox o ON o.id = i.id"); got != "60 60" {
+		t.Error(got)
 	}
 }
 
