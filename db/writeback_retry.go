@@ -71,7 +71,12 @@ func (s *Store) RetryWriteBack(ctx context.Context, p PendingWriteBack, w WriteB
 	case errors.As(err, &unknown), ctx.Err() != nil: // done, or still due
 		return fmt.Errorf("write back mail %d of %s: %w", p.ID, s.database, err)
 	}
-	e := &WriteBackError{p, writeBackText(err), heldUp(err)}
+	return s.FailWriteBack(ctx, p, err)
+}
+
+// FailWriteBack notes that a pending write-back has failed, also one that could not be made, and returns it as a *WriteBackError.
+func (s *Store) FailWriteBack(ctx context.Context, p PendingWriteBack, why error) error {
+	e := &WriteBackError{p, writeBackText(why), heldUp(why)}
 	if _, err := s.pool.write(ctx, s.sql.text("write-back-failed"), micros(backPause(p.Tries)), cut(e.Text, maxError), p.ID, p.Run, p.Event, p.Tries); err != nil {
 		return fmt.Errorf("note a failed write-back in %s: %w", s.database, err)
 	}

@@ -70,10 +70,14 @@ func (k *keeper) writeBack(stop context.Context, p db.PendingWriteBack) (held bo
 	if w == nil && err == nil || errors.As(err, &gone) {
 		return false, k.c.place.Store.DropWriteBack(ctx, p)
 	}
-	if err != nil {
+	switch {
+	case err != nil && db.Waits(err):
 		return false, err
+	case err != nil: // its own fault: the others do not wait for it
+		err = k.c.place.Store.FailWriteBack(ctx, p, err)
+	default:
+		err = k.c.place.Store.RetryWriteBack(ctx, p, *w)
 	}
-	err = k.c.place.Store.RetryWriteBack(ctx, p, *w)
 	var failed *db.WriteBackError
 	if errors.As(err, &failed) {
 		k.log.Warn(eventWriteBack, zap.Uint64("run", p.Run), zap.Uint64("id", p.ID), zap.String("error", failed.Text))

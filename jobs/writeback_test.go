@@ -89,3 +89,23 @@ func TestAWriteBackThatIsLeftIsMadeAnew(t *testing.T) {
 		t.Errorf("a row that is gone: %v", err)
 	}
 }
+
+// TestAWriteBackThatCannotBeMadeKeepsNoOtherBack: it is noted with the reason, and those behind it are done.
+func TestAWriteBackThatCannotBeMadeKeepsNoOtherBack(t *testing.T) {
+	s := newSite(t)
+	s.db.Exec(t, mailedTable)
+	s.db.Exec(t, `INSERT INTO {db}.invoice (id) VALUES (1), (2)`)
+	text := s.with("  main: "+s.account(unlimited), "", "templates: "+folder(t, map[string]string{"letter/subject.txt": "x", "letter/body.txt": "x"}))
+	_, place := s.world(text)
+	spec := letterSpec()
+	spec.OnSent = "UPDATE invoice SET mailed_at = :sent_at WHERE id = :id"
+	run := s.sendingRun(place, spec)
+	purged := s.runMail(run, "eva@kunde.example", "letter", `{"id": 1}`, "state, sent_at|'sent', UTC_TIMESTAMP(6)")
+	fine := s.runMail(run, "jan@kunde.example", "letter", `{"id": 2}`, "state, sent_at|'sent', UTC_TIMESTAMP(6)")
+	s.db.Exec(t, `INSERT INTO {db}.outbox_attachment (outbox_id, name, purged_hash) VALUES (?, 'a.pdf', REPEAT('a', 64))`, purged)
+	s.db.Exec(t, `INSERT INTO {db}.outbox_writeback (outbox_id, run_id, event, next_at) VALUES (?, ?, 'sent', '2026-01-01'), (?, ?, 'sent', '2026-01-02')`, purged, run.ID, fine, run.ID)
+	s.db.Exec(t, `UPDATE {db}.outbox_run_mail SET written = 1`)
+	s.start(text, "one")
+	s.awaitIn(40*time.Second, "1", `SELECT COUNT(*) FROM {db}.invoice WHERE id = 2 AND mailed_at IS NOT NULL`)
+	s.awaitIn(40*time.Second, "1", `SELECT COUNT(*) FROM {db}.outbox_writeback WHERE tries > 0 AND next_at > UTC_TIMESTAMP(6) AND last_error LIKE '%purged%'`)
+}
