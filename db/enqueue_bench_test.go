@@ -17,19 +17,21 @@ import (
 // mailed once a run, and once a month. OUTBOXD_BENCH_RECIPIENTS says how many.
 func BenchmarkEnqueue(b *testing.B) {
 	many := dbtest.BenchNumber(b, "OUTBOXD_BENCH_RECIPIENTS", 1_000_000)
-	d := dbtest.On(b, dbtest.Own(b, dbtest.Options{Durable: true, Flags: []string{"--innodb-buffer-pool-size=1G", "--innodb-log-file-size=1G"}}).Server)
+	server := dbtest.Own(b, dbtest.Options{Durable: true, Flags: []string{"--innodb-buffer-pool-size=1G", "--innodb-log-file-size=1G"}})
+	d := dbtest.On(b, server.Server)
 	for b.Loop() {
 		for _, period := range []string{"", "2026-11"} {
 			once := "run"
 			if period != "" {
 				once = "month"
 			}
-			begun := time.Now()
+			begun, own, its := time.Now(), dbtest.ReadProcess(b, os.Getpid()).CPU, dbtest.ReadProcess(b, server.PID()).CPU
 			longest := enqueueMany(b, d, period, many)
 			took, p := time.Since(begun), dbtest.ReadProcess(b, os.Getpid())
 			rate, most := float64(many)/took.Seconds(), float64(p.Peak)/(1<<20)
 			fmt.Printf("%d recipients, once_per: %-5s  %7.0f rows/s, %s; the longest batch of 1,000 took %s\n", many, once, rate, dbtest.AtLeast(rate, 20_000, " rows/s"), longest.Round(time.Millisecond))
-			fmt.Printf("%40s %.0f MB of memory at most, the test's own with it, %s\n", "", most, dbtest.AtMost(most, 128, " MB"))
+			own, its = (p.CPU-own)/time.Duration(many), (dbtest.ReadProcess(b, server.PID()).CPU-its)/time.Duration(many)
+			fmt.Printf("%40s %s of CPU a row, MariaDB %s; %.0f MB of memory at most, the test's own with it, %s\n", "", own, its, most, dbtest.AtMost(most, 128, " MB"))
 		}
 	}
 }
