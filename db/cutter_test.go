@@ -95,10 +95,13 @@ func (c *cutter) arm(text string, lose loss) {
 }
 
 // answer gives the next COMMIT an error, and where nothing is to be done rolls back in its place.
-func (c *cutter) answer(a answer) {
+func (c *cutter) answer(a answer) { c.answerTo(commit, a) }
+
+// answerTo is answer for the next statement with a text.
+func (c *cutter) answerTo(text string, a answer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.at, c.says = []byte(commit), &a
+	c.at, c.says = []byte(text), &a
 }
 
 // spent tells whether the cut was made.

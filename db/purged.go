@@ -89,9 +89,12 @@ func (s *Store) purged(ctx context.Context, q sqlx.QueryerContext, ids []uint64)
 }
 
 // neverPurged tells that the tables of a purge are not there yet, or not this user's to read: whoever purges has both.
-func neverPurged(err error) bool {
+func neverPurged(err error) bool { return NoTable(err) || NoRight(err) }
+
+// NoRight tells whether a table is not this user's to use as it was: of a company without such jobs it need not be.
+func NoRight(err error) bool {
 	var my *mysql.MySQLError
-	return NoTable(err) || errors.As(err, &my) && my.Number == noRight
+	return errors.As(err, &my) && my.Number == noRight
 }
 
 const noRight = 1142

@@ -146,6 +146,52 @@ func TestP7_ManyAtOneRun(t *testing.T) {
 	})
 }
 
+// A cluster, and a deadlock, may end a transaction at any of its statements: the others of it do nothing then, and it is made again.
+func TestStepsOfARunThatAreRolledBack(t *testing.T) {
+	d := dbtest.New(t)
+	c, far := through(t, d)
+	ctx := deadline(t)
+	conflict := answer{1213, "40001", false}
+	for _, at := range []string{" FOR UPDATE", "SELECT released_id", "m.state IS NULL AND", "SET held = 0", "SET released = released", commit} {
+		r := mailing(t, d, 6, db.RunSending)
+		c.answerTo(at, conflict)
+		if n, _, err := far.Store.ReleaseRun(ctx, r.ID, 100); n != 6 || err != nil || !c.spent() {
+			t.Errorf("let go, rolled back at %q: %d, %v", at, n, err)
+		}
+		if got := runCounts(t, d.Store, r.ID); !strings.HasPrefix(got, "6 ") {
+			t.Errorf("rolled back at %q: %s", at, got)
+		}
+		d.Exec(t, `UPDATE {db}.outbox SET state = 'failed' WHERE run_id = ?`, r.ID)
+		reconcile(t, d.Store, r.ID)
+		change(t, d.Store, r.ID, db.RunChange{State: db.RunDone})
+	}
+	for _, at := range []string{" FOR UPDATE", "outbox_run_mail SET state = 'failed'", "SET sent = sent +", "DELETE FROM", "outbox_writeback", "SET written = 1", commit} {
+		r := mailing(t, d, 6, db.RunSending)
+		d.Exec(t, `UPDATE {db}.outbox SET state = 'failed' WHERE run_id = ?`, r.ID)
+		c.answerTo(at, conflict)
+		if _, n, err := far.Store.ReconcileRun(ctx, r.ID, 0, 100); n != 6 || err != nil || !c.spent() {
+			t.Errorf("counted, rolled back at %q: %d, %v", at, n, err)
+		}
+		if got := runCounts(t, d.Store, r.ID); got != "0 0/0/6/0/0/0/0/0" {
+			t.Errorf("rolled back at %q: %s", at, got)
+		}
+		change(t, d.Store, r.ID, db.RunChange{State: db.RunDone})
+	}
+	r := mailing(t, d, 6, db.RunSending)
+	d.Exec(t, `UPDATE {db}.outbox SET state = 'failed' WHERE run_id = ?`, r.ID)
+	reconcile(t, d.Store, r.ID)
+	first := rows(t, d.Store, r.ID)[0].ID
+	for i, at := range []string{"SELECT COALESCE(run_id, 0)", " FOR UPDATE", "SELECT outbox_id AS id, COALESCE(business_key", "INTO " + "`" + d.Name + "`.outbox_key", "SET sent = sent -", "outbox_purged", commit} {
+		c.answerTo(at, conflict)
+		must(t, far.Store.Retry(ctx, first))
+		if got := run(t, d.Store, r.ID); !c.spent() || got.Failed != 5 {
+			t.Errorf("%d: retried, rolled back at %q: %+v", i, at, got.RunCounts)
+		}
+		d.Exec(t, `UPDATE {db}.outbox SET state = 'failed' WHERE id = ?`, first)
+		reconcile(t, d.Store, r.ID)
+	}
+}
+
 // crowd is at one run.
 type crowd struct {
 	t     *testing.T

@@ -139,12 +139,18 @@ func chunks[T any](items []T, n int) func(yield func([]T) bool) {
 	}
 }
 
-// selectAll reads rows by a named statement, again after a conflict.
+// selectAll reads rows by a named statement, again after a conflict; within a transaction only once: a conflict has rolled it
+// back, and what came after would be committed by itself.
 func selectAll[T any](ctx context.Context, q sqlx.QueryerContext, statement string, args ...any) ([]T, error) {
 	var rows []T
-	err := retry(ctx, func() error {
+	read := func() error {
 		rows = nil
 		return sqlx.SelectContext(ctx, q, &rows, statement, args...)
-	})
+	}
+	if _, within := q.(*sqlx.Tx); within {
+		err := read()
+		return rows, err
+	}
+	err := retry(ctx, read)
 	return rows, err
 }

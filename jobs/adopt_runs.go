@@ -34,10 +34,10 @@ func stopRuns(ctx context.Context, p *Place) (n int, err error) {
 	return n, err
 }
 
-// older tells whether the tables are too old to have runs, or such of mailings.
+// older tells whether the tables are too old to have runs, or such of mailings; or are not this user's, in a company that has none.
 func older(err error) bool {
 	var schema *db.SchemaError
-	return db.NoTable(err) || errors.As(err, &schema)
+	return db.NoTable(err) || db.NoRight(err) || errors.As(err, &schema)
 }
 
 // skipRuns marks as skipped what a company's jobs had to do up to now: runs that are due, and those of purges and statements that had not

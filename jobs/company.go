@@ -189,7 +189,10 @@ func (c *company) takeBack() error {
 	if err := c.rescue(c.stop, c.e.instance.ID); err != nil {
 		return err
 	}
-	return c.place.Store.LayDownRuns(c.stop, c.e.instance)
+	if err := c.place.Store.LayDownRuns(c.stop, c.e.instance); !older(err) {
+		return err
+	}
+	return nil
 }
 
 // report notes how a statement in the company's database went. What a stop cut off says nothing.

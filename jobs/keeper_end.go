@@ -69,7 +69,7 @@ func (h *hand) close(stop context.Context, now db.Run) error {
 	}
 	from := now.State
 	if now.State = state; state == db.RunDone {
-		now.Note = "" // what it had waited for
+		now.Note = againNote(now.Note) // all else is what it had waited for
 	}
 	mails, err := h.summaries(stop, now)
 	if err != nil {
@@ -86,6 +86,16 @@ func (h *hand) close(stop context.Context, now db.Run) error {
 		zap.Int64("failed", now.Failed), zap.Int64("skipped", now.Skipped), zap.Int64("suppressed", now.Suppressed), zap.Int64("cancelled", now.Cancelled),
 		zap.Int64("expired", now.Expired), zap.Int64("gone", now.Gone), zap.Duration("took", time.Since(now.StartedAt).Round(time.Second)))
 	return nil
+}
+
+// againNote is the sentence of a note that says that the audience was read again and was not the same; "" when there is none.
+func againNote(note string) string {
+	_, rest, found := strings.Cut(note, audienceAgain)
+	if !found {
+		return ""
+	}
+	sentence, _, _ := strings.Cut(rest, ". ")
+	return audienceAgain + sentence
 }
 
 // mismatch tells that all rows of a run have an end, and are not as many as its audience had. Somebody has changed outbox_run_mail or the

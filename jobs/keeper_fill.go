@@ -328,7 +328,7 @@ func (f *filler) ready(ctx context.Context, rows int64) error {
 	change := db.RunChange{State: db.RunSending, From: []db.RunState{db.RunRunning}, Token: f.run.Token, Audience: f.run.Audience, LinkKey: f.link}
 	note := ""
 	if rows < now.Enqueued {
-		note = fmt.Sprintf("the audience was read again after a restart and has %d rows by now; of those before, %d are not among them and are mailed all the same", rows, now.Enqueued-rows)
+		note = audienceAgain + fmt.Sprintf(" and has %d rows by now; of those before, %d are not among them and are mailed all the same", rows, now.Enqueued-rows)
 	}
 	if a := f.spec.Approval; a != nil && f.figures.Sendable > 0 {
 		// Whoever has approved it before there was a proof has not seen what goes.
@@ -354,6 +354,9 @@ func (f *filler) ready(ctx context.Context, rows int64) error {
 	f.k.poke()
 	return nil
 }
+
+// audienceAgain begins what a run's note says of an audience that was not the same when the run was gone on with.
+const audienceAgain = "the audience was read again after a restart"
 
 // waitsForApproval is what a held run waits for.
 func waitsForApproval(a *mailing.Approval, startedBy string) string {

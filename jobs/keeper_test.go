@@ -308,3 +308,52 @@ func TestRunIsCancelled(t *testing.T) {
 		t.Errorf("note %q", note)
 	}
 }
+
+// A run is not closed as if all were well when somebody's hand has made it one that does not add up.
+func TestRunThatDoesNotAddUp(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.customers(3)
+	text := s.mailingFile("approval: {by: [jan]}")
+	s.begin(text)
+	s.start(text, "one")
+	s.await("held", runState)
+	s.db.Exec(t, `UPDATE {db}.outbox_run SET audience = 4, approved_by = USER()`)
+	s.awaitEvent("alert", 1)
+	s.await("sending 4 3 0 0 0", runSum)
+	if note := s.db.Read(t, runNote); !strings.Contains(note, "does not add up: the audience had 4 rows, and 3 mails have an end") {
+		t.Errorf("note %q", note)
+	}
+	s.db.Exec(t, `UPDATE {db}.outbox_run SET audience = 3`)
+	s.await("done 3 3 0 0 0", runSum)
+	if n := s.events("alert"); n != 1 {
+		t.Errorf("told %d times", n)
+	}
+}
+
+// What is enqueued before a restart stays, also when the audience has changed since; the run's note says so.
+func TestRunWhoseAudienceChangesInARestart(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.customers(50)
+	text := s.mailingFile("approval: {by: [jan]}")
+	s.begin(text)
+	s.start(text, "one")
+	s.await("held", runState)
+	s.end()
+	// As if it had died with its last row.
+	s.db.Exec(t, `UPDATE {db}.outbox_run SET state = 'running', audience = NULL, note = NULL, lease_until = NULL`)
+	s.db.Exec(t, `DELETE FROM {db}.customer WHERE id BETWEEN 1 AND 10`)
+	s.start(text, "one")
+	s.await("held", runState)
+	s.await("50 50", `SELECT CONCAT_WS(' ', audience, enqueued) FROM {db}.outbox_run`)
+	const again = "the audience was read again after a restart and has 40 rows by now"
+	if note := s.db.Read(t, runNote); !strings.HasPrefix(note, again) {
+		t.Errorf("note %q", note)
+	}
+	s.db.Exec(t, `UPDATE {db}.outbox_run SET approved_by = USER()`)
+	s.await("done 50 50 0 0 0", runSum)
+	if note := s.db.Read(t, runNote); !strings.HasPrefix(note, again) || !strings.Contains(note, "The counts add up") || strings.Contains(note, "waits") {
+		t.Errorf("note %q", note)
+	}
+}
