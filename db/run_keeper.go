@@ -32,6 +32,16 @@ func (s *Store) RunFirst(ctx context.Context, id uint64) (RunFirst, error) {
 	return RunFirst{found.Open, found.Ended, found.Bad, time.Duration(found.Rest) * time.Microsecond}, nil
 }
 
+// RunOpen tells whether a run has mails that have not ended.
+func (s *Store) RunOpen(ctx context.Context, id uint64) (bool, error) {
+	err := s.needNewest(ctx)
+	var open []uint64
+	if err == nil {
+		open, err = selectAll[uint64](ctx, s.pool.db, s.sql.text("run-mail-open"), id)
+	}
+	return len(open) > 0, wrap(err, fmt.Sprintf("look for open mails of run %d of %s", id, s.database))
+}
+
 // DropWriteBack gives a write-back up that has nothing to say any more: its mail is gone, or its job has none for how it has ended.
 func (s *Store) DropWriteBack(ctx context.Context, p PendingWriteBack) error {
 	_, err := s.pool.write(ctx, s.sql.text("run-write-no-more"), p.ID)

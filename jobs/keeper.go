@@ -30,6 +30,7 @@ type keeperStore interface {
 	HoldRun(ctx context.Context, id uint64, limit int) (n int, end bool, err error)
 	CancelRun(ctx context.Context, id uint64, why string, limit int) (n int, end bool, err error)
 	RunFirst(ctx context.Context, id uint64) (db.RunFirst, error)
+	RunOpen(ctx context.Context, id uint64) (bool, error)
 	ReconcileRun(ctx context.Context, id, after uint64, limit int) (next uint64, ended int, err error)
 }
 

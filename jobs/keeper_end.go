@@ -46,7 +46,23 @@ func (h *hand) reconcile(stop context.Context) error {
 	if err != nil || !now.State.Open() {
 		return err
 	}
+	if now.Audience != nil && now.Sum() < now.Enqueued {
+		return h.lacking(stop)
+	}
 	return h.close(stop, now)
+}
+
+// lacking looks whether a run can end, of whose mails fewer have an end than were enqueued: if none of them is open, a person is told.
+func (h *hand) lacking(stop context.Context) error {
+	open, err := h.k.store.RunOpen(stop, h.run.ID)
+	if err != nil || open {
+		return err
+	}
+	now, err := h.k.store.Run(stop, h.run.ID) // the last of them may have been counted just now
+	if err != nil || !now.State.Open() || now.Sum() >= now.Enqueued {
+		return err
+	}
+	return h.mismatch(stop, now)
 }
 
 // close ends the run when each row of its audience has its end, and the counts add up. The summary goes out in the same transaction.

@@ -52,6 +52,9 @@ UPDATE {db}.outbox_run SET
 -- name: run-mails-open
 SELECT COUNT(*) FROM {db}.outbox_run_mail FORCE INDEX (state) WHERE run_id = ? AND state IS NULL
 
+-- name: run-mail-open
+SELECT outbox_id FROM {db}.outbox_run_mail FORCE INDEX (state) WHERE run_id = ? AND state IS NULL LIMIT 1
+
 -- name: run-mails-unended
 -- The mails of a run that were not counted yet, with what became of them by now. Values: run, id, limit.
 SELECT m.outbox_id AS id, COALESCE(m.business_key, '') AS business_key, m.written, o.state, COALESCE(o.held, 0) AS held
