@@ -45,8 +45,8 @@ func mails(t testing.TB, d *dbtest.Database, id uint64, from, n int) {
 		numbers := dbtest.Numbers(min(10_000, from+n-first))
 		d.Exec(t, fmt.Sprintf(`INSERT INTO {db}.outbox (recipients, subject, body_text, reference, account, run_id, held) SELECT CONCAT('r', seq + %d, '@kunde.example'), 'Statement', 'Text', CONCAT('customer:', seq + %[1]d), 'main', ?, 2 FROM `, first)+numbers, id)
 	}
-	d.Exec(t, `INSERT INTO {db}.outbox_run_mail (run_id, outbox_id, identity, business_key) SELECT run_id, id, UNHEX(MD5(rcpt)), SUBSTRING(reference, 10) FROM {db}.outbox
-		WHERE run_id = ? AND id NOT IN (SELECT outbox_id FROM {db}.outbox_run_mail WHERE run_id = ?)`, id, id)
+	d.Exec(t, `INSERT INTO {db}.outbox_run_mail (run_id, outbox_id, identity, business_key) SELECT o.run_id, o.id, UNHEX(MD5(o.rcpt)), SUBSTRING(o.reference, 10) FROM {db}.outbox o
+		LEFT JOIN {db}.outbox_run_mail m ON m.run_id = o.run_id AND m.outbox_id = o.id WHERE o.run_id = ? AND m.outbox_id IS NULL`, id)
 	d.Exec(t, `INSERT IGNORE INTO {db}.outbox_key (kind, value, period, outbox_id, at) SELECT 'statements', business_key, '2026-03', outbox_id, NOW() FROM {db}.outbox_run_mail WHERE run_id = ?`, id)
 	d.Exec(t, `UPDATE {db}.outbox_run SET enqueued = (SELECT COUNT(*) FROM {db}.outbox_run_mail WHERE run_id = ?) WHERE id = ?`, id, id)
 }
