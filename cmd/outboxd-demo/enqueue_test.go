@@ -18,22 +18,9 @@ func TestMailsOfARunOnTheEmbeddedEngine(t *testing.T) {
 		(3, 'remind', '2026-12-01 08:00:00', 'here', 'sql', 'aaaaaaaa-3', '2037-01-01')`))
 	store, err := pool.Store("acme")
 	must(t, err)
-	enqueue := func(run uint64, want db.Enqueued) {
-		t.Helper()
-		mails := make([]db.NewMail, 12)
-		for i := range mails {
-			mails[i] = db.NewMail{Identity: [16]byte{byte(i)}, Key: fmt.Sprint(i), Recipients: fmt.Sprintf("c%d@customer.example", i), Text: "Text",
-				Attachments: []db.NewAttachment{{Name: "terms.txt", Content: []byte("terms")}}}
-		}
-		done, err := store.Enqueue(ctx, db.Run{ID: run, Job: "statements", Token: fmt.Sprintf("aaaaaaaa-%d", run)}, db.Batch{Period: "2026-Q4", Resumed: true, Mails: mails})
-		must(t, err)
-		if done != want {
-			t.Errorf("run %d: %+v", run, done)
-		}
-	}
-	enqueue(1, db.Enqueued{Inserted: 12})
-	enqueue(1, db.Enqueued{Known: 12})
-	enqueue(2, db.Enqueued{Inserted: 12, Twice: 12})
+	enqueueTwelve(t, store, 1, db.Enqueued{Inserted: 12})
+	enqueueTwelve(t, store, 1, db.Enqueued{Known: 12})
+	enqueueTwelve(t, store, 2, db.Enqueued{Inserted: 12, Twice: 12})
 	pinned, err := store.Pin(ctx, []byte("templates"))
 	must(t, err)
 	if content, err := store.Pinned(ctx, pinned); err != nil || string(content) != "templates" {
@@ -70,5 +57,20 @@ func TestMailsOfARunOnTheEmbeddedEngine(t *testing.T) {
 	must(t, err)
 	if text != "13 0 12 1 done 12" {
 		t.Error(text)
+	}
+}
+
+// enqueueTwelve enqueues the same twelve mails for a run.
+func enqueueTwelve(t *testing.T, store *db.Store, run uint64, want db.Enqueued) {
+	t.Helper()
+	mails := make([]db.NewMail, 12)
+	for i := range mails {
+		mails[i] = db.NewMail{Identity: [16]byte{byte(i)}, Key: fmt.Sprint(i), Recipients: fmt.Sprintf("c%d@customer.example", i), Text: "Text",
+			Attachments: []db.NewAttachment{{Name: "terms.txt", Content: []byte("terms")}}}
+	}
+	done, err := store.Enqueue(t.Context(), db.Run{ID: run, Job: "statements", Token: fmt.Sprintf("aaaaaaaa-%d", run)}, db.Batch{Period: "2026-Q4", Resumed: true, Mails: mails})
+	must(t, err)
+	if done != want {
+		t.Errorf("run %d: %+v", run, done)
 	}
 }

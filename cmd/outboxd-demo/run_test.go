@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -8,8 +9,17 @@ import (
 	"outboxd/db"
 )
 
-// The statements of a run's life are such that the embedded engine runs them too.
-func TestRunOfAMailingOnTheEmbeddedEngine(t *testing.T) {
+// runOf is a run of a mailing on the embedded engine.
+type runOf struct {
+	t     *testing.T
+	pool  *db.Pool
+	store *db.Store
+	run   db.Run
+}
+
+// enqueued begins a run of ten mails, of which the first is skipped.
+func enqueued(t *testing.T) *runOf {
+	t.Helper()
 	pool := embedded(t)
 	ctx := t.Context()
 	store, err := pool.Store("acme")
@@ -28,60 +38,82 @@ func TestRunOfAMailingOnTheEmbeddedEngine(t *testing.T) {
 	mails[0].State = db.Skipped
 	_, err = store.Enqueue(ctx, *r, db.Batch{Kinds: []string{"statements"}, Period: "2026-11", Mails: mails})
 	must(t, err)
-	change := func(c db.RunChange, mails ...db.NewMail) {
-		t.Helper()
-		if changed, err := store.ChangeRun(ctx, r.ID, c, mails...); err != nil || !changed {
-			t.Fatalf("%+v: %v, %v", c, changed, err)
-		}
+	return &runOf{t, pool, store, *r}
+}
+
+func (r *runOf) change(c db.RunChange, mails ...db.NewMail) {
+	r.t.Helper()
+	if changed, err := r.store.ChangeRun(r.t.Context(), r.run.ID, c, mails...); err != nil || !changed {
+		r.t.Fatalf("%+v: %v, %v", c, changed, err)
 	}
+}
+
+// step makes a step to its end, which is to change so many mails.
+func (r *runOf) step(wanted int, make func(ctx context.Context, id uint64, limit int) (int, bool, error)) {
+	r.t.Helper()
+	if n, end, err := make(r.t.Context(), r.run.ID, 100); n != wanted || !end || err != nil {
+		r.t.Errorf("%d mails instead of %d, %v, %v", n, wanted, end, err)
+	}
+}
+
+// The statements of a run's life are such that the embedded engine runs them too.
+func TestRunOfAMailingOnTheEmbeddedEngine(t *testing.T) {
+	r := enqueued(t)
+	ctx, store := t.Context(), r.store
 	audience, within, few, all := int64(10), time.Hour, int64(3), int64(db.AllMails)
-	change(db.RunChange{State: db.RunHeld, From: []db.RunState{db.RunRunning}, Token: r.Token, Audience: &audience, DecideUntil: &within},
+	r.change(db.RunChange{State: db.RunHeld, From: []db.RunState{db.RunRunning}, Token: r.run.Token, Audience: &audience, DecideUntil: &within},
 		db.NewMail{Recipients: "eva@acme.example", Subject: "Proof", Text: "Text", Account: "system"})
-	change(db.RunChange{State: db.RunSending, ApprovedBy: "jan", Allowed: &few})
-	want := func(n, wanted int, end bool, err error) {
-		t.Helper()
-		if n != wanted || !end || err != nil {
-			t.Errorf("%d mails instead of %d, %v, %v", n, wanted, end, err)
-		}
-	}
-	n, end, err := store.ReleaseRun(ctx, r.ID, 100)
-	want(n, 3, end, err)
+	r.change(db.RunChange{State: db.RunSending, ApprovedBy: "jan", Allowed: &few})
+	r.step(3, store.ReleaseRun)
 	must(t, store.Hold(ctx, 10, "look"))
 	must(t, store.Release(ctx, 10))
-	change(db.RunChange{State: db.RunStopped, Allowed: &all})
-	n, end, err = store.HoldRun(ctx, r.ID, 100)
-	want(n, 3, end, err)
-	change(db.RunChange{State: db.RunSending})
-	n, end, err = store.ReleaseRun(ctx, r.ID, 100)
-	want(n, 9, end, err)
+	r.change(db.RunChange{State: db.RunStopped, Allowed: &all})
+	r.step(3, store.HoldRun)
+	r.change(db.RunChange{State: db.RunSending})
+	r.step(9, store.ReleaseRun)
+	r.counts()
+	r.change(db.RunChange{State: db.RunCancelling, EndsAs: db.RunCancelled})
+	r.step(7, func(ctx context.Context, id uint64, limit int) (int, bool, error) {
+		return store.CancelRun(ctx, id, "no", limit)
+	})
+	r.change(db.RunChange{State: db.RunCancelled, Note: "all have an end"})
+	r.ended()
+}
+
+// counts looks what became of mails of which one has failed and goes again, one was deleted, and one was sent.
+func (r *runOf) counts() {
+	t, ctx, store, pool := r.t, r.t.Context(), r.store, r.pool
+	t.Helper()
 	must(t, pool.Exec(ctx, `UPDATE acme.outbox SET state = 'failed' WHERE id = 2`))
 	must(t, pool.Exec(ctx, `DELETE FROM acme.outbox WHERE id = 3`))
 	must(t, pool.Exec(ctx, `UPDATE acme.outbox SET state = 'sent', sent_at = '2026-11-01 09:00:00' WHERE id = 4`))
 	must(t, store.Retry(ctx, 2))
 	for _, counted := range []int{3, 0} {
-		if next, ended, err := store.ReconcileRun(ctx, r.ID, 0, 100); next != 0 || ended != counted || err != nil {
+		if next, ended, err := store.ReconcileRun(ctx, r.run.ID, 0, 100); next != 0 || ended != counted || err != nil {
 			t.Errorf("%d, %d, %v", next, ended, err)
 		}
 	}
-	first, err := store.RunFirst(ctx, r.ID)
+	first, err := store.RunFirst(ctx, r.run.ID)
 	must(t, err)
 	if first.Ended != 1 || first.Bad != 0 || first.Open == 0 || first.Rest < 0 {
 		t.Errorf("%+v", first)
 	}
-	known, err := store.KnownMails(ctx, r.ID, []db.NewMail{{Identity: [16]byte{99}}})
+	known, err := store.KnownMails(ctx, r.run.ID, []db.NewMail{{Identity: [16]byte{99}}})
 	if len(known) != 0 || err != nil {
 		t.Errorf("%v, %v", known, err)
 	}
-	change(db.RunChange{State: db.RunCancelling, EndsAs: db.RunCancelled})
-	n, end, err = store.CancelRun(ctx, r.ID, "no", 100)
-	want(n, 7, end, err)
-	change(db.RunChange{State: db.RunCancelled, Note: "all have an end"})
-	now, err := store.Run(ctx, r.ID)
+}
+
+// ended looks at what is left of a run that was cancelled.
+func (r *runOf) ended() {
+	t, ctx, store, pool := r.t, r.t.Context(), r.store, r.pool
+	t.Helper()
+	now, err := store.Run(ctx, r.run.ID)
 	must(t, err)
 	if got := fmt.Sprintf("%+v %d", now.RunCounts, now.Released); got != "{Sent:1 Partial:0 Failed:0 Skipped:1 Suppressed:0 Cancelled:7 Expired:0 Gone:1} 9" {
 		t.Error(got)
 	}
-	list, err := store.RunMails(ctx, r.ID, db.RunMailFilter{Failed: true})
+	list, err := store.RunMails(ctx, r.run.ID, db.RunMailFilter{Failed: true})
 	must(t, err)
 	if len(list) != 9 || list[1].State != db.Cancelled || list[2].State != "gone" {
 		t.Errorf("%+v", list)
