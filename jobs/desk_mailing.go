@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"outboxd/db"
 	"outboxd/jobs/jobfile"
@@ -84,6 +85,11 @@ func (t runJob) names() []string {
 		return []string{t.name}
 	}
 	return []string{t.name, t.Was}
+}
+
+// at is what its run at a wall time does.
+func (t runJob) at(c *jobfile.Company, scheduled time.Time) mailing.Spec {
+	return t.spec(c).At(t.Schedule, scheduled)
 }
 
 // runJobs are the jobs of a company that have runs and can be planned and started by hand, in the order of kinds and file.

@@ -78,7 +78,7 @@ func (d *Desk) MailingPlan(ctx context.Context, q MailingPlanRequest) (MailingPl
 	if job.spec == nil {
 		return l.reply, nil
 	}
-	l.spec = job.spec(p.Company).At(job.Schedule, l.reply.For)
+	l.spec = job.at(p.Company, l.reply.For)
 	if a := l.spec.Approval; a != nil {
 		l.reply.Approval = strings.Join(a.By, " or ")
 		if a.Within > 0 {

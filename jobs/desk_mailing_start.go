@@ -171,7 +171,7 @@ func (d *Desk) jobToStart(q MailingStartRequest) (*Place, db.NewRun, error) {
 	if job.spec == nil {
 		return p, db.NewRun{Job: job.name, Kind: job.kind, Was: job.names()[1:], Scheduled: at, State: db.RunRunning}, nil
 	}
-	run := newRun(job.spec(p.Company), at)
+	run := newRun(job.at(p.Company, at), at)
 	run.Was = job.names()[1:]
 	return p, run, nil
 }

@@ -118,3 +118,16 @@ func TestParseRun(t *testing.T) {
 		}
 	}
 }
+
+// P7: the run of a missed time that a holiday had moved stands for the month that was meant, as the scheduler's would have.
+func TestP7_AMissedTimeThatAHolidayMovedStartedByHand(t *testing.T) {
+	s := newSite(t)
+	text := strings.Replace(s.mailingFile(`schedule: "0 8 1 * *", shift: previous, once_per: month`), "    accounts: [main, system]\n", "    accounts: [main, system]\n    holidays: [2026-11-01]\n", 1)
+	d := s.desk(text, nil)
+	if _, err := d.MailingStart(t.Context(), jobs.MailingStartRequest{By: jobs.By{Actor: "eva(1)"}, Job: "statements", At: "2026-10-30 08:00"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.db.Read(t, `SELECT CONCAT_WS(' ', scheduled_at, period) FROM {db}.outbox_run`); got != "2026-10-30 08:00:00 2026-11" {
+		t.Error(got)
+	}
+}

@@ -36,7 +36,7 @@ func newTimed(c *company, conf runJob) *timed {
 		begun: func(db.Run) { c.wake() }}
 	if conf.spec != nil {
 		j.runs.spec = func(scheduled time.Time) (string, string) {
-			s := conf.spec(c.place.Company).At(conf.Schedule, scheduled)
+			s := conf.at(c.place.Company, scheduled)
 			return s.JSON(), s.Period(scheduled)
 		}
 	}
