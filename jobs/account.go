@@ -10,6 +10,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"outboxd/db"
+	"outboxd/jobs/alerts"
 	"outboxd/jobs/jobfile"
 	"outboxd/mail"
 	"outboxd/mail/oauth"
@@ -25,7 +26,7 @@ type account struct {
 	domains *domains
 	buckets *db.Buckets
 	log     *zap.Logger
-	alerts  *alerter
+	alerts  *alerts.Alerter
 	times   *troubleTimes
 
 	fingerprint string // of all this: a reload keeps an account that is the same
@@ -60,7 +61,7 @@ const (
 	mailsSession = 500              // then a new session: servers want to let go now and then
 )
 
-func newAccount(conf *jobfile.Account, to access, buckets *db.Buckets, log *zap.Logger, alerts *alerter, times *troubleTimes) *account {
+func newAccount(conf *jobfile.Account, to access, buckets *db.Buckets, log *zap.Logger, alerts *alerts.Alerter, times *troubleTimes) *account {
 	a := &account{conf: conf, smtp: to.Config, signIn: to.signIn, bucket: accountBucket(conf), domains: newDomains(conf), buckets: buckets, alerts: alerts, times: times,
 		log: log.With(zap.String("account", conf.Name)), senders: make(chan *sender, conf.Connections), pace: newPace(),
 		line: newLine(conf.Connections), making: make(chan struct{}, 1), dials: rate.NewLimiter(rate.Limit(2*conf.Connections), conf.Connections), logins: make(chan struct{}, 1)}

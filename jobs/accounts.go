@@ -47,31 +47,6 @@ func (e *Engine) openAccounts(w *World, before map[string]*account) (map[string]
 
 func unusableKey(account string) string { return "unusable " + account }
 
-// alertAccounts lists the accounts that may carry alerts: the general one, then those that stand in for it while it is in trouble. Those
-// of single companies and of people never do.
-func (e *Engine) alertAccounts() []*account {
-	conf := e.world.File.Alerts
-	if conf == nil {
-		return nil
-	}
-	var list []*account
-	for _, a := range e.world.File.Accounts {
-		if acc := e.accounts[a.Name]; acc != nil && len(a.Companies) == 0 && len(a.SenderAddresses) == 0 {
-			list = append(list, acc)
-		}
-	}
-	slices.SortStableFunc(list, func(x, y *account) int {
-		switch conf.Account {
-		case x.conf.Name:
-			return -1
-		case y.conf.Name:
-			return 1
-		}
-		return 0
-	})
-	return list
-}
-
 const (
 	// tendEvery is how many rounds of keepAccounts make the minute between two looks at an account's bucket.
 	tendEvery = int(time.Minute / (idleSession / 2))
@@ -90,7 +65,7 @@ func (e *Engine) keepAccounts(ctx context.Context) {
 		e.mu.Unlock()
 		for _, a := range all {
 			a.closeIdle()
-			if a.isSlowed() || e.alerts.isOn(slowedKey(a.conf.Name)) { // it may recover while it rests
+			if a.isSlowed() || e.alerts.IsOn(slowedKey(a.conf.Name)) { // it may recover while it rests
 				a.look(ctx)
 			}
 			if n%tendEvery == 0 {

@@ -208,8 +208,6 @@ func (c *company) report(err error) {
 
 // storeRemedy says what a person can do about an error of a database or a folder.
 func storeRemedy(err error) string {
-	var schema *db.SchemaError
-	var altered *db.ShapeError
 	var gone *awayError
 	var room *mailing.SpoolError
 	switch {
@@ -217,20 +215,8 @@ func storeRemedy(err error) string {
 		return "make room in that folder, or name another one by TMPDIR"
 	case errors.As(err, &gone):
 		return "mount the folder, or correct attachments in jobs.yaml"
-	case errors.As(err, &schema):
-		return schema.Remedy()
-	case errors.As(err, &altered):
-		return altered.Remedy()
-	case db.Kind(err) == db.KindSetup:
-		return "check the user, its password and its rights in jobs.yaml and on the server: outboxd check --online"
-	case db.Kind(err) == db.KindReadOnly:
-		return "the server takes no writes: is it a replica?"
-	case db.Kind(err) == db.KindFull:
-		return "make room on the database server's disk"
-	case db.Kind(err) == db.KindLost:
-		return "is the database server running, and can this computer reach it?"
 	}
-	return "outboxd check --online"
+	return db.Remedy(err)
 }
 
 func (c *company) hold(l db.Lease) {

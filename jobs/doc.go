@@ -14,4 +14,7 @@
 // An [Engine] is made of a [World], the databases that the file leads to. Each company has a runner for each of its jobs,
 // each runner a feeder for each account, and a feeder never takes more rows than there are free senders. [Desk] is what
 // people may ask and do, beside a running engine or without one. docs/flow.md has a message's whole life.
+//
+// Ideas of their own stand in packages below: jobfile (jobs.yaml), mailing (an audience becomes rows), witness (what a restored
+// database has forgotten), alerts (a person is told).
 package jobs

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"outboxd/db"
+	"outboxd/jobs/alerts"
 	"outboxd/jobs/jobfile"
 	"outboxd/jobs/witness"
 )
@@ -37,7 +38,7 @@ type Engine struct {
 	instance db.Instance
 	pulses   *pulses
 	watches  *watches
-	alerts   *alerter
+	alerts   *alerts.Alerter
 	started  time.Time
 	control  *outage          // of the control database
 	patience time.Duration    // how long a database is out of reach before a person is told
@@ -74,7 +75,7 @@ func New(file *jobfile.File, o Options) (*Engine, error) {
 	}
 	memory := OpenState(o.State, o.Name)
 	e := &Engine{log: o.Log, host: o.Host, instance: db.Instance{ID: memory.Instance(), Host: o.Host},
-		pulses: newPulses(), watches: newWatches(), alerts: newAlerter(o.Log, o.Host), patience: downAlertAfter, doubt: doubtTime, now: time.Now,
+		pulses: newPulses(), watches: newWatches(), alerts: alerts.New(o.Log, o.Host), patience: downAlertAfter, doubt: doubtTime, now: time.Now,
 		state: memory, witness: memory.Folder, weigher: newWeigher(heavyRoom), tend: make(chan struct{}, 1), packTime: packTime,
 		troubles: &troubleTimes{1, slowAlertAfter}}
 	e.control = e.newOutage(e.log, "control", "the control database", "What is sent by limited accounts of several companies waits.", time.Local)
@@ -128,7 +129,10 @@ func (e *Engine) Run(stop, kill context.Context) error {
 	e.log.Info(eventStarted, zap.String("host", e.host), zap.String("instance", e.instance.ID), zap.Int("companies", len(e.world.Companies)))
 
 	var background sync.WaitGroup
-	background.Go(func() { e.alerts.run(ctx, e.pulses.add("alerts")) })
+	background.Go(func() {
+		pulse := e.pulses.add("alerts")
+		e.alerts.Run(ctx, pulse.beat, pulse.end)
+	})
 	background.Go(func() { e.present(ctx) })
 	background.Go(func() { e.keepAccounts(ctx) })
 	background.Go(func() { e.keepSignIns(ctx) })
@@ -179,8 +183,8 @@ func (e *Engine) close() error {
 
 // startCompanies starts the companies of the current world, but for those in kept. The caller holds the lock.
 func (e *Engine) startCompanies(kept map[string]bool) {
-	e.alerts.use(e.world.File.Alerts, e.alertAccounts(), e.world.signers)
-	e.alerts.remember(e.world.Control, e.instance.ID, e.mended)
+	e.alerts.Use(e.world.File.Alerts, e.alertSenders())
+	e.alerts.Remember(e.world.Control, e.instance.ID, e.mended)
 	select {
 	case e.tend <- struct{}{}:
 	default:
@@ -203,12 +207,12 @@ func (e *Engine) startCompanies(kept map[string]bool) {
 	for _, out := range e.world.leftOut {
 		companies := strings.Join(out.Companies, ", ")
 		e.log.Error(eventCompanyOut, zap.String("file", out.File), zap.Strings("companies", out.Companies), zap.String("problems", out.Problems.String()))
-		e.alerts.start(leftOutKey(out), "companies left out: "+companies,
+		e.alerts.Start(leftOutKey(out), "companies left out: "+companies,
 			fmt.Sprintf("The companies %s (%s) are left out and send nothing:\n\n%s\n\nMend that, then: systemctl reload outboxd", companies, out.File, out.Problems))
 	}
 	for name, err := range e.world.unusable {
 		e.log.Error(eventAccountUnusable, zap.String("account", name), zap.Error(err))
-		e.alerts.start(unusableKey(name), "account "+name+" cannot be used",
+		e.alerts.Start(unusableKey(name), "account "+name+" cannot be used",
 			fmt.Sprintf("%v\n\nIts mail waits. Mend that, then: systemctl reload outboxd", err))
 	}
 	e.tellBroken()

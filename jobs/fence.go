@@ -139,7 +139,7 @@ func (f *fence) reopen(ctx context.Context) error {
 	if was != "" {
 		f.c.log.Info(eventUnfenced)
 	}
-	f.c.e.alerts.end(f.alertKey(), fmt.Sprintf("company %s: its database is in order and sends again", f.c.name))
+	f.c.e.alerts.End(f.alertKey(), fmt.Sprintf("company %s: its database is in order and sends again", f.c.name))
 	return nil
 }
 
@@ -317,7 +317,7 @@ func (f *fence) close(why string) {
 	f.flush(context.Background(), true)
 	remedy := fenceRemedy(f.c.name)
 	f.c.log.Error(eventFenced, zap.String("reason", why), zap.String("remedy", remedy))
-	f.c.e.alerts.start(f.alertKey(), fmt.Sprintf("company %s sends nothing: its database is not the one it was", f.c.name),
+	f.c.e.alerts.Start(f.alertKey(), fmt.Sprintf("company %s sends nothing: its database is not the one it was", f.c.name),
 		fmt.Sprintf("%v.\n\nNothing is sent and no row is changed.\n\nWhat to do: %s.", f.err(), remedy))
 }
 

@@ -86,10 +86,10 @@ func (g *flood) look(ctx context.Context) error {
 	key := g.key() + " guard"
 	switch {
 	case missing && !told:
-		g.r.c.e.alerts.start(key, fmt.Sprintf("company %s: hold_above of job %s does not guard", g.r.c.name, g.r.job.Name),
+		g.r.c.e.alerts.Start(key, fmt.Sprintf("company %s: hold_above of job %s does not guard", g.r.c.name, g.r.job.Name),
 			"The table outbox_surplus is missing, so nothing is held however much arrives; all else works.\n\nRun outboxd migrate.")
 	case err == nil:
-		g.r.c.e.alerts.end(key, fmt.Sprintf("company %s: hold_above of job %s guards", g.r.c.name, g.r.job.Name))
+		g.r.c.e.alerts.End(key, fmt.Sprintf("company %s: hold_above of job %s guards", g.r.c.name, g.r.job.Name))
 	}
 	if missing {
 		return nil
@@ -115,7 +115,7 @@ func (g *flood) read(ctx context.Context) error {
 	}
 	if !g.full(time.Now()) {
 		g.alarmed = false
-		g.r.c.e.alerts.end(g.key(), fmt.Sprintf("company %s: fewer mails arrive than hold_above of job %s allows", g.r.c.name, g.r.job.Name))
+		g.r.c.e.alerts.End(g.key(), fmt.Sprintf("company %s: fewer mails arrive than hold_above of job %s allows", g.r.c.name, g.r.job.Name))
 	}
 	return nil
 }
@@ -248,7 +248,7 @@ func (g *flood) tell(held int) {
 	g.r.log.Warn(eventSurplusHeld, zap.Int("rows", held))
 	g.alarmed = true
 	c := g.r.c.name
-	g.r.c.e.alerts.start(g.key(), fmt.Sprintf("company %s: more mails arrive than %s", c, g.r.job.HoldAbove),
+	g.r.c.e.alerts.Start(g.key(), fmt.Sprintf("company %s: more mails arrive than %s", c, g.r.job.HoldAbove),
 		fmt.Sprintf("More mails of company %s arrive than hold_above of job %s allows (%s). The surplus is held, and nothing of it is sent; what was first in the hour goes.\n"+
 			"Is a program or a trigger running in circles? See them:\n\n  outboxd queue list --company %s --held\n\nThen let them go, or end them:\n\n"+
 			"  outboxd queue release --company %s --surplus --reason TEXT\n  outboxd queue cancel --company %s --surplus --reason TEXT",

@@ -172,10 +172,10 @@ func (c *company) checkUncertain(ctx context.Context) {
 	}
 	key := "uncertain " + c.name
 	if n == 0 {
-		c.e.alerts.end(key, fmt.Sprintf("company %s: no mail is uncertain any more", c.name))
+		c.e.alerts.End(key, fmt.Sprintf("company %s: no mail is uncertain any more", c.name))
 		return
 	}
-	c.e.alerts.start(key, fmt.Sprintf("company %s: it is not known whether a mail went out", c.name),
+	c.e.alerts.Start(key, fmt.Sprintf("company %s: it is not known whether a mail went out", c.name),
 		fmt.Sprintf("A connection broke after a mail of company %s was handed over and before the server answered.\noutboxd does not send it again by itself. See:\n\n  outboxd queue list --company %s --state uncertain\n\nAsk the recipient or look into the server's log, then say what happened: outboxd queue settle, or outboxd queue retry.",
 			c.name, c.name))
 }

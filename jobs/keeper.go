@@ -208,7 +208,7 @@ func (k *keeper) forget(open []db.Run) {
 			delete(k.inHand, id)
 		}
 	}
-	k.c.e.alerts.endOthers("asked "+k.c.name+"/", asked, "a person has decided about it")
+	k.c.e.alerts.EndOthers("asked "+k.c.name+"/", asked, "a person has decided about it")
 }
 
 // hand is a run in a keeper's hand, for one step.

@@ -100,10 +100,10 @@ func (k *keeper) tellBacks(ctx context.Context) (told bool, err error) {
 		name := RowName{k.c.name, run}.String()
 		key := "write-back " + name
 		failing[key] = true
-		k.c.e.alerts.start(key, fmt.Sprintf("company %s: what became of mails cannot be written into its tables", k.c.name),
+		k.c.e.alerts.Start(key, fmt.Sprintf("company %s: what became of mails cannot be written into its tables", k.c.name),
 			fmt.Sprintf("Of the run %s of company %s %d mails have an outcome that its on_sent or on_failed could not write, since %s:\n\n%s\n\nThe mails themselves are not affected, and outboxd tries again by itself. What to do: outboxd mailing report %s shows them; mend the statement's table or right.",
 				name, k.c.name, n.Waiting, timeText(n.Since, k.c.place.Company.Timezone), n.LastError, name))
 	}
-	k.c.e.alerts.endOthers("write-back "+k.c.name+"/", failing, "it was written")
+	k.c.e.alerts.EndOthers("write-back "+k.c.name+"/", failing, "it was written")
 	return len(failing) > 0, nil
 }

@@ -1,7 +1,8 @@
 package jobs
 
 // The mail log: one named event for each thing that happens to a mail, an account or a company, as the message of a log
-// line. Operators count on these names; docs/operations.md lists them with their fields.
+// line. Operators count on these names; docs/operations.md lists them with their fields. Those of alerts stand
+// in package alerts.
 const (
 	eventSent      = "sent"       // accepted for every recipient
 	eventPartial   = "partial"    // accepted for some recipients, refused for good for the others
@@ -67,9 +68,6 @@ const (
 	eventStarted          = "started"
 	eventStopping         = "stopping"
 	eventStopped          = "stopped"
-	eventAlert            = "alert" // a person is to know; also where no alerts are configured
-	eventAlertSent        = "alert_sent"
-	eventAlertFailed      = "alert_failed"
 	eventStoreError       = "store_error"   // a statement failed; what it was for is tried again
 	eventSessionClose     = "session_close" // debug: a session ended less than politely
 )

@@ -9,12 +9,13 @@ import (
 	"go.uber.org/zap"
 
 	"outboxd/db"
+	"outboxd/jobs/alerts"
 )
 
 // outage watches whether a database can be used. A person is told when it could not for a while, and when it can again.
 type outage struct {
 	log      *zap.Logger
-	alerts   *alerter
+	alerts   *alerts.Alerter
 	key      string // of the alert
 	what     string // can or cannot be used: "company acme: its database"
 	effect   string // what that means for the mail
@@ -78,7 +79,7 @@ func (o *outage) note(err error) {
 		o.log.Warn(eventStoreError, zap.Error(err))
 	}
 	if err != nil && !first && time.Since(since) >= o.after {
-		o.alerts.start(o.key, o.what+" cannot be used", fmt.Sprintf("%s has been out of reach or out of order since %s:\n\n%v\n%s\n\n%s outboxd goes on by itself when it is back.",
+		o.alerts.Start(o.key, o.what+" cannot be used", fmt.Sprintf("%s has been out of reach or out of order since %s:\n\n%v\n%s\n\n%s outboxd goes on by itself when it is back.",
 			o.what, timeText(since, o.zone), err, storeRemedy(err), o.effect))
 	}
 }
@@ -121,7 +122,7 @@ func (o *outage) failing() error {
 }
 
 // over ends the alert, if there was one: also one of before a reload.
-func (o *outage) over() { o.alerts.end(o.key, o.what+" works again") }
+func (o *outage) over() { o.alerts.End(o.key, o.what+" works again") }
 
 // health tells whether it works, and since when.
 func (o *outage) health() Health {

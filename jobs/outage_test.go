@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -8,12 +9,14 @@ import (
 	"github.com/go-sql-driver/mysql"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+
+	"outboxd/jobs/alerts"
 )
 
 // watched is an outage with its log.
 func watched() (*outage, func(event string) int) {
 	core, logs := observer.New(zap.InfoLevel)
-	o := &outage{log: zap.New(core), alerts: newAlerter(zap.New(core), "here"), key: "k", what: "it", zone: time.UTC, down: "down", up: "up", after: time.Minute, doubtful: true}
+	o := &outage{log: zap.New(core), alerts: alerts.New(zap.New(core), "here"), key: "k", what: "it", zone: time.UTC, down: "down", up: "up", after: time.Minute, doubtful: true}
 	return o, func(event string) int { return logs.FilterMessage(event).Len() }
 }
 
@@ -94,6 +97,56 @@ func TestMissingColumnIsNotOverAtOnce(t *testing.T) {
 		o.note(nil)
 		if count("up") != 1 || o.failing() != nil {
 			t.Error("mended, and it is not over")
+		}
+	})
+}
+
+func TestOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		core, logs := observer.New(zap.InfoLevel)
+		a := alerts.New(zap.New(core), "here")
+		o := &outage{log: zap.New(core), alerts: a, key: "k", what: "it", zone: time.UTC, down: "down", up: "up", after: time.Minute}
+		count := func(event string) int { return logs.FilterMessage(event).Len() }
+		o.note(nil)
+		o.note(errors.New("away"))
+		time.Sleep(30 * time.Second) // of the bubble's own clock
+		o.note(errors.New("away"))
+		if h := o.health(); h.Down != "away" || time.Since(h.Since) != 30*time.Second {
+			t.Errorf("health %+v", h)
+		}
+		o.note(nil)
+		if count("down") != 1 || count("up") != 1 || count("alert") != 0 {
+			t.Errorf("a short trouble: %d down, %d up, %d alerts", count("down"), count("up"), count("alert"))
+		}
+		o.note(errors.New("away"))
+		time.Sleep(61 * time.Second)
+		o.note(errors.New("away"))
+		o.note(errors.New("away"))
+		o.note(nil)
+		o.note(nil)
+		if count("down") != 2 || count("up") != 2 || count("alert") != 2 {
+			t.Errorf("a long trouble: %d down, %d up, %d alerts", count("down"), count("up"), count("alert"))
+		}
+	})
+}
+
+// A server that can be read and not written is out of order, however often it can be read.
+func TestOutageOfWriting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		core, logs := observer.New(zap.InfoLevel)
+		o := &outage{log: zap.New(core), alerts: alerts.New(zap.New(core), "here"), zone: time.UTC, down: "down", up: "up", after: time.Minute}
+		for range 40 {
+			o.note(&mysql.MySQLError{Number: 1290})
+			o.note(nil)
+			time.Sleep(2 * time.Second) // of the bubble's own clock
+		}
+		if logs.FilterMessage("down").Len() != 1 || logs.FilterMessage("up").Len() != 0 || logs.FilterMessage("alert").Len() != 1 {
+			t.Errorf("%d down, %d up, %d alerts", logs.FilterMessage("down").Len(), logs.FilterMessage("up").Len(), logs.FilterMessage("alert").Len())
+		}
+		time.Sleep(writeDoubt)
+		o.note(nil)
+		if logs.FilterMessage("up").Len() != 1 {
+			t.Error("it never came back")
 		}
 	})
 }

@@ -47,7 +47,7 @@ func (e *Engine) Reload(file *jobfile.File) error {
 	e.endAlerts(oldWorld, leaving)
 	e.startCompanies(kept)
 	e.refused = ""
-	e.alerts.end("reload", "the new jobs.yaml is in force")
+	e.alerts.End("reload", "the new jobs.yaml is in force")
 	e.log.Info(eventReloaded, append(credentialNote(file), zap.Int("companies", len(world.Companies)), zap.Int("undisturbed", len(kept)))...)
 	e.old.Go(func() {
 		for _, c := range leaving {
@@ -100,26 +100,26 @@ func credentialNote(file *jobfile.File) []zap.Field {
 func (e *Engine) endAlerts(before *World, leaving []*company) {
 	for _, out := range before.leftOut {
 		if !slices.ContainsFunc(e.world.leftOut, func(still jobfile.LeftOut) bool { return leftOutKey(still) == leftOutKey(out) }) {
-			e.alerts.end(leftOutKey(out), "companies are back: "+strings.Join(out.Companies, ", "))
+			e.alerts.End(leftOutKey(out), "companies are back: "+strings.Join(out.Companies, ", "))
 		}
 	}
 	for name := range before.unusable { // a reload with one of them is refused
-		e.alerts.end(unusableKey(name), "account "+name+" can be used again")
+		e.alerts.End(unusableKey(name), "account "+name+" can be used again")
 	}
 	e.endBroken(before)
 	for _, c := range leaving {
 		for _, key := range []string{readerKey(c.name), filesKey(c.name), spoolKey(c.name)} {
 			if over := e.mendedIn(key); over != "" {
-				e.alerts.end(key, over)
+				e.alerts.End(key, over)
 			}
 		}
-		e.alerts.endOthers("waits "+c.name+"/", nil, "jobs.yaml has changed, and what still waits is told anew")
+		e.alerts.EndOthers("waits "+c.name+"/", nil, "jobs.yaml has changed, and what still waits is told anew")
 		if e.world.Place(c.name) == nil {
 			for _, what := range []string{"job ", "asked ", "write-back "} {
-				e.alerts.endOthers(what+c.name+"/", nil, "company "+c.name+" is not in jobs.yaml any more")
+				e.alerts.EndOthers(what+c.name+"/", nil, "company "+c.name+" is not in jobs.yaml any more")
 			}
-			e.alerts.end(c.fence.alertKey(), "company "+c.name+" is not in jobs.yaml any more")
-			e.alerts.end("company "+c.name, "company "+c.name+" is not in jobs.yaml any more")
+			e.alerts.End(c.fence.alertKey(), "company "+c.name+" is not in jobs.yaml any more")
+			e.alerts.End("company "+c.name, "company "+c.name+" is not in jobs.yaml any more")
 		}
 	}
 }
@@ -134,7 +134,7 @@ func (e *Engine) ReloadFailed(problems jobfile.Problems) {
 func (e *Engine) reloadFailed(why string) {
 	e.refused = why
 	e.log.Error(eventReloadFailed, zap.String("problems", why))
-	e.alerts.start("reload", "the new jobs.yaml is refused", "The reload was refused and the old jobs.yaml goes on:\n\n"+why)
+	e.alerts.Start("reload", "the new jobs.yaml is refused", "The reload was refused and the old jobs.yaml goes on:\n\n"+why)
 }
 
 // Live is what only the running daemon knows.

@@ -60,12 +60,12 @@ func (c *company) checkShape(ctx context.Context) error {
 	key := "altered " + c.name
 	switch {
 	case text == "":
-		c.e.alerts.end(key, fmt.Sprintf("company %s: its tables are as they were made again", c.name))
+		c.e.alerts.End(key, fmt.Sprintf("company %s: its tables are as they were made again", c.name))
 	case news:
 		c.log.Warn(eventAltered, zap.String("fault", text))
 	}
 	if text != "" {
-		c.e.alerts.start(key, fmt.Sprintf("company %s: its tables were altered", c.name),
+		c.e.alerts.Start(key, fmt.Sprintf("company %s: its tables were altered", c.name),
 			fmt.Sprintf("The tables of company %s in database %s are not as outboxd made them. Its mail goes on, but this should be mended:\n\n%s", c.name, c.place.Store.Database(), text))
 	}
 	return err

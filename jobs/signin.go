@@ -64,7 +64,7 @@ func (a *account) hasSignedIn() {
 	a.mu.Lock()
 	a.token.until, a.token.failures = time.Time{}, 0
 	a.mu.Unlock()
-	a.alerts.end(signInKey(a.conf.Name), fmt.Sprintf("account %s is signed in again", a.conf.Name))
+	a.alerts.End(signInKey(a.conf.Name), fmt.Sprintf("account %s is signed in again", a.conf.Name))
 }
 
 // noToken lets the account wait in this daemon, if that is what an error says, and returns errPaused then. gains is what the
@@ -86,7 +86,7 @@ func (a *account) noToken(err error, gains int) error {
 		zap.String("remedy", o.Remedy), zap.Int("failures", failures))
 	a.reproach(o)
 	if failures >= alertAfter(o) {
-		a.alerts.start(signInKey(a.conf.Name), fmt.Sprintf("account %s cannot sign in", a.conf.Name),
+		a.alerts.Start(signInKey(a.conf.Name), fmt.Sprintf("account %s cannot sign in", a.conf.Name),
 			fmt.Sprintf("The account %s (%s) has no token to log in with:\n\n%s. %s\n\nIts mail waits and no attempt is spent. outboxd tries again by itself, the next time in about %s, and at once after a sign-in.",
 				a.conf.Name, a.smtp, why, o.Remedy, pause.Round(time.Second)))
 	}
@@ -135,14 +135,14 @@ func (a *account) tendSignIn(ctx context.Context) {
 func (a *account) warnOfSignIn(now time.Time) {
 	warnings := a.signIn.Warnings(a.conf.OAuth.SecretExpires, now)
 	if len(warnings) == 0 {
-		a.alerts.end(signInEndsKey(a.conf.Name), fmt.Sprintf("the sign-in of account %s is in order again", a.conf.Name))
+		a.alerts.End(signInEndsKey(a.conf.Name), fmt.Sprintf("the sign-in of account %s is in order again", a.conf.Name))
 		return
 	}
 	var texts []string
 	for _, w := range warnings {
 		texts = append(texts, w.Text+".\n"+w.Remedy)
 	}
-	a.alerts.start(signInEndsKey(a.conf.Name), fmt.Sprintf("account %s: %s", a.conf.Name, warnings[0].Text),
+	a.alerts.Start(signInEndsKey(a.conf.Name), fmt.Sprintf("account %s: %s", a.conf.Name, warnings[0].Text),
 		fmt.Sprintf("The account %s still sends, but somebody has to see to its sign-in:\n\n%s", a.conf.Name, strings.Join(texts, "\n\n")))
 }
 

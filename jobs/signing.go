@@ -108,7 +108,7 @@ func (w *World) broken() (list []*signing) {
 func (e *Engine) tellBroken() {
 	for _, s := range e.world.broken() {
 		e.log.Error(eventKeyUnusable, zap.String("domain", s.conf.Name), zap.Error(s.err), zap.String("remedy", keyRemedy))
-		e.alerts.start(signingKey(s.conf.Name), "mails of "+s.conf.Name+" cannot be signed",
+		e.alerts.Start(signingKey(s.conf.Name), "mails of "+s.conf.Name+" cannot be signed",
 			fmt.Sprintf("%v\n\nThe mails of this domain wait: they are not sent unsigned. Mend that, then: systemctl reload outboxd", s.err))
 	}
 }
@@ -116,7 +116,7 @@ func (e *Engine) tellBroken() {
 // endBroken ends the alerts of keys: a reload with one that cannot be used is refused.
 func (e *Engine) endBroken(before *World) {
 	for _, s := range before.broken() {
-		e.alerts.end(signingKey(s.conf.Name), "mails of "+s.conf.Name+" go again")
+		e.alerts.End(signingKey(s.conf.Name), "mails of "+s.conf.Name+" go again")
 	}
 }
 

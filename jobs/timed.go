@@ -63,7 +63,7 @@ func (c *company) tellJob(log *zap.Logger, job string, err error, what, remedy s
 	case errors.As(err, &fenced): // has been told
 		return
 	case err == nil:
-		c.e.alerts.end(key, fmt.Sprintf("company %s: the job %s works again", c.name, job))
+		c.e.alerts.End(key, fmt.Sprintf("company %s: the job %s works again", c.name, job))
 		return
 	case db.Waits(err):
 		c.report(err)
@@ -73,7 +73,7 @@ func (c *company) tellJob(log *zap.Logger, job string, err error, what, remedy s
 		remedy = runRemedy(err)
 	}
 	log.Warn(eventStoreError, zap.Error(err), zap.String("remedy", remedy))
-	c.e.alerts.start(key, fmt.Sprintf("company %s: the job %s does not work", c.name, job),
+	c.e.alerts.Start(key, fmt.Sprintf("company %s: the job %s does not work", c.name, job),
 		fmt.Sprintf("The job %s of company %s %s:\n\n%v\n%s\n\nMail is sent all the same.", job, c.name, what, err, remedy))
 }
 
@@ -81,11 +81,11 @@ func (c *company) tellJob(log *zap.Logger, job string, err error, what, remedy s
 func (j *timed) late(open *db.Run, due time.Time) {
 	key := "waits " + j.c.name + "/" + j.job
 	if open == nil {
-		j.c.e.alerts.end(key, fmt.Sprintf("company %s: the job %s waits no more for its run of before", j.c.name, j.job))
+		j.c.e.alerts.End(key, fmt.Sprintf("company %s: the job %s waits no more for its run of before", j.c.name, j.job))
 		return
 	}
 	name := runText(j.c, *open)
-	j.c.e.alerts.start(key, fmt.Sprintf("company %s: the run of %s for %s waits for the one before it", j.c.name, j.job, onClocks(due)),
+	j.c.e.alerts.Start(key, fmt.Sprintf("company %s: the run of %s for %s waits for the one before it", j.c.name, j.job, onClocks(due)),
 		fmt.Sprintf("The job %s of company %s was to begin a run at %s. It waits until its run %s, of %s, has ended: that one is %s.\n%s\n\nWhat to do: outboxd mailing list shows it; outboxd mailing approve %s, resume %s or stop %s takes it on; stop --cancel ends it.",
 			j.job, j.c.name, onClocks(due), name, onClocks(open.Scheduled), open.State, open.Note, name, name, name))
 }
@@ -96,6 +96,6 @@ func (j *timed) leftOut(scheduled time.Time, note string) {
 	if j.runs.kind == kindSQL {
 		next = "if it is needed, run the job's statement by hand"
 	}
-	j.c.e.alerts.tell(fmt.Sprintf("company %s: the run of %s for %s is left out", j.c.name, j.job, onClocks(scheduled)),
+	j.c.e.alerts.Tell(fmt.Sprintf("company %s: the run of %s for %s is left out", j.c.name, j.job, onClocks(scheduled)),
 		fmt.Sprintf("The job %s of company %s does not run for %s. It was %s.\n\nWhat to do: %s.", j.job, j.c.name, onClocks(scheduled), note, next))
 }

@@ -12,63 +12,6 @@ import (
 	"outboxd/db"
 )
 
-// remember sets where what was told is kept over a restart. mended tells why a trouble of before a restart is over, "" when
-// it may go on.
-func (a *alerter) remember(memory *db.Store, instance string, mended func(key string) string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.memory, a.instance, a.mended = memory, instance, mended
-}
-
-// recall reads what an earlier life of this daemon has told. Where that is not possible a person is told again.
-func (a *alerter) recall(ctx context.Context) {
-	a.mu.Lock()
-	memory, instance, mended := a.memory, a.instance, a.mended
-	a.mu.Unlock()
-	if memory == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, askTime)
-	defer cancel()
-	told, err := memory.Told(ctx, instance, toldFor)
-	if err != nil {
-		a.log.Warn(eventStoreError, zap.Error(err), zap.String("remedy", "what a person was told is kept in memory alone: "+storeRemedy(err)+", or run outboxd migrate"))
-		return
-	}
-	a.mu.Lock()
-	for _, key := range told {
-		a.troubles[key] = true
-	}
-	a.queue = slices.DeleteFunc(a.queue, func(one alert) bool { return !one.over && slices.Contains(told, one.about) })
-	a.mu.Unlock()
-	for _, key := range told {
-		if over := mended(key); over != "" {
-			a.end(key, over)
-		}
-	}
-}
-
-// note keeps that a person was told. A failure costs no more than that a restart tells it again.
-func (a *alerter) note(ctx context.Context, one alert) {
-	a.mu.Lock()
-	memory, instance := a.memory, a.instance
-	a.mu.Unlock()
-	if memory == nil || one.about == "" {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime)
-	defer cancel()
-	var err error
-	if one.over {
-		err = memory.Untell(ctx, instance, one.about)
-	} else {
-		err = memory.Tell(ctx, instance, one.about, one.subject)
-	}
-	if err != nil {
-		a.log.Warn(eventStoreError, zap.Error(err))
-	}
-}
-
 // present writes down, as soon as the control database can be asked, on which computer this daemon runs, and looks at the
 // tables there.
 func (e *Engine) present(ctx context.Context) {
@@ -110,12 +53,12 @@ func (e *Engine) lookAtControl(ctx context.Context) error {
 	}
 	const key = "tables of the control database"
 	if len(faults) == 0 {
-		e.alerts.end(key, "the tables of the control database are as they were made again")
+		e.alerts.End(key, "the tables of the control database are as they were made again")
 		return nil
 	}
 	text := faultsText(faults)
 	e.log.Warn(eventAltered, zap.String("database", schemas[i].Database), zap.String("fault", text))
-	e.alerts.start(key, "the tables of the control database were altered", "The tables in database "+schemas[i].Database+" are not as outboxd made them:\n\n"+text)
+	e.alerts.Start(key, "the tables of the control database were altered", "The tables in database "+schemas[i].Database+" are not as outboxd made them:\n\n"+text)
 	return nil
 }
 

@@ -75,7 +75,7 @@ func (a *account) trouble(ctx context.Context, o mail.Outcome) time.Duration {
 		a.slow(ctx)
 	}
 	if failures >= alertAfter(o) {
-		a.alerts.start(a.alertKey(), fmt.Sprintf("account %s is paused", a.conf.Name),
+		a.alerts.Start(a.alertKey(), fmt.Sprintf("account %s is paused", a.conf.Name),
 			fmt.Sprintf("The account %s (%s) cannot send:\n\n%s\n\nIts mail waits and no attempt is spent. outboxd tries again by itself, the next time in about %s.",
 				a.conf.Name, a.smtp, reason, pause.Round(time.Second)))
 	}
@@ -148,9 +148,9 @@ func (a *account) tellPace(before, after db.Pace, since time.Time) {
 		a.log.Info(eventAccountRecovered, zap.Duration("after", time.Since(since)))
 	}
 	if after.PerHour == 0 {
-		a.alerts.end(slowedKey(a.conf.Name), fmt.Sprintf("account %s is not slowed any more", a.conf.Name))
+		a.alerts.End(slowedKey(a.conf.Name), fmt.Sprintf("account %s is not slowed any more", a.conf.Name))
 	} else if time.Since(since) >= a.times.slowed {
-		a.alerts.start(slowedKey(a.conf.Name), fmt.Sprintf("account %s is slowed", a.conf.Name),
+		a.alerts.Start(slowedKey(a.conf.Name), fmt.Sprintf("account %s is slowed", a.conf.Name),
 			fmt.Sprintf("The server of account %s (%s) does not take what jobs.yaml allows: for %s the account has been slowed, now to %d mails an hour%s. "+
 				"No mail is lost, and outboxd goes faster again as far as the server lets it. If this stays so, set a lower rate, or ask the provider for a higher limit.",
 				a.conf.Name, a.smtp, time.Since(since).Round(time.Minute), after.PerHour, fullText(after)))
@@ -187,7 +187,7 @@ func (a *account) well(ctx context.Context) {
 	if note {
 		a.beside(func(ctx context.Context) error { return a.buckets.NoteSuccess(ctx, a.bucket.Name) })
 	}
-	a.alerts.end(a.alertKey(), fmt.Sprintf("account %s sends again", a.conf.Name))
+	a.alerts.End(a.alertKey(), fmt.Sprintf("account %s sends again", a.conf.Name))
 	if ill {
 		a.heal(ctx)
 	}
