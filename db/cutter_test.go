@@ -23,6 +23,7 @@ type cutter struct {
 	at    []byte // cut when this is seen; nil when not armed
 	lose  loss
 	says  *answer // in place of the server's reply; nil to cut
+	then  func()  // before the client learns of a lost reply; nil for nothing
 	conns []net.Conn
 }
 
@@ -91,7 +92,14 @@ func through(t testing.TB, d *dbtest.Database) (*cutter, *dbtest.Database) {
 func (c *cutter) arm(text string, lose loss) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.at, c.lose, c.says = []byte(text), lose, nil
+	c.at, c.lose, c.says, c.then = []byte(text), lose, nil, nil
+}
+
+// armThen cuts as arm does, loses the reply, and has something done before the client learns of it.
+func (c *cutter) armThen(text string, then func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at, c.lose, c.says, c.then = []byte(text), replyLost, nil, then
 }
 
 // answer gives the next COMMIT an error, and where nothing is to be done rolls back in its place.
@@ -198,7 +206,7 @@ func (c *cutter) answers(request []byte) *answer {
 func (c *cutter) cuts(request []byte, server io.Writer, replies <-chan []byte) bool {
 	c.mu.Lock()
 	hit := c.at != nil && bytes.Contains(request, c.at)
-	lose := c.lose
+	lose, then := c.lose, c.then
 	if hit {
 		c.at = nil
 	}
@@ -209,6 +217,9 @@ func (c *cutter) cuts(request []byte, server io.Writer, replies <-chan []byte) b
 		}
 		if lose == replyLost {
 			<-replies
+			if then != nil {
+				then()
+			}
 		}
 	}
 	return hit

@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -73,6 +74,41 @@ func TestP1_SettlementWithALostCommitEndsInTheTruth(t *testing.T) {
 			if got := columns(t, d, "state, attempts"); got != "sent 1" {
 				t.Errorf("%s: row is %q", lose, got)
 			}
+		}
+	}
+}
+
+// A row that was given back is free at its COMMIT, whatever becomes of the reply: who gave it back is not told that its lease was
+// lost because somebody has taken it since. The outcome of a try, which must not get lost, is: the row is another's.
+func TestP1_RowGivenBackWithALostReplyMayBeTakenAtOnce(t *testing.T) {
+	d := dbtest.New(t)
+	c, far := through(t, d)
+	ctx := deadline(t)
+	for _, tried := range []bool{false, true} {
+		d.Exec(t, "DELETE FROM {db}.outbox")
+		d.Exec(t, shortest)
+		r := one(t, far.Store)
+		back, want := db.Settlement{Lease: r.Lease, Change: db.Change{State: db.Queued, GivenBack: true}}, "sent 1 1"
+		if tried {
+			back.Change, want = db.Change{State: db.Queued, Verdict: true}, "sent 2 2"
+			back.Attempt = &db.Attempt{Account: "main", Daemon: "here", Step: "rcpt", Verdict: "temporary", Code: 451}
+		}
+		next := make(chan db.Row, 1)
+		c.armThen(commit, func() { next <- one(t, d.Store) })
+		err := far.Store.Settle(ctx, back)
+		if !c.spent() {
+			t.Fatal("the connection was not cut")
+		}
+		if lost := (*db.LeaseLostError)(nil); errors.As(err, &lost) != tried || !tried && err != nil {
+			t.Errorf("tried %v: %v", tried, err)
+		}
+		must(t, d.Store.Settle(ctx, accepted((<-next).Lease)))
+		if got := columns(t, d, "state, attempts, claims"); got != want {
+			t.Errorf("tried %v: row is %q", tried, got)
+		}
+		// Without a COMMIT of its own, a lease that is not held is lost.
+		if lost := (*db.LeaseLostError)(nil); !errors.As(far.Store.Settle(ctx, back), &lost) {
+			t.Errorf("tried %v: given back what another one has sent", tried)
 		}
 	}
 }

@@ -76,7 +76,8 @@ const (
 
 // Settle writes the outcome into row, recipients and attempt in one transaction, together with those of other rows.
 // It may be called again with the same settlement: what is written already stays. A *LeaseLostError says that the row
-// belongs to somebody else by now; nothing was written then. An uncertain row of this lease gets the truth.
+// belongs to somebody else by now; nothing was written then, unless an earlier call's COMMIT got no answer, let the row go, and
+// somebody has taken it since. An uncertain row of this lease gets the truth.
 //
 // A write-back is done in a transaction of its own, with the outcome; where that comes to nothing, or would take longer than a
 // second, the outcome is written without it and the write-back left for later (DueWriteBacks).
@@ -105,14 +106,11 @@ func (s *Store) settleAll(ctx context.Context, batch []Settlement) ([]error, err
 	if err == nil || err != errNotHeld && !errors.As(err, &unknown) {
 		return errs, err
 	}
-	look := func() error {
-		return s.pool.tx(ctx, func(tx *sqlx.Tx) (err error) {
-			errs, err = s.settleIn(ctx, tx, batch)
-			return err
-		})
+	look := func(unanswered bool) error {
+		return s.pool.tx(ctx, func(tx *sqlx.Tx) error { return s.settleIn(ctx, tx, batch, unanswered, errs) })
 	}
-	if err = look(); errors.As(err, &unknown) {
-		err = look()
+	if err = look(unknown != nil); errors.As(err, &unknown) {
+		err = look(true)
 	}
 	return errs, err
 }
@@ -141,17 +139,18 @@ func (s *Store) lock(ctx context.Context, tx *sqlx.Tx, ids []uint64) (map[uint64
 	return by, nil
 }
 
-// settleIn looks at each row under a lock and applies what its lease still allows.
-func (s *Store) settleIn(ctx context.Context, tx *sqlx.Tx, batch []Settlement) ([]error, error) {
+// settleIn looks at each row under a lock and applies what its lease still allows; errs gets the leases that are lost. After a
+// COMMIT that was not answered, at which all the others were held, a row that was let go untried may have been taken by somebody
+// else since: that loses nothing.
+func (s *Store) settleIn(ctx context.Context, tx *sqlx.Tx, batch []Settlement, unanswered bool, errs []error) error {
 	ids := make([]uint64, len(batch))
 	for i, t := range batch {
 		ids[i] = t.ID
 	}
 	rows, err := s.lock(ctx, tx, ids)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	errs := make([]error, len(batch))
 	var valid, late []Settlement
 	for i, t := range batch {
 		row, there := rows[t.ID]
@@ -162,14 +161,16 @@ func (s *Store) settleIn(ctx context.Context, tx *sqlx.Tx, batch []Settlement) (
 			late = append(late, t)
 		case there && row.Token == t.Token:
 			// Settled by this token before: done.
+		case there && unanswered && t.Attempt == nil && errs[i] == nil:
+			// Settled, and taken anew.
 		default:
 			errs[i] = &LeaseLostError{t.Lease}
 		}
 	}
 	if err := s.apply(ctx, tx, valid); err != nil {
-		return nil, err
+		return err
 	}
-	return errs, s.tellLate(ctx, tx, late)
+	return s.tellLate(ctx, tx, late)
 }
 
 // tellLate writes the truth about recipients that a rescue has left uncertain, where the row waits for its other ones.
