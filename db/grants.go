@@ -30,6 +30,7 @@ var daemonRights = map[Part][]right{
 		{"outbox_template", "SELECT"},
 		{"outbox_lane", "SELECT, INSERT, UPDATE, DELETE"},
 		{"outbox_key", "SELECT"},
+		{"outbox_suppression", "SELECT"},
 		{"outbox_purged", "SELECT"},
 		{"outbox_surplus", "SELECT, INSERT"},
 		{"outbox_status", "SELECT"}, // to see that it is there

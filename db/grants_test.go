@@ -209,6 +209,7 @@ func TestDaemonUserMayDoAllThatRunDoes(t *testing.T) {
 		func() error { _, err := d.Store.Row(ctx, rows[1].ID, "b.example", 1); return err },
 		func() error { return readContents(ctx, root, d) },
 		func() error { _, err := d.Store.Templates(ctx, "invoice"); return err },
+		func() error { _, err := d.Store.Suppressed(ctx, []string{"a@b.example"}); return err },
 	} {
 		if err := f(); err != nil {
 			t.Error(err)

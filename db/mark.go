@@ -14,11 +14,12 @@ type RecipientState string
 
 // The states of a recipient.
 const (
-	RecipientOpen      RecipientState = "open"      // waits for its next try
-	RecipientSending   RecipientState = "sending"   // accepted at RCPT, under a mark
-	RecipientAccepted  RecipientState = "accepted"  // the server took the message for it
-	RecipientFailed    RecipientState = "failed"    // refused for good
-	RecipientUncertain RecipientState = "uncertain" // the dot may have gone for it
+	RecipientOpen       RecipientState = "open"       // waits for its next try
+	RecipientSending    RecipientState = "sending"    // accepted at RCPT, under a mark
+	RecipientAccepted   RecipientState = "accepted"   // the server took the message for it
+	RecipientFailed     RecipientState = "failed"     // refused for good
+	RecipientUncertain  RecipientState = "uncertain"  // the dot may have gone for it
+	RecipientSuppressed RecipientState = "suppressed" // gets no mail, as outbox_suppression says; asked again when the row is tried again
 )
 
 // Recipient is one envelope recipient of a row that has several, as outbox_recipient keeps it.

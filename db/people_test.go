@@ -62,7 +62,7 @@ func TestWhatPeopleMayDoInEachState(t *testing.T) {
 		do      func(id uint64) error
 		allowed []db.State
 	}{
-		{"retry", func(id uint64) error { return d.Store.Retry(ctx, id) }, []db.State{db.Queued, db.Partial, db.Failed, db.Skipped, db.Cancelled, db.Expired, db.Uncertain}},
+		{"retry", func(id uint64) error { return d.Store.Retry(ctx, id) }, []db.State{db.Queued, db.Partial, db.Failed, db.Skipped, db.Suppressed, db.Cancelled, db.Expired, db.Uncertain}},
 		{"settle", func(id uint64) error { return d.Store.SettleByHand(ctx, id, db.Sent, "found out") }, []db.State{db.Uncertain}},
 		{"hold", func(id uint64) error { return d.Store.Hold(ctx, id, "wait") }, []db.State{db.Queued}},
 		{"cancel", func(id uint64) error { return d.Store.Cancel(ctx, id, "no") }, []db.State{db.Queued}},

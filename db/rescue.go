@@ -197,7 +197,9 @@ func Together(recipients []Recipient, alone State) State {
 		return Uncertain
 	case count[RecipientAccepted] == n:
 		return Sent
-	case count[RecipientFailed] == n:
+	case count[RecipientSuppressed] == n:
+		return Suppressed
+	case count[RecipientFailed]+count[RecipientSuppressed] == n:
 		return Failed
 	}
 	return Partial

@@ -188,6 +188,11 @@ func TestTogether(t *testing.T) {
 		{"accepted failed open", db.Queued},
 		{"uncertain open", db.Queued},
 		{"accepted sending failed", db.Uncertain},
+		{"suppressed suppressed", db.Suppressed},
+		{"accepted suppressed", db.Partial},
+		{"failed suppressed", db.Failed},
+		{"uncertain suppressed", db.Uncertain},
+		{"open suppressed", db.Queued},
 	} {
 		var all []db.Recipient
 		for _, state := range strings.Fields(c.recipients) {

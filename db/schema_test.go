@@ -15,7 +15,7 @@ func TestEveryColumnSaysWhoWritesItAndWhen(t *testing.T) {
 	d := dbtest.New(t)
 	silent := d.Read(t, `SELECT COALESCE(GROUP_CONCAT(c.TABLE_NAME, '.', c.COLUMN_NAME), '') FROM information_schema.COLUMNS c
 		JOIN information_schema.TABLES t ON t.TABLE_SCHEMA = c.TABLE_SCHEMA AND t.TABLE_NAME = c.TABLE_NAME
-		WHERE c.TABLE_SCHEMA = '{db}' AND t.TABLE_TYPE = 'BASE TABLE' AND c.COLUMN_COMMENT NOT RLIKE '^(Sender, on INSERT|outboxd|Set by the table|Computed)'`)
+		WHERE c.TABLE_SCHEMA = '{db}' AND t.TABLE_TYPE = 'BASE TABLE' AND c.COLUMN_COMMENT NOT RLIKE '^((Sender|A person), on INSERT|outboxd|Set by the table|Computed)'`)
 	if silent != "" {
 		t.Errorf("no comment, or none of who and when: %s", silent)
 	}

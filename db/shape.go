@@ -38,7 +38,7 @@ type checkShape struct{ name, definition string }
 
 var (
 	tableHead  = regexp.MustCompile("^CREATE TABLE IF NOT EXISTS {db}\\.([a-z_]+) \\(\n")
-	alterHead  = regexp.MustCompile(`^ALTER TABLE {db}\.([a-z_]+) ADD (?:COLUMN )?`)
+	alterHead  = regexp.MustCompile(`^ALTER TABLE {db}\.([a-z_]+) (?:ADD|MODIFY) (?:COLUMN )?`)
 	viewHead   = regexp.MustCompile(`^CREATE OR REPLACE VIEW {db}\.([a-z_]+) AS`)
 	columnLine = regexp.MustCompile(`^([a-z_]+)\s+(([A-Z]+(?:\([^)]*\))?(?: UNSIGNED)?).*)$`)
 	keyLine    = regexp.MustCompile(`^(PRIMARY KEY|UNIQUE KEY|KEY)\s*([a-z_]*) ?\(([a-z_, ]+)\)$`)
@@ -76,13 +76,16 @@ func shapeOf(s step) (shape, error) {
 // attachmentTable is looked into at every claim, so no mail can be sent without it.
 const attachmentTable = "outbox_attachment"
 
-// join adds a table, or its columns and keys to those that it has already.
+// join adds a table, or its columns and keys to those that it has already. A column that was changed is as the later step has it.
 func join(tables []tableShape, t tableShape) []tableShape {
 	i := slices.IndexFunc(tables, func(known tableShape) bool { return known.name == t.name })
 	if i < 0 {
 		return append(tables, t)
 	}
-	tables[i].columns = slices.Concat(tables[i].columns, t.columns)
+	kept := slices.DeleteFunc(slices.Clone(tables[i].columns), func(old columnShape) bool {
+		return slices.ContainsFunc(t.columns, func(c columnShape) bool { return c.name == old.name })
+	})
+	tables[i].columns = slices.Concat(kept, t.columns)
 	tables[i].keys = slices.Concat(tables[i].keys, t.keys)
 	return tables
 }
@@ -115,7 +118,7 @@ func (t *tableShape) item(text string) error {
 		t.checks = append(t.checks, checkShape{check[1], check[2]})
 	case column != nil:
 		kind := strings.ToLower(column[3])
-		t.columns = append(t.columns, columnShape{column[1], kind, strings.HasPrefix(column[2][len(kind):], " AS ("), column[2]})
+		t.columns = append(t.columns, columnShape{column[1], kind, strings.Contains(column[2], " AS ("), column[2]})
 	default:
 		return fmt.Errorf("table %s: %q is no column or key", t.name, text)
 	}

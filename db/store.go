@@ -13,15 +13,16 @@ import (
 
 // Store is the outbox of one company.
 type Store struct {
-	pool     *Pool
-	database string
-	sql      statements
-	marks    group[Mark]
-	settles  group[Settlement]
-	guard    atomic.Pointer[guard]
-	newest   atomic.Bool // the tables have what this program's newest step adds
-	oneByOne atomic.Bool // the server numbers the rows of one INSERT in a way of its own
-	backs    backs
+	pool      *Pool
+	database  string
+	sql       statements
+	marks     group[Mark]
+	settles   group[Settlement]
+	questions group[*question]
+	guard     atomic.Pointer[guard]
+	newest    atomic.Bool // the tables have what this program's newest step adds
+	oneByOne  atomic.Bool // the server numbers the rows of one INSERT in a way of its own
+	backs     backs
 
 	beatEvery time.Duration // how often the lease of a statement's run is prolonged; 0 for the usual
 }
@@ -35,6 +36,7 @@ func (p *Pool) Store(database string) (*Store, error) {
 	s := &Store{pool: p, database: database, sql: p.queries.of(quoted)}
 	s.marks = group[Mark]{most: groupSize, run: s.runMarks}
 	s.settles = group[Settlement]{most: groupSize, run: s.runSettles}
+	s.questions = group[*question]{most: groupSize, run: s.runQuestions}
 	return s, nil
 }
 

@@ -105,7 +105,8 @@ func (d *Database) OneStepOlder(t testing.TB) {
 		"DROP COLUMN enqueued, DROP COLUMN templates, DROP COLUMN allowed, DROP COLUMN released, DROP COLUMN released_id, DROP COLUMN released_at, "+
 		"DROP COLUMN sent, DROP COLUMN partial, DROP COLUMN failed, DROP COLUMN skipped, DROP COLUMN suppressed, DROP COLUMN cancelled, DROP COLUMN expired, DROP COLUMN gone, "+
 		"DROP COLUMN decide_until, DROP COLUMN approved_by, DROP COLUMN approved_at, DROP COLUMN changed_at, DROP COLUMN ends_as, DROP COLUMN note, DROP COLUMN link_key")
-	d.Exec(t, "DROP TABLE {db}.outbox_run_mail, {db}.outbox_pin, {db}.outbox_writeback, {db}.outbox_tag, {db}.outbox_run_code")
+	d.Exec(t, "DROP TABLE {db}.outbox_run_mail, {db}.outbox_pin, {db}.outbox_writeback, {db}.outbox_tag, {db}.outbox_suppression, {db}.outbox_run_code")
+	d.Exec(t, "ALTER TABLE {db}.outbox_recipient MODIFY COLUMN state ENUM('open','sending','accepted','failed','uncertain') NOT NULL")
 	d.Exec(t, "UPDATE {db}.outbox_meta SET value = '3' WHERE name = 'company'")
 }
 

@@ -42,12 +42,12 @@ SELECT COUNT(*) FROM (SELECT 1 FROM {db}.outbox
 -- name: retry
 -- The counters begin anew: a person has decided. Values: by whom it is held, id.
 UPDATE {db}.outbox SET state = 'queued', held = ?, lane = 0, claims = 0, attempts = 0, available_at = UTC_TIMESTAMP(6), last_error = NULL
-WHERE id = ? AND state IN ('queued', 'failed', 'partial', 'skipped', 'uncertain', 'expired', 'cancelled')
+WHERE id = ? AND state IN ('queued', 'failed', 'partial', 'skipped', 'suppressed', 'uncertain', 'expired', 'cancelled')
   AND (expires_at IS NULL OR expires_at > UTC_TIMESTAMP(6))
 
 -- name: retry-recipients
 UPDATE {db}.outbox_recipient SET state = 'open', last_error = NULL, smtp_code = NULL, smtp_enhanced = NULL
-WHERE outbox_id = ? AND state IN ('failed', 'uncertain')
+WHERE outbox_id = ? AND state IN ('failed', 'suppressed', 'uncertain')
 
 -- name: settle-by-hand
 -- Values: state, error, whether sent, id.

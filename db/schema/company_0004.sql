@@ -43,6 +43,17 @@ CREATE TABLE IF NOT EXISTS {db}.outbox_tag (
   PRIMARY KEY (tag, address)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COMMENT='Who has which tag, where the company has no table for it';
 
+CREATE TABLE IF NOT EXISTS {db}.outbox_suppression (
+  id            BIGINT UNSIGNED NOT NULL AUTO_INCREMENT                COMMENT 'Set by the table on INSERT',
+  address       VARCHAR(320) NOT NULL                                  COMMENT 'A person, on INSERT: the bare address, or @ and a domain for all addresses of it',
+  reason        VARCHAR(600) NULL                                      COMMENT 'A person, on INSERT: why, as in asked by phone; stands in last_error of what is not sent',
+  created_at    TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)     COMMENT 'Set by the table on INSERT',
+  address_key   VARCHAR(320) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin AS (LOWER(TRIM(address))) STORED COMMENT 'Computed: what addresses are compared with, in lower case',
+  PRIMARY KEY (id),
+  UNIQUE KEY address_key (address_key),
+  CONSTRAINT outbox_suppression_address CHECK (address_key LIKE '%@_%' AND address_key NOT LIKE '%@%@%' AND address_key NOT REGEXP '[[:space:][:cntrl:]<>,;"]')
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COMMENT='Addresses that get no mail';
+
 CREATE TABLE IF NOT EXISTS {db}.outbox_run_code (
   run_id        BIGINT UNSIGNED NOT NULL                               COMMENT 'outboxd, when a person asks for a code: outbox_run.id',
   person        VARCHAR(63) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL COMMENT 'outboxd, once: the person of jobs.yaml',
@@ -53,6 +64,8 @@ CREATE TABLE IF NOT EXISTS {db}.outbox_run_code (
   expires_at    TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)     COMMENT 'outboxd, when it mails a code: until then it counts',
   PRIMARY KEY (run_id, person)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COMMENT='Codes by which a person approves a run on the approval page';
+
+ALTER TABLE {db}.outbox_recipient MODIFY COLUMN state ENUM('open','sending','accepted','failed','uncertain','suppressed') NOT NULL COMMENT 'outboxd: open waits, sending stands under the mark of lease_token, the others are outcomes';
 
 ALTER TABLE {db}.outbox_run ADD COLUMN kind VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT 'purge' COMMENT 'outboxd, once: mailing, report, sql or purge';
 
