@@ -57,7 +57,11 @@ func protected(next http.Handler) http.Handler {
 		head.Set("X-Content-Type-Options", "nosniff")
 		head.Set("X-Robots-Tag", "noindex, nofollow")
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-		ctx, cancel := context.WithTimeout(r.Context(), askTime)
+		asked := r.Context()
+		if r.Method == http.MethodPost {
+			asked = context.WithoutCancel(asked) // what it asks for is done whole, also for a browser that does not wait
+		}
+		ctx, cancel := context.WithTimeout(asked, askTime)
 		defer cancel()
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
@@ -86,8 +90,8 @@ func (h *handler) show(w http.ResponseWriter, r *http.Request) {
 
 // back leads a reload of what a form has answered to the page.
 func (h *handler) back(w http.ResponseWriter, r *http.Request) {
-	path, _, _ := strings.Cut(r.URL.EscapedPath(), "/"+r.PathValue("mac")+"/")
-	http.Redirect(w, r, path+"/"+r.PathValue("mac"), http.StatusSeeOther)
+	act := r.URL.EscapedPath()
+	http.Redirect(w, r, act[:strings.LastIndexByte(act, '/')], http.StatusSeeOther)
 }
 
 // code mails the code, and asks for it.
@@ -97,21 +101,20 @@ func (h *handler) code(w http.ResponseWriter, r *http.Request) {
 		h.gone(w)
 		return
 	}
-	if err := h.desk().MailCode(r.Context(), l); err != nil {
-		h.refuse(w, r, err)
-		return
-	}
 	a, err := h.desk().Approval(r.Context(), l)
+	if err == nil {
+		err = h.desk().MailCode(r.Context(), l)
+	}
 	if err != nil {
 		h.refuse(w, r, err)
 		return
 	}
-	v := approvalView(a, strings.TrimSuffix(r.URL.Path, "/code"))
+	v := approvalView(a, backOf(r))
 	v.Coded = true
 	write(w, http.StatusOK, v)
 }
 
-// approve takes the code.
+// approve takes the code. Once it has, the page says so, whatever comes of the look at the run.
 func (h *handler) approve(w http.ResponseWriter, r *http.Request) {
 	l, ok := link(r)
 	if !ok {
@@ -122,12 +125,12 @@ func (h *handler) approve(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, err)
 		return
 	}
-	a, err := h.desk().Approval(r.Context(), l)
-	if err != nil {
-		h.refuse(w, r, err)
-		return
+	v := view{Title: "Approved", Person: l.Person}
+	if a, err := h.desk().Approval(r.Context(), l); err == nil {
+		v = approvalView(a, "")
+	} else {
+		h.report(err)
 	}
-	v := approvalView(a, "")
 	v.Done = true
 	write(w, http.StatusOK, v)
 }

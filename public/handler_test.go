@@ -23,11 +23,15 @@ type desk struct {
 	standing         string
 	open             bool
 	err              error
+	lost             error // of each look after the approval
 }
 
 func (d *desk) Approval(_ context.Context, l jobs.ApprovalLink) (jobs.Approval, error) {
 	if l != (jobs.ApprovalLink{Company: "acme", Run: 12, Person: "jan", MAC: "good"}) {
 		return jobs.Approval{}, jobs.ErrNoLink
+	}
+	if len(d.approvals) > 0 && d.lost != nil {
+		return jobs.Approval{}, d.lost
 	}
 	return jobs.Approval{Company: "acme", Job: "statements", Person: "jan", Address: "j…@acme.example", Open: d.open, Standing: d.standing,
 		Facts:    []jobs.ApprovalFact{{Name: "Get a mail", Value: "412"}},
@@ -35,6 +39,9 @@ func (d *desk) Approval(_ context.Context, l jobs.ApprovalLink) (jobs.Approval, 
 }
 
 func (d *desk) MailCode(ctx context.Context, l jobs.ApprovalLink) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if _, err := d.Approval(ctx, l); err != nil {
 		return err
 	}
@@ -43,6 +50,9 @@ func (d *desk) MailCode(ctx context.Context, l jobs.ApprovalLink) error {
 }
 
 func (d *desk) ApproveByCode(ctx context.Context, l jobs.ApprovalLink, code string) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if _, err := d.Approval(ctx, l); err != nil {
 		return err
 	}
@@ -183,5 +193,30 @@ func TestADatabaseThatIsAwayIsToldWithoutDetails(t *testing.T) {
 	Handler(func() Desk { return d }, own, func(err error) { reported = append(reported, err) }).ServeHTTP(w, r)
 	if w.Code != http.StatusServiceUnavailable || strings.Contains(w.Body.String(), "10.0.0.1") || len(reported) != 1 {
 		t.Errorf("%d, reported %v: %s", w.Code, reported, w.Body)
+	}
+}
+
+// TestAnApprovalIsNotTakenBackByTheLookAfterIt: the page never says that nothing was changed when something was.
+func TestAnApprovalIsNotTakenBackByTheLookAfterIt(t *testing.T) {
+	d := &desk{open: true, lost: errors.New("connection reset")}
+	r := ask(t, d, http.MethodPost, path+"/approve", "code=1234+5678", own)
+	if text := body(t, r); r.StatusCode != http.StatusOK || !strings.Contains(text, "Approved by jan") || len(d.approvals) != 1 {
+		t.Errorf("%s: %s", r.Status, text)
+	}
+}
+
+// TestWhoeverHasSentAFormMayGo: what a form asks for is done also when the browser does not wait for the answer.
+func TestWhoeverHasSentAFormMayGo(t *testing.T) {
+	d := &desk{open: true}
+	gone, leave := context.WithCancel(context.Background())
+	leave()
+	for _, act := range []string{"/code", "/approve"} {
+		r := httptest.NewRequestWithContext(gone, http.MethodPost, path+act, strings.NewReader("code=1234+5678"))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Origin", own)
+		Handler(func() Desk { return d }, own, func(err error) { t.Error(err) }).ServeHTTP(httptest.NewRecorder(), r)
+	}
+	if len(d.codes) != 1 || len(d.approvals) != 1 {
+		t.Errorf("mailed %q, approved as %q", d.codes, d.approvals)
 	}
 }

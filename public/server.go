@@ -89,23 +89,23 @@ func (s *Server) Run(ctx context.Context) {
 
 func same(a, b *jobfile.Public) bool { return a == b || a != nil && b != nil && *a == *b }
 
-// serve listens, again and again while it cannot.
+// serve answers until ctx ends. Where it cannot listen, or cannot go on, it tries again.
 func (s *Server) serve(ctx context.Context, p *jobfile.Public) {
-	for told := false; ; told = true {
+	for told := false; ; {
 		l, err := s.listen(p.Listen)
 		if err == nil {
 			s.answer(ctx, l, p)
-			return
-		}
-		if !told {
+		} else if !told {
 			s.report(fmt.Errorf("public: cannot listen on %s, so links in proofs lead nowhere; it is tried again: %w", p.Listen, err))
 		}
-		if !s.again(ctx) {
+		told = err != nil
+		if ctx.Err() != nil || !s.again(ctx) {
 			return
 		}
 	}
 }
 
+// answer answers requests until ctx ends or the listener fails.
 func (s *Server) answer(ctx context.Context, l net.Listener, p *jobfile.Public) {
 	h := &http.Server{
 		Handler:           Handler(s.desk, p.URL, s.report),
@@ -121,6 +121,7 @@ func (s *Server) answer(ctx context.Context, l net.Listener, p *jobfile.Public) 
 	select {
 	case err := <-ended:
 		s.report(fmt.Errorf("public: %w", err))
+		_ = h.Close() // connections that are open
 		return
 	case <-ctx.Done():
 	}

@@ -95,3 +95,33 @@ func TestAnAddressThatIsTakenIsTriedAgain(t *testing.T) {
 		t.Errorf("%d tries, reported %v", tries, reported)
 	}
 }
+
+// TestAListenerThatFailsIsMadeAnew: where the system takes no more connections for a while, people reach the pages again after it.
+func TestAListenerThatFailsIsMadeAnew(t *testing.T) {
+	reported := make(chan error, 8)
+	listening := make(chan net.Listener, 2)
+	s := New(func() Desk { return &desk{} }, func(err error) { reported <- err })
+	s.again = func(context.Context) bool { return true }
+	s.listen = func(string) (net.Listener, error) {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		listening <- l
+		return l, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { s.Run(ctx); close(ended) }()
+	s.Use(&jobfile.Public{Listen: "127.0.0.1:1", URL: own})
+	if err := (<-listening).Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-reported; !strings.Contains(err.Error(), "closed") {
+		t.Error(err)
+	}
+	r, err := http.Get("http://" + (<-listening).Addr().String() + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Body.Close()
+	cancel()
+	<-ended
+}
