@@ -123,6 +123,14 @@ func (l linked) mayApprove() error {
 	return mayApproveRun(l.place.Company, l.run, l.spec, l.person, l.person.Name)
 }
 
+// linkApproves tells whether the person may let the run go now, and the company sends at all.
+func (d *Desk) linkApproves(ctx context.Context, l linked) error {
+	if err := l.mayApprove(); err != nil {
+		return err
+	}
+	return d.notFenced(ctx, l.place)
+}
+
 // Approval is what a link shows. It changes nothing.
 func (d *Desk) Approval(ctx context.Context, q ApprovalLink) (Approval, error) {
 	l, err := d.follow(ctx, q)
@@ -212,7 +220,7 @@ func (d *Desk) MailCode(ctx context.Context, q ApprovalLink) error {
 	if err != nil {
 		return err
 	}
-	if err := l.mayApprove(); err != nil {
+	if err := d.linkApproves(ctx, l); err != nil {
 		return err
 	}
 	n, err := rand.Int(rand.Reader, big.NewInt(100_000_000))
@@ -250,7 +258,7 @@ func (d *Desk) ApproveByCode(ctx context.Context, q ApprovalLink, code string) e
 	if err != nil {
 		return err
 	}
-	if err := l.mayApprove(); err != nil {
+	if err := d.linkApproves(ctx, l); err != nil {
 		return err
 	}
 	digits := strings.NewReplacer(" ", "", "-", "", "\u00a0", "").Replace(code)
@@ -259,9 +267,6 @@ func (d *Desk) ApproveByCode(ctx context.Context, q ApprovalLink, code string) e
 	}
 	if err := l.place.Store.TakeCode(ctx, db.Code{Run: l.run.ID, Person: l.person.Name, Hash: codeHash(l.run, l.person, digits)}); err != nil {
 		return codeAsk(err)
-	}
-	if err := d.notFenced(ctx, l.place); err != nil {
-		return err
 	}
 	return approve(ctx, d.world, l.place, l.run, l.person, approval{Actor: l.person.Name, How: "by link"})
 }

@@ -21,7 +21,7 @@ const approvers = `    people:
 `
 
 // approvalSite is a held run of a mailing that jan alone may approve, and the desk that is asked.
-func approvalSite(t *testing.T, s *site) (desk *jobs.Desk, run uint64, link func(person string) jobs.ApprovalLink) {
+func approvalSite(t *testing.T, s *site, live func() jobs.Live) (desk *jobs.Desk, run uint64, link func(person string) jobs.ApprovalLink) {
 	t.Helper()
 	text := strings.Replace(s.file("  main: "+s.account(unlimited), ""), "    jobs:\n", approvers+"    jobs:\n", 1)
 	w, p := s.world(text)
@@ -31,7 +31,7 @@ func approvalSite(t *testing.T, s *site) (desk *jobs.Desk, run uint64, link func
 	r := s.sendingRun(p, spec)
 	key := []byte(strings.Repeat("k", 32))
 	s.db.Exec(t, `UPDATE {db}.outbox_run SET state = 'held', audience = 12, enqueued = 12, skipped = 2, link_key = ?, decide_until = UTC_TIMESTAMP(6) + INTERVAL 8 HOUR WHERE id = ?`, key, r.ID)
-	return jobs.NewDesk(w, nil, jobs.OpenState("", "one")), r.ID, func(person string) jobs.ApprovalLink {
+	return jobs.NewDesk(w, live, jobs.OpenState("", "one")), r.ID, func(person string) jobs.ApprovalLink {
 		u, err := url.Parse(jobs.ApprovalURL(&jobfile.Public{URL: "https://mail.acme.example"}, key, "acme", r.ID, person))
 		if err != nil {
 			t.Fatal(err)
@@ -48,7 +48,7 @@ var mailedCode = regexp.MustCompile(`\b([0-9]{4}) ([0-9]{4})\b`)
 
 func TestApprovalByLink(t *testing.T) {
 	s := newSite(t)
-	desk, run, link := approvalSite(t, s)
+	desk, run, link := approvalSite(t, s, nil)
 	a, err := desk.Approval(t.Context(), link("jan"))
 	if err != nil || !a.Open || a.Address != "j…@acme.example" {
 		t.Fatalf("jan's link: %+v %v", a, err)
@@ -102,7 +102,7 @@ func TestApprovalByLink(t *testing.T) {
 
 func TestALinkIsForItsPersonAlone(t *testing.T) {
 	s := newSite(t)
-	desk, run, link := approvalSite(t, s)
+	desk, run, link := approvalSite(t, s, nil)
 	stolen := link("ida")
 	stolen.Person = "jan"
 	other := link("jan")
@@ -138,5 +138,21 @@ func TestALinkIsForItsPersonAlone(t *testing.T) {
 	s.db.Exec(t, `UPDATE {db}.outbox_run SET link_key = NULL`)
 	if _, err := desk.Approval(t.Context(), link("jan")); !errors.Is(err, jobs.ErrNoLink) {
 		t.Errorf("a run without a key has links: %v", err)
+	}
+}
+
+// TestP8_NoLinkApprovesInACopy: a copy mails no code, which would never come, and uses up none.
+func TestP8_NoLinkApprovesInACopy(t *testing.T) {
+	s := newSite(t)
+	desk, _, link := approvalSite(t, s, func() jobs.Live {
+		return jobs.Live{Companies: map[string]jobs.Health{"acme": {Fenced: &jobs.Fenced{Why: "it was restored", Hint: "outboxd adopt acme"}}}}
+	})
+	for what, err := range map[string]error{"a code": desk.MailCode(t.Context(), link("jan")), "an approval": desk.ApproveByCode(t.Context(), link("jan"), "12345678")} {
+		if ask := askError(t, err); !strings.Contains(ask.Text, "it was restored") || ask.Hint != "outboxd adopt acme" {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if got := s.db.Read(t, `SELECT COUNT(*) FROM {db}.outbox`); got != "0" {
+		t.Errorf("%s mails with a code", got)
 	}
 }
