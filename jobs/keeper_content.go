@@ -60,8 +60,8 @@ func (f *filler) proofs(ctx context.Context) ([]db.NewMail, error) {
 	if err != nil || f.spec.Kind == kindReport || f.spec.Proof == nil && f.spec.Approval == nil || f.figures.Sendable == 0 {
 		return nil, err // of a run with nothing to send the summary tells
 	}
-	if p := f.spec.Proof; p != nil && p.Samples == 0 {
-		made = nil
+	if f.spec.Proof != nil {
+		made = someOf(made, f.spec.Proof.Samples)
 	}
 	p := &proof{file: f.world.File, place: f.k.c.place, run: f.run, spec: f.spec, figures: f.figures, samples: made, now: f.k.now()}
 	if f.world.File.Public != nil && f.spec.Approval != nil {
@@ -71,6 +71,18 @@ func (f *filler) proofs(ctx context.Context) ([]db.NewMail, error) {
 		}
 	}
 	return p.mails()
+}
+
+// someOf are as many samples as a proof is to show: the first ones, and the first of each language.
+func someOf(made []Sample, n int) (some []Sample) {
+	languages := map[string]bool{}
+	for _, s := range made {
+		if n > 0 && (len(some) < n || !languages[s.Language]) {
+			some = append(some, s)
+			languages[s.Language] = true
+		}
+	}
+	return some
 }
 
 // summaries are the mails that tell how the run has ended.

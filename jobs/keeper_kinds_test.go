@@ -229,3 +229,22 @@ func TestMailingOnOlderTables(t *testing.T) {
 		t.Error(text)
 	}
 }
+
+// TestAProofShowsAsManySamplesAsItsJobSays: however few, one mail is made before any goes.
+func TestAProofShowsAsManySamplesAsItsJobSays(t *testing.T) {
+	t.Parallel()
+	for _, samples := range []string{"0", "1", "4"} {
+		t.Run(samples, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			s.customers(5)
+			text := s.mailingFile("proof: {to: [eva], samples: " + samples + "}, approval: {by: [jan]}")
+			s.begin(text)
+			s.start(text, "one")
+			s.await("held", runState)
+			if got := s.db.Read(t, `SELECT COUNT(*) FROM {db}.outbox o JOIN {db}.outbox_attachment a ON a.outbox_id = o.id WHERE o.recipients = 'eva@acme.example'`); got != samples {
+				t.Errorf("the proof has %s samples", got)
+			}
+		})
+	}
+}
