@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"outboxd/db"
+	"outboxd/jobs/fence"
 	"outboxd/jobs/mailing"
 	"outboxd/mail"
 )
@@ -24,7 +25,7 @@ type company struct {
 	accounts map[string]*account // active ones that it may use
 	log      *zap.Logger
 
-	fence *fence
+	fence *fence.Fence
 
 	fingerprint string // of all this: a reload keeps a company that is the same
 
@@ -71,7 +72,7 @@ func (c *company) run(work context.Context, own bool) {
 
 // shift does the jobs until stop is done, or until the database turns out to be a copy.
 func (c *company) shift(work context.Context) {
-	stop, cancel := c.fence.open(c.stop)
+	stop, cancel := c.fence.Open(c.stop)
 	defer cancel()
 	if to := c.place.Company.Divert; to != "" {
 		c.log.Warn(eventDiverts, zap.String("to", to))
@@ -92,7 +93,7 @@ func (c *company) shift(work context.Context) {
 	}()
 	c.keepHouse(beats, k)
 	k.steps.Wait()
-	onOwnStack(func() { c.fence.end(context.WithoutCancel(c.stop)) })
+	onOwnStack(func() { c.fence.End(context.WithoutCancel(c.stop)) })
 }
 
 // job is one job at work, of whatever kind. It runs until stop is done and what it has begun has ended.
@@ -158,7 +159,7 @@ func (c *company) start(own bool) bool {
 		pulse.beat()
 		err := c.checkShape(c.stop)
 		if err == nil {
-			err = c.fence.reopen(c.stop)
+			err = c.fence.Reopen(c.stop)
 		}
 		if err == nil && own {
 			err = c.takeBack()
@@ -166,7 +167,7 @@ func (c *company) start(own bool) bool {
 		if c.stop.Err() != nil {
 			return false
 		}
-		var fenced *FencedError
+		var fenced *fence.Error
 		if errors.As(err, &fenced) {
 			c.report(nil) // nothing is wrong with the server
 			if pause = fencedPause; !sleep(c.stop, pause) {
@@ -197,7 +198,7 @@ func (c *company) takeBack() error {
 
 // report notes how a statement in the company's database went. What a stop cut off says nothing.
 func (c *company) report(err error) {
-	var fenced *FencedError
+	var fenced *fence.Error
 	if errors.As(err, &fenced) {
 		return // has been told
 	}

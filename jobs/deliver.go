@@ -262,7 +262,7 @@ func (r *runner) failUnroutable(stop context.Context, routes []uint32, lanes []u
 // failSome takes some rows and fails those that no account may send; others that stand between them go into the lanes of their
 // accounts. It returns whether there may be more of them.
 func (r *runner) failSome(routes []uint32, lanes []uint32) (more bool, err error) {
-	if err := r.c.fence.pass(r.stop); err != nil {
+	if err := r.c.fence.Pass(r.stop); err != nil {
 		return false, err
 	}
 	got, err := r.c.place.Store.Claim(context.WithoutCancel(r.c.stop), db.Claim{Instance: r.c.e.instance, Routes: routes,

@@ -194,11 +194,11 @@ func (a *adoption) learn(ctx context.Context) error {
 		return &AskError{Text: "what was sent cannot be read in the state directory: " + err.Error(), Hint: "ask as the daemon's user (sudo -u outboxd outboxd adopt ...)", Err: err}
 	}
 	_, err = a.desk.world.Control.Handed(ctx, name, 0, func(list db.Handed) error {
-		records, err := witness.Unpack(list.Records)
+		records, err := witness.Read(list)
 		for _, r := range records {
 			add(r)
 		}
-		return wrapList(list.ID, err)
+		return err
 	})
 	if db.NoTable(err) {
 		return nil
@@ -209,8 +209,9 @@ func (a *adoption) learn(ctx context.Context) error {
 // tell lets the witnesses know the new identity.
 func (a *adoption) tell(ctx context.Context, identity string) error {
 	d, name := a.desk, a.place.Company.Name
-	now := db.Known{Identity: identity, Instance: d.state.Instance(), Company: name}
-	memory := d.state.Company(name).Note(witness.Identity{Identity: identity, Addresses: addressesOf(d.world, a.place), Beats: map[string]db.Beat{now.Instance: {}}})
+	c := d.world.witnessed(a.place, d.state.Folder)
+	now := db.Known{Identity: identity, Instance: c.Instance, Company: name}
+	memory := c.Memory.Note(witness.Identity{Identity: identity, Addresses: c.Reached, Beats: map[string]db.Beat{now.Instance: {}}})
 	control := d.world.Control.NoteWitness(ctx, now)
 	if db.NoTable(control) {
 		control = nil

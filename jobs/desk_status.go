@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"outboxd/db"
+	"outboxd/jobs/fence"
 )
 
 // StatusRequest asks how all is. It has no fields.
@@ -157,18 +158,12 @@ func (d *Desk) Fenced(ctx context.Context, p *Place) (*Fenced, error) {
 	if why == "" || err != nil {
 		return nil, err
 	}
-	return &Fenced{Why: why, Hint: fenceRemedy(p.Company.Name)}, nil
+	return &Fenced{Why: why, Hint: fence.Remedy(p.Company.Name)}, nil
 }
 
 // examine tells why a company's database is a copy, "" when it is none. It changes nothing.
 func (d *Desk) examine(ctx context.Context, p *Place) (string, error) {
-	name, control := p.Company.Name, d.world.Control
-	ask := func(ctx context.Context, identity string) ([]db.Known, error) {
-		known, _, err := control.Witness(ctx, identity, name)
-		return known, err
-	}
-	e, err := gatherEvidence(ctx, p, ask, d.state.Company(name), d.state.Instance(), addressesOf(d.world, p), new(error))
-	return e.judge().fenced, err
+	return d.world.witnessed(p, d.state.Folder).Examine(ctx)
 }
 
 // in is a time from now, in whole milliseconds: no finer than it is known.

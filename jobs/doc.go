@@ -15,6 +15,6 @@
 // each runner a feeder for each account, and a feeder never takes more rows than there are free senders. [Desk] is what
 // people may ask and do, beside a running engine or without one. docs/flow.md has a message's whole life.
 //
-// Ideas of their own stand in packages below: jobfile (jobs.yaml), mailing (an audience becomes rows), witness (what a restored
-// database has forgotten), alerts (a person is told).
+// Ideas of their own stand in packages below: jobfile (jobs.yaml), mailing (an audience becomes rows), fence (a copy of a
+// database keeps quiet), witness (what a restored one has forgotten), alerts (a person is told).
 package jobs

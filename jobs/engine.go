@@ -42,7 +42,7 @@ type Engine struct {
 	started  time.Time
 	control  *outage          // of the control database
 	patience time.Duration    // how long a database is out of reach before a person is told
-	doubt    time.Duration    // how long a database may seem a copy until it counts as one
+	doubt    time.Duration    // how long a database may seem a copy until it counts as one; 0 for the usual time
 	now      func() time.Time // by which sending windows open
 	packTime time.Duration    // how long the making of a message may keep a sender
 	troubles *troubleTimes
@@ -75,7 +75,7 @@ func New(file *jobfile.File, o Options) (*Engine, error) {
 	}
 	memory := OpenState(o.State, o.Name)
 	e := &Engine{log: o.Log, host: o.Host, instance: db.Instance{ID: memory.Instance(), Host: o.Host},
-		pulses: newPulses(), watches: newWatches(), alerts: alerts.New(o.Log, o.Host), patience: downAlertAfter, doubt: doubtTime, now: time.Now,
+		pulses: newPulses(), watches: newWatches(), alerts: alerts.New(o.Log, o.Host), patience: downAlertAfter, now: time.Now,
 		state: memory, witness: memory.Folder, weigher: newWeigher(heavyRoom), tend: make(chan struct{}, 1), packTime: packTime,
 		troubles: &troubleTimes{1, slowAlertAfter}}
 	e.control = e.newOutage(e.log, "control", "the control database", "What is sent by limited accounts of several companies waits.", time.Local)
@@ -233,7 +233,7 @@ func (e *Engine) newCompany(p *Place) *company {
 	c.outage = e.newOutage(c.log, "company "+c.name, "company "+c.name+": its database", "Its mail waits, other companies are not affected.", p.Company.Timezone)
 	c.outage.down, c.outage.up, c.outage.doubtful = eventCompanyDown, eventCompanyUp, true
 	c.sources = newSources(c)
-	c.fence = newFence(c, e.world, e.witness)
+	c.fence = e.newFence(c)
 	c.stop, c.cancel = context.WithCancel(context.Background())
 	for _, name := range carriers(p.Company) {
 		if a := e.accounts[name]; a != nil {

@@ -128,7 +128,7 @@ func (f *feeder) turn(stop context.Context) (more bool, err error) {
 	if err := f.awaitRoom(stop); err != nil {
 		return false, nil
 	}
-	if err := f.r.c.fence.pass(stop); err != nil { // before anybody else waits for this one
+	if err := f.r.c.fence.Pass(stop); err != nil { // before anybody else waits for this one
 		return false, err
 	}
 	p, err := f.permit(stop, f.a.conf.Connections)
@@ -136,7 +136,7 @@ func (f *feeder) turn(stop context.Context) (more bool, err error) {
 		return false, nil
 	}
 	var got db.Claimed
-	if err = f.r.c.fence.pass(stop); err == nil { // the permit may have come late
+	if err = f.r.c.fence.Pass(stop); err == nil { // the permit may have come late
 		got, err = f.take(stop, p)
 	}
 	if err != nil || len(got.Rows) == 0 {
@@ -145,7 +145,7 @@ func (f *feeder) turn(stop context.Context) (more bool, err error) {
 		left, _ := f.a.wait()
 		return got.Missed || left > 0, err
 	}
-	rows, err := f.r.c.fence.admit(stop, got.Rows)
+	rows, err := f.r.c.fence.Admit(stop, got.Rows)
 	if len(rows) == 0 {
 		p.release()
 		f.decided()

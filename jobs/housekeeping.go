@@ -45,7 +45,7 @@ func (c *company) keepHouse(ctx context.Context, k *keeper) {
 		if chores {
 			round++
 		}
-		if chores || !idle || c.fence.watchful() {
+		if chores || !idle || c.fence.Watchful() {
 			onOwnStack(func() { cursor = c.keep(ctx, n, chores, round, cursor) })
 		}
 		if !k.expects() && (chores || k.watchful()) && k.stop.Err() == nil {
@@ -63,14 +63,14 @@ func (c *company) keep(ctx context.Context, n int, chores bool, round int, curso
 	}
 	c.lookAtShape(ctx, chores && round%shapeEvery == 0)
 	if err == nil {
-		c.fence.turn(ctx, false)
+		c.fence.Turn(ctx, false)
 	}
 	if chores {
-		if err := c.fence.pass(ctx); err != nil {
+		if err := c.fence.Pass(ctx); err != nil {
 			c.report(err)
 		}
 	}
-	if err != nil || c.altered() != nil || c.fence.err() != nil { // nothing is changed in a copy
+	if err != nil || c.altered() != nil || c.fence.Err() != nil { // nothing is changed in a copy
 		return cursor
 	}
 	if chores || n%rescueEvery == 0 {

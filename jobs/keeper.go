@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"outboxd/db"
+	"outboxd/jobs/fence"
 	"outboxd/jobs/mailing"
 )
 
@@ -188,7 +189,7 @@ func (k *keeper) fit(ctx context.Context) error {
 	if err := k.c.altered(); err != nil {
 		return err
 	}
-	return k.c.fence.pass(ctx)
+	return k.c.fence.Pass(ctx)
 }
 
 // forget drops what is known of runs that have ended, and ends the alerts of what they do not wait for any more.
@@ -282,7 +283,7 @@ func (h *hand) inSteps(stop context.Context, change func(ctx context.Context) (e
 // run; everything else waits for what is away.
 func (h *hand) fault(stop context.Context, err error) time.Duration {
 	var lost *db.RunLostError
-	var fenced *FencedError
+	var fenced *fence.Error
 	var failed *runFault
 	switch {
 	case errors.As(err, &fenced): // has been told

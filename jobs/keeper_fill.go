@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"outboxd/db"
+	"outboxd/jobs/fence"
 	"outboxd/jobs/jobfile"
 	"outboxd/jobs/mailing"
 )
@@ -130,7 +131,7 @@ func (f *filler) beat(ctx context.Context, cancel context.CancelCauseFunc) {
 // ownFault makes an error of the making one of the run; nil for what heals by itself, and for a lease that is lost.
 func (h *hand) ownFault(stop context.Context, err error) *runFault {
 	var lost *db.RunLostError
-	var fenced *FencedError
+	var fenced *fence.Error
 	var away *awayError
 	var wait *waitError
 	read, isRead := errors.AsType[*db.ReadError](err)

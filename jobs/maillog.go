@@ -1,8 +1,8 @@
 package jobs
 
 // The mail log: one named event for each thing that happens to a mail, an account or a company, as the message of a log
-// line. Operators count on these names; docs/operations.md lists them with their fields. Those of alerts stand
-// in package alerts.
+// line. Operators count on these names; docs/operations.md lists them with their fields. Those of alerts and of
+// the fence stand in their packages.
 const (
 	eventSent      = "sent"       // accepted for every recipient
 	eventPartial   = "partial"    // accepted for some recipients, refused for good for the others
@@ -41,9 +41,6 @@ const (
 	eventAltered          = "tables_altered" // somebody has altered the company's tables
 	eventCompanyOut       = "company_left_out"
 	eventDiverts          = "diverts"      // every mail of the company goes to its divert address
-	eventFenced           = "fenced"       // the company's database is a copy, or was restored: nothing is sent
-	eventUnfenced         = "unfenced"     // it was adopted, or the right one is back
-	eventWitness          = "witness"      // what is known outside of the database could not be read or written
 	eventControlDown      = "control_down" // the control database cannot be asked for the limits
 	eventControlUp        = "control_up"
 	eventJobElsewhere     = "job_elsewhere" // the job is bound to another computer

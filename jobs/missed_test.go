@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"outboxd/db"
+	"outboxd/jobs/fence"
 	"outboxd/jobs/jobfile"
 )
 
@@ -202,7 +203,7 @@ func TestP8_NoTimeIsMissedInACopy(t *testing.T) {
 		s.mailings(jobfile.Ask, 0, end)
 		s.at("2026-11-01 12:00:00")
 		s.live(time.Hour)
-		s.fenced = &FencedError{}
+		s.fenced = &fence.Error{}
 		s.live(3 * 24 * time.Hour)
 		if got := s.table.text(); got != "11-01 12:00 skipped" {
 			t.Errorf("runs %s", got)

@@ -23,7 +23,7 @@ type purger struct {
 func newPurger(c *company, job *jobfile.Purge) *purger {
 	p := &purger{c: c, job: job, log: c.log.With(zap.String("job", job.Name))}
 	p.runs = &scheduler{job: job.Name, kind: kindPurge, when: &job.Schedule, zone: c.place.Company.Timezone, store: c.place.Store, instance: c.e.instance,
-		now: time.Now, may: c.fence.pass, work: p.work, trouble: p.trouble, log: p.log}
+		now: time.Now, may: c.fence.Pass, work: p.work, trouble: p.trouble, log: p.log}
 	return p
 }
 
@@ -88,7 +88,7 @@ func (p *purger) pass(stop context.Context, file *archiveFile, todo *db.Purge) e
 		begun := time.Now()
 		var step db.PurgeStep
 		err = p.whenItWorks(stop, func(ctx context.Context) (err error) {
-			if err = p.c.fence.pass(ctx); err == nil {
+			if err = p.c.fence.Pass(ctx); err == nil {
 				step, err = p.c.place.Store.Step(ctx, todo)
 			}
 			return err

@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"outboxd/jobs/fence"
 	"outboxd/jobs/jobfile"
 )
 
@@ -118,7 +119,7 @@ func (e *Engine) endAlerts(before *World, leaving []*company) {
 			for _, what := range []string{"job ", "asked ", "write-back "} {
 				e.alerts.EndOthers(what+c.name+"/", nil, "company "+c.name+" is not in jobs.yaml any more")
 			}
-			e.alerts.End(c.fence.alertKey(), "company "+c.name+" is not in jobs.yaml any more")
+			e.alerts.End(fenceKey(c.name), "company "+c.name+" is not in jobs.yaml any more")
 			e.alerts.End("company "+c.name, "company "+c.name+" is not in jobs.yaml any more")
 		}
 	}
@@ -173,8 +174,9 @@ func (e *Engine) Live() Live {
 	for name, c := range e.companies {
 		h := c.outage.health()
 		h.Altered, h.Overflow = c.shape.told(), c.stoodInFor()
-		if why, since := c.fence.status(); why != "" {
-			h.Fenced = &Fenced{why, fenceRemedy(name), &since}
+		var fenced *fence.Error
+		if errors.As(c.fence.Err(), &fenced) {
+			h.Fenced = &Fenced{fenced.Why, fence.Remedy(name), &fenced.Since}
 		}
 		l.Companies[name] = h
 	}

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"outboxd/db"
+	"outboxd/jobs/fence"
 	"outboxd/jobs/jobfile"
 )
 
@@ -283,14 +284,14 @@ func TestP8_NoRunInACopy(t *testing.T) {
 		s := newScheduling(t, "30 3 * * *", "UTC")
 		s.at("2026-11-21 00:00:00")
 		s.live(time.Hour)
-		s.fenced = &FencedError{}
+		s.fenced = &fence.Error{}
 		s.live(48 * time.Hour)
 		if got := s.table.text(); got != "11-21 00:00 skipped" || len(s.fired) > 0 {
 			t.Errorf("runs %s", got)
 		}
 		s.fenced = nil
 		s.work = func(context.Context, db.Run) error {
-			s.fenced = &FencedError{} // found out in the middle
+			s.fenced = &fence.Error{} // found out in the middle
 			return s.fenced
 		}
 		s.live(time.Hour)

@@ -42,22 +42,18 @@ func (s *shipment) send(work context.Context) (smtpout.Result, error) {
 	}
 }
 
-// mark commits that the mail is handed over, and notes it outside of the database too.
+// mark commits that the mail is handed over, and has it noted outside of the database too.
 func (s *shipment) mark(ctx context.Context, recipients []db.Recipient) error {
 	c := s.f.r.c
-	if err := c.fence.err(); err != nil {
+	if err := c.fence.Err(); err != nil {
 		return err
 	}
 	s.asked = true
 	err := c.place.Store.Mark(ctx, db.Mark{Lease: s.row.Lease, Account: s.f.a.conf.Name, Daemon: c.e.host, Recipients: recipients})
-	var older *db.OlderError
-	switch {
-	case err == nil:
+	if err == nil {
 		s.handed = true
-		c.fence.note(s.row, what(recipients, db.RecipientSending))
-	case errors.As(err, &older):
-		c.fence.suspect()
 	}
+	c.fence.Marked(s.row, recipients, err)
 	return err
 }
 
@@ -180,7 +176,7 @@ func (f *feeder) hand(work context.Context, row db.Row, parcel *parcel, e *erran
 	}
 	t := f.decide(parcel, result)
 	if parcel.handed {
-		f.r.c.fence.note(row, parcel.outcome(t))
+		f.r.c.fence.Settled(row, parcel.all, t)
 	}
 	return t
 }

@@ -27,7 +27,7 @@ func (j *sqlJob) work(stop context.Context, run db.Run) error {
 		if stop.Err() != nil {
 			return stop.Err()
 		}
-		err := j.c.fence.pass(stop)
+		err := j.c.fence.Pass(stop)
 		if err == nil {
 			j.runs.pulse.end()
 			err = j.c.place.Store.ExecRun(context.WithoutCancel(stop), run, j.conf.Statement, j.conf.Time)

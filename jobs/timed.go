@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"outboxd/db"
+	"outboxd/jobs/fence"
 	"outboxd/jobs/mailing"
 )
 
@@ -32,7 +33,7 @@ type timed struct {
 func newTimed(c *company, conf runJob) *timed {
 	j := &timed{c: c, job: conf.name, log: c.log.With(zap.String("job", conf.name))}
 	j.runs = &scheduler{job: conf.name, was: conf.Was, kind: conf.kind, when: conf.Schedule, missed: missed{conf.Missed, conf.LateBy}, zone: c.place.Company.Timezone,
-		store: c.place.Store, instance: c.e.instance, now: c.e.now, may: c.fence.pass, trouble: j.trouble, late: j.late, leftOut: j.leftOut, log: j.log,
+		store: c.place.Store, instance: c.e.instance, now: c.e.now, may: c.fence.Pass, trouble: j.trouble, late: j.late, leftOut: j.leftOut, log: j.log,
 		begun: func(db.Run) { c.wake() }}
 	if conf.spec != nil {
 		j.runs.spec = func(scheduled time.Time) (string, string) {
@@ -58,7 +59,7 @@ func (j *timed) trouble(err error) {
 // tellJob tells a person that a job does not work, or with nil that it does again. A database that is away is told of elsewhere.
 func (c *company) tellJob(log *zap.Logger, job string, err error, what, remedy string) {
 	key := "job " + c.name + "/" + job
-	var fenced *FencedError
+	var fenced *fence.Error
 	switch {
 	case errors.As(err, &fenced): // has been told
 		return

@@ -140,7 +140,7 @@ func TestDocumentedEvents(t *testing.T) {
 		documented = append(documented, m[1])
 	}
 	var real []string
-	for _, file := range []string{"run.go", "../../jobs/maillog.go", "../../jobs/alerts/alerts.go"} {
+	for _, file := range []string{"run.go", "../../jobs/maillog.go", "../../jobs/alerts/alerts.go", "../../jobs/fence/fence.go"} {
 		real = append(real, events(t, file)...)
 	}
 	slices.Sort(documented)

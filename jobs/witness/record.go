@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"outboxd/db"
 )
 
 // Record is what became of one mail when it was handed over, or that it was.
@@ -104,6 +106,15 @@ func Unpack(b []byte) ([]Record, error) {
 		}
 		all = append(all, last)
 		b = b[end:]
+	}
+	return all, nil
+}
+
+// Read reads the records of a list in the control database.
+func Read(list db.Handed) ([]Record, error) {
+	all, err := Unpack(list.Records)
+	if err != nil {
+		return nil, fmt.Errorf("list %d in outbox_handed: %w", list.ID, err)
 	}
 	return all, nil
 }

@@ -1,9 +1,8 @@
-package jobs
+package fence
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -14,15 +13,46 @@ import (
 	"outboxd/jobs/witness"
 )
 
+// Marked takes in how the mark of a taken row went: err is what Store.Mark returned. Without an error the mail counts as handed over from now on,
+// and the witnesses are told; recipients is who it was marked for, nil for the only one. A mark that has found the database older has the next
+// look come at once.
+func (f *Fence) Marked(row db.Row, recipients []db.Recipient, err error) {
+	var older *db.OlderError
+	switch {
+	case err == nil:
+		f.note(row, what(recipients, db.RecipientSending))
+	case errors.As(err, &older):
+		f.suspect()
+	}
+}
+
+// Settled tells the witnesses the outcome of a mail that was marked. recipients are those that the row has, nil for a single one; the
+// settlement's own go before them.
+func (f *Fence) Settled(row db.Row, recipients []db.Recipient, t db.Settlement) {
+	if len(t.Recipients) > 0 {
+		recipients = t.Recipients
+	}
+	alone := db.RecipientOpen
+	switch t.State {
+	case db.Sent:
+		alone = db.RecipientAccepted
+	case db.Uncertain:
+		alone = db.RecipientUncertain
+	case db.Failed:
+		alone = db.RecipientFailed
+	}
+	f.note(row, what(recipients, alone))
+}
+
 // note tells the witnesses what becomes of a mail that is handed over: first that it is marked, then its outcome.
-func (f *fence) note(row db.Row, what string) {
+func (f *Fence) note(row db.Row, what string) {
 	if what == "" {
 		return
 	}
 	r := witness.Record{Mail: mailOf(row), At: time.Now().UnixMilli(), What: what}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.warn(f.memory.Handed(f.of, r))
+	f.warn(f.c.Memory.Handed(f.of, r))
 	f.pending.Add(r)
 	f.moved = true
 	if f.seen != nil {
@@ -49,26 +79,9 @@ func what(all []db.Recipient, alone db.RecipientState) string {
 	return b.String()
 }
 
-// outcome is what a settlement says about a mail that was marked.
-func (p *parcel) outcome(t db.Settlement) string {
-	all := p.all
-	if len(t.Recipients) > 0 {
-		all = t.Recipients
-	}
-	switch t.State {
-	case db.Sent:
-		return what(all, db.RecipientAccepted)
-	case db.Uncertain:
-		return what(all, db.RecipientUncertain)
-	case db.Failed:
-		return what(all, db.RecipientFailed)
-	}
-	return what(all, db.RecipientOpen)
-}
-
-// admit looks whether rows that were just taken were handed over before, and whether the database still knows of that. It
+// Admit looks whether rows that were just taken were handed over before, and whether the database still knows of that. It
 // returns those that may be sent; an error means that none may.
-func (f *fence) admit(ctx context.Context, rows []db.Row) ([]db.Row, error) {
+func (f *Fence) Admit(ctx context.Context, rows []db.Row) ([]db.Row, error) {
 	f.mu.Lock()
 	var met []db.Row
 	for _, r := range rows {
@@ -84,7 +97,7 @@ func (f *fence) admit(ctx context.Context, rows []db.Row) ([]db.Row, error) {
 	for i, r := range met {
 		ids[i] = r.ID
 	}
-	tries, err := f.c.place.Store.Tries(ctx, ids)
+	tries, err := f.c.Store.Tries(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -104,36 +117,36 @@ func (f *fence) admit(ctx context.Context, rows []db.Row) ([]db.Row, error) {
 	}
 	f.look.Lock()
 	defer f.look.Unlock()
-	f.warn(f.memory.Note(witness.Identity{Identity: f.said.Identity, Addresses: f.reached, Beats: f.said.Beats, Again: again}))
+	f.warn(f.c.Memory.Note(witness.Identity{Identity: f.said.Identity, Addresses: f.c.Reached, Beats: f.said.Beats, Again: again}))
 	f.close(evidence{again: again[0].ID}.sentAgain())
-	return nil, f.err()
+	return nil, f.Err()
 }
 
 const acceptedBefore = "a server has accepted it before: its answer came after the mail was queued again, or the row was set back. If it is to go once more: outboxd queue release"
 
 // withdraw holds one of the rows that were taken, and returns the others.
-func (f *fence) withdraw(rows []db.Row, one db.Row) []db.Row {
-	f.c.settle(db.Settlement{Lease: one.Lease, Change: db.Change{State: db.Queued, Held: true, GivenBack: true, Lane: one.Lane, LastError: acceptedBefore}})
+func (f *Fence) withdraw(rows []db.Row, one db.Row) []db.Row {
+	f.o.Settle(db.Settlement{Lease: one.Lease, Change: db.Change{State: db.Queued, Held: true, GivenBack: true, Lane: one.Lane, LastError: acceptedBefore}})
 	return slices.DeleteFunc(slices.Clone(rows), func(r db.Row) bool { return r.ID == one.ID })
 }
 
 // remember reads what was handed over before, by this daemon and by others, when the first rows are to be taken, and then
 // what others have handed over since.
-func (f *fence) remember(ctx context.Context) {
+func (f *Fence) remember(ctx context.Context) {
 	if !f.said.Tables {
 		return
 	}
 	seen := f.seen
 	if seen == nil {
 		seen = &witness.Seen{}
-		f.warn(f.memory.Records(octetsInMind, func(identity string, r witness.Record) {
+		f.warn(f.c.Memory.Records(octetsInMind, func(identity string, r witness.Record) {
 			if identity == f.said.Identity {
 				seen.Add(r.Mail)
 			}
 		}))
 	}
 	if !f.mute && time.Since(f.silent) >= silentTime {
-		ctx, cancel := context.WithTimeout(ctx, askTime)
+		ctx, cancel := context.WithTimeout(ctx, listsTime)
 		defer cancel()
 		if err := f.readLists(ctx, seen); err != nil {
 			f.silent = time.Now()
@@ -148,40 +161,33 @@ func (f *fence) remember(ctx context.Context) {
 	f.seen = seen
 }
 
-func (f *fence) readLists(ctx context.Context, seen *witness.Seen) (err error) {
+func (f *Fence) readLists(ctx context.Context, seen *witness.Seen) (err error) {
 	if f.listed == 0 {
-		if f.listed, err = f.control.HandedBefore(ctx, f.c.name, listsInMind); err != nil {
+		if f.listed, err = f.c.Control.HandedBefore(ctx, f.c.Name, listsInMind); err != nil {
 			return err
 		}
 	}
-	f.listed, err = f.control.Handed(ctx, f.c.name, f.listed, func(list db.Handed) error {
+	f.listed, err = f.c.Control.Handed(ctx, f.c.Name, f.listed, func(list db.Handed) error {
 		if list.Identity != f.said.Identity {
 			return nil
 		}
-		records, err := witness.Unpack(list.Records)
+		records, err := witness.Read(list)
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		for _, r := range records {
 			seen.Add(r.Mail)
 		}
-		return wrapList(list.ID, err)
+		return err
 	})
 	return err
 }
 
-func wrapList(id uint64, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("list %d in outbox_handed: %w", id, err)
-}
-
-// turn is the fence's part of the housekeeping: a beat after mail was handed over, and what it was into the control
+// Turn is the fence's part of the housekeeping: a beat after mail was handed over, and what it was into the control
 // database. With nothing handed over it costs nothing.
-func (f *fence) turn(ctx context.Context, last bool) {
+func (f *Fence) Turn(ctx context.Context, last bool) {
 	f.look.Lock()
 	defer f.look.Unlock()
-	if f.err() != nil || f.looked.IsZero() {
+	if f.Err() != nil || f.looked.IsZero() {
 		return
 	}
 	f.mu.Lock()
@@ -191,53 +197,53 @@ func (f *fence) turn(ctx context.Context, last bool) {
 	if moved && f.said.Tables {
 		f.advance(ctx)
 	}
-	if f.control.SameDatabase(f.c.place.Store) && time.Since(f.looked) >= lookEvery/2 {
+	if f.c.Control.SameDatabase(f.c.Store) && time.Since(f.looked) >= lookEvery/2 {
 		// A restore takes back this witness too: what other daemons did must be remembered here.
 		if err := f.examine(ctx); err != nil {
-			f.c.report(err)
+			f.o.Report(err)
 			return
 		}
 	}
 	f.flush(ctx, last)
-	f.warn(f.memory.Rest())
+	f.warn(f.c.Memory.Rest())
 }
 
-// watchful tells whether the fence wants its turn although the company is idle.
-func (f *fence) watchful() bool {
+// Watchful tells whether the fence wants its turn although the company is idle.
+func (f *Fence) Watchful() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.moved || f.control.SameDatabase(f.c.place.Store)
+	return f.moved || f.c.Control.SameDatabase(f.c.Store)
 }
 
 // advance counts the beat up and tells the witnesses.
-func (f *fence) advance(ctx context.Context) {
-	next, err := f.c.place.Store.NextBeat(ctx, f.c.e.instance.ID, f.beat)
+func (f *Fence) advance(ctx context.Context) {
+	next, err := f.c.Store.NextBeat(ctx, f.c.Instance, f.beat)
 	var older *db.OlderError
 	if errors.As(err, &older) {
 		err = f.examine(ctx)
 	} else if err == nil && next != f.beat {
 		f.beat = next
-		f.said.Beats[f.c.e.instance.ID] = next
+		f.said.Beats[f.c.Instance] = next
 		f.tell(ctx, nil)
 		return
 	}
 	f.mu.Lock()
 	f.moved = true
 	f.mu.Unlock()
-	if fenced := new(FencedError); err != nil && !errors.As(err, &fenced) {
-		f.c.report(err)
+	if fenced := new(Error); err != nil && !errors.As(err, &fenced) {
+		f.o.Report(err)
 	}
 }
 
 // suspect has the next look come at once.
-func (f *fence) suspect() {
+func (f *Fence) suspect() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.suspected = true
 }
 
 // fresh tells whether the last look is good enough.
-func (f *fence) fresh() bool {
+func (f *Fence) fresh() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	suspected := f.suspected
@@ -246,7 +252,7 @@ func (f *fence) fresh() bool {
 }
 
 // flush writes what was handed over into the control database, in few and large pieces.
-func (f *fence) flush(ctx context.Context, last bool) {
+func (f *Fence) flush(ctx context.Context, last bool) {
 	f.mu.Lock()
 	n := len(f.pending)
 	due := n > 0 && (last || n >= flushMany || time.Since(f.flushed) >= flushEvery)
@@ -264,7 +270,7 @@ func (f *fence) flush(ctx context.Context, last bool) {
 	ctx, cancel := context.WithTimeout(ctx, witnessTime)
 	defer cancel()
 	for part := range slices.Chunk(records, flushMany) {
-		if err := f.control.NoteHanded(ctx, db.Known{Company: f.c.name, Identity: f.of, Instance: f.c.e.instance.ID}, len(part), witness.Pack(part)); err != nil {
+		if err := f.c.Control.NoteHanded(ctx, db.Known{Company: f.c.Name, Identity: f.of, Instance: f.c.Instance}, len(part), witness.Pack(part)); err != nil {
 			f.silent = time.Now()
 			f.warn(err)
 			f.giveBack(part)
@@ -274,7 +280,7 @@ func (f *fence) flush(ctx context.Context, last bool) {
 
 const mostPending = 200_000 // mails that wait for the control database; more are in the state directory alone
 
-func (f *fence) giveBack(records []witness.Record) {
+func (f *Fence) giveBack(records []witness.Record) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, r := range records {
@@ -284,12 +290,12 @@ func (f *fence) giveBack(records []witness.Record) {
 	}
 }
 
-// end tells the witnesses what they do not know yet, when the company's work has ended.
-func (f *fence) end(ctx context.Context) {
+// End tells the witnesses what they do not know yet, when the company's work has ended.
+func (f *Fence) End(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, endTime)
 	defer cancel()
-	f.turn(ctx, true)
-	if err := f.memory.Close(); err != nil {
-		f.c.log.Warn(eventWitness, zap.Error(err))
+	f.Turn(ctx, true)
+	if err := f.c.Memory.Close(); err != nil {
+		f.o.Log.Warn(eventWitness, zap.Error(err))
 	}
 }
