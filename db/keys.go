@@ -5,7 +5,29 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/jmoiron/sqlx"
 )
+
+// dedupeKind is outbox_key.kind of the keys that senders write themselves.
+const dedupeKind = "dedupe"
+
+// KeyKind is outbox_key.kind of a job's keys: its name, but for that of the keys that senders write themselves.
+func KeyKind(job string) string {
+	if job == dedupeKind {
+		return "job:" + dedupeKind
+	}
+	return job
+}
+
+// keyKinds are those of the run's keys: its own, in which they are noted, then that of the name that its job had before.
+func (r Run) keyKinds() []any {
+	kinds := []any{KeyKind(r.Job)}
+	if was := r.spec().Was; was != "" {
+		kinds = append(kinds, KeyKind(was))
+	}
+	return kinds
+}
 
 // keysAtOnce bounds the keys of one statement.
 const keysAtOnce = 1000
@@ -36,10 +58,55 @@ func (s *Store) KeysUsed(ctx context.Context, kinds []string, period string, key
 	return used, nil
 }
 
-// WaitingBefore counts the rows of a route that wait, due or not, and that go before new ones of a priority, at most limit.
-func (s *Store) WaitingBefore(ctx context.Context, r Route, priority, limit int) (n int64, err error) {
-	err = retry(ctx, func() error {
-		return s.pool.db.GetContext(ctx, &n, s.sql.text("waiting-before"), r.Lane, r.Hash, priority, limit)
-	})
-	return n, wrap(err, "count rows of "+s.database)
+// freeKeys frees the keys of mails that have ended as not mailed, but for those that somebody has, or may have, all the same.
+func (s *Store) freeKeys(ctx context.Context, tx *sqlx.Tx, r Run, mails []runMail) error {
+	if r.Period == "" {
+		return nil
+	}
+	had, err := s.someHave(ctx, tx, idsOf(mails, func(runMail) bool { return true }))
+	if err != nil {
+		return err
+	}
+	if gone := idsOf(mails, func(m runMail) bool { return m.State == stateGone }); len(gone) > 0 {
+		sent, err := selectAll[uint64](ctx, tx, s.sql.list("gone-had", len(gone)), idArgs(gone)...)
+		if err != nil {
+			return err
+		}
+		had = append(had, sent...)
+	}
+	var keys, pairs []any
+	for _, m := range mails {
+		if !slices.Contains(had, m.ID) {
+			keys, pairs = append(keys, m.Key), append(pairs, m.Key, m.ID)
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	_, err = tx.ExecContext(ctx, s.sql.list("run-keys-free", len(keys)), slices.Concat([]any{KeyKind(r.Job), r.Period}, keys, pairs)...)
+	return err
+}
+
+// someHave returns the mails that some of their recipients have, or may have.
+func (s *Store) someHave(ctx context.Context, tx *sqlx.Tx, ids []uint64) ([]uint64, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	return selectAll[uint64](ctx, tx, s.sql.list("some-have", len(ids)), idArgs(ids)...)
+}
+
+// keepKey uses up the key of a mail again. Nobody gets what another mail of the period has brought meanwhile.
+func (s *Store) keepKey(ctx context.Context, tx *sqlx.Tx, r Run, m runMail, row lockedRow) error {
+	if r.Period == "" || m.Key == "" {
+		return nil
+	}
+	kinds := r.keyKinds()
+	if _, err := tx.ExecContext(ctx, s.sql.text("run-key-keep"), kinds[0], m.Key, r.Period, m.ID); err != nil {
+		return err
+	}
+	others, err := selectAll[uint64](ctx, tx, s.sql.list("run-key-others", len(kinds)), append([]any{m.Key, r.Period, m.ID}, kinds...)...)
+	if err != nil || len(others) == 0 {
+		return err
+	}
+	return &StateError{ID: row.ID, State: row.State, Final: true, Hint: fmt.Sprintf("its key %s was mailed in %s by mail %d, and nobody gets it twice; if it has to go, insert it by itself", m.Key, r.Period, others[0])}
 }

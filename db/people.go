@@ -128,3 +128,11 @@ func (s *Store) Ahead(ctx context.Context, d Detail, lane uint32, limit int) (in
 	}
 	return sum, nil
 }
+
+// WaitingBefore counts the rows of a route that wait, due or not, and that go before new ones of a priority, at most limit.
+func (s *Store) WaitingBefore(ctx context.Context, r Route, priority, limit int) (n int64, err error) {
+	err = retry(ctx, func() error {
+		return s.pool.db.GetContext(ctx, &n, s.sql.text("waiting-before"), r.Lane, r.Hash, priority, limit)
+	})
+	return n, wrap(err, "count rows of "+s.database)
+}

@@ -256,6 +256,16 @@ const ErrExpired = "expires_at passed before the mail could be sent"
 // ExpireRest gives the recipients that are still open their end, and tells how the row ends: expired when nobody has it,
 // else as those say that have, or may have it.
 func ExpireRest(known []Recipient) (rest []Recipient, end State, reason string) {
+	rest, end = endRest(known, Expired, ErrExpired)
+	if end == Expired {
+		return nil, Expired, ErrExpired
+	}
+	return rest, end, fmt.Sprintf("expires_at passed before %d of %d recipients could be reached; outbox_recipient says who", len(rest), len(known))
+}
+
+// endRest gives the recipients that are still open their end, with the reason, and tells how the row ends: as alone when nobody
+// has it.
+func endRest(known []Recipient, alone State, why string) (rest []Recipient, end State) {
 	all := slices.Clone(known)
 	had := 0
 	for i := range all {
@@ -263,38 +273,41 @@ func ExpireRest(known []Recipient) (rest []Recipient, end State, reason string) 
 		case RecipientAccepted, RecipientUncertain:
 			had++
 		case RecipientOpen, RecipientSending:
-			all[i].State, all[i].LastError = RecipientFailed, ErrExpired
+			all[i].State, all[i].LastError = RecipientFailed, why
 			rest = append(rest, all[i])
 		}
 	}
 	if had == 0 {
-		return nil, Expired, ErrExpired
+		return nil, alone
 	}
-	return rest, Together(all, Expired), fmt.Sprintf("expires_at passed before %d of %d recipients could be reached; outbox_recipient says who", len(rest), len(all))
+	return rest, Together(all, alone)
 }
 
 // expireRest ends a waiting row of which some recipients have it.
 func (s *Store) expireRest(ctx context.Context, id uint64) error {
-	return s.pool.tx(ctx, func(tx *sqlx.Tx) error {
-		if _, err := s.lock(ctx, tx, []uint64{id}); err != nil {
-			return err
-		}
-		known, err := s.recipientsIn(ctx, tx, []uint64{id})
-		if err != nil {
-			return err
-		}
-		rest, end, reason := ExpireRest(known[id])
-		r, err := tx.ExecContext(ctx, s.sql.text("expire-one"), end, reason, id)
-		if err != nil {
-			return err
-		}
-		if n, err := r.RowsAffected(); err != nil || n == 0 {
-			return err // somebody was faster
-		}
-		var rows []recipientRow
-		for _, one := range rest {
-			rows = append(rows, recipientRow{id, one})
-		}
-		return s.writeRecipients(ctx, tx, rows)
-	})
+	return s.pool.tx(ctx, func(tx *sqlx.Tx) error { return s.endSome(ctx, tx, id, s.sql.text("expire-one"), ExpireRest) })
+}
+
+// endSome ends a waiting row of which some recipients have it, by a guarded statement that sets state and reason.
+func (s *Store) endSome(ctx context.Context, tx *sqlx.Tx, id uint64, statement string, how func(known []Recipient) (rest []Recipient, end State, reason string)) error {
+	if _, err := s.lock(ctx, tx, []uint64{id}); err != nil {
+		return err
+	}
+	known, err := s.recipientsIn(ctx, tx, []uint64{id})
+	if err != nil {
+		return err
+	}
+	rest, end, reason := how(known[id])
+	r, err := tx.ExecContext(ctx, statement, end, cut(reason, maxError), id)
+	if err != nil {
+		return err
+	}
+	if n, err := r.RowsAffected(); err != nil || n == 0 {
+		return err // somebody was faster
+	}
+	var rows []recipientRow
+	for _, one := range rest {
+		rows = append(rows, recipientRow{id, one})
+	}
+	return s.writeRecipients(ctx, tx, rows)
 }

@@ -1,7 +1,6 @@
 package db
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -151,8 +150,9 @@ func (s *Store) HoldRun(ctx context.Context, id uint64, limit int) (n int, end b
 	})
 }
 
-// CancelRun cancels the next mails of a run that is being cancelled, at most limit, and counts them. When end says that it went
-// through all of them, some may still be in hand: those are held, and cancelled by a later call if they come back to the queue.
+// CancelRun cancels the next mails of a run that is being cancelled, at most limit, and counts them. One of which some recipients
+// have it ends as partial, or as uncertain. When end says that it went through all of them, some may still be in hand: those are
+// held, and cancelled by a later call if they come back to the queue.
 func (s *Store) CancelRun(ctx context.Context, id uint64, why string, limit int) (n int, end bool, err error) {
 	return s.step(ctx, "cancel", id, RunCancelling, limit, func(tx *sqlx.Tx, p *runStep) (int, error) {
 		if len(p.mails) == 0 && p.last == 0 {
@@ -161,7 +161,7 @@ func (s *Store) CancelRun(ctx context.Context, id uint64, why string, limit int)
 		if _, err := s.changeMails(ctx, tx, "run-hold-mails", idsOf(p.mails, func(m runMail) bool { return m.State != Queued && m.Held == 0 && !m.ended() })); err != nil {
 			return 0, err
 		}
-		n, err := s.changeMails(ctx, tx, "run-cancel-mails", idsOf(p.mails, func(m runMail) bool { return m.State == Queued }), cut(why, maxError))
+		n, err := s.cancelMails(ctx, tx, idsOf(p.mails, func(m runMail) bool { return m.State == Queued }), why)
 		if err != nil {
 			return n, err
 		}
@@ -177,6 +177,27 @@ func (s *Store) CancelRun(ctx context.Context, id uint64, why string, limit int)
 		}
 		return n, err
 	})
+}
+
+// cancelMails ends mails that wait.
+func (s *Store) cancelMails(ctx context.Context, tx *sqlx.Tx, ids []uint64, why string) (n int, err error) {
+	some, err := s.someHave(ctx, tx, ids)
+	if err != nil {
+		return 0, err
+	}
+	for _, id := range some {
+		err := s.endSome(ctx, tx, id, s.sql.text("run-cancel-some"), func(known []Recipient) (rest []Recipient, end State, reason string) {
+			if rest, end = endRest(known, Cancelled, why); end == Cancelled {
+				return nil, end, why
+			}
+			return rest, end, fmt.Sprintf("%s: %d of %d recipients were not reached; outbox_recipient says who", why, len(rest), len(known))
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	n, err = s.changeMails(ctx, tx, "run-cancel-mails", without(ids, some), cut(why, maxError))
+	return n + len(some), err
 }
 
 // ReconcileRun looks at mails of a run behind a number, at most limit, and counts those that have ended in the run, each once. It
@@ -267,14 +288,7 @@ func (s *Store) count(ctx context.Context, tx *sqlx.Tx, r Run, mails []runMail) 
 
 // events are the states that the company's tables are told of, with the name of the write-back.
 func (r Run) events() map[State]string {
-	var spec struct {
-		OnSent   string `json:"on_sent"`
-		OnFailed string `json:"on_failed"`
-	}
-	all := map[State]string{}
-	if json.Unmarshal([]byte(cmp.Or(r.Spec, "{}")), &spec) != nil {
-		return all // what is no spec has no write-back
-	}
+	all, spec := map[State]string{}, r.spec()
 	if spec.OnSent != "" {
 		all[Sent], all[Partial] = WroteSent, WroteSent
 	}
@@ -284,19 +298,19 @@ func (r Run) events() map[State]string {
 	return all
 }
 
-func (s *Store) freeKeys(ctx context.Context, tx *sqlx.Tx, r Run, mails []runMail) error {
-	if r.Period == "" || len(mails) == 0 {
-		return nil
+// runSpec is what the store reads of Run.Spec.
+type runSpec struct {
+	Was      string `json:"was"`
+	OnSent   string `json:"on_sent"`
+	OnFailed string `json:"on_failed"`
+}
+
+// spec says nothing of what is no spec.
+func (r Run) spec() (s runSpec) {
+	if json.Unmarshal([]byte(r.Spec), &s) != nil {
+		return runSpec{}
 	}
-	args := []any{r.Job, r.Period}
-	for _, m := range mails {
-		args = append(args, m.Key)
-	}
-	for _, m := range mails {
-		args = append(args, m.Key, m.ID)
-	}
-	_, err := tx.ExecContext(ctx, s.sql.list("run-keys-free", len(mails)), args...)
-	return err
+	return s
 }
 
 // tellLater queues the write-backs of outcomes that were not settled: of mails that expired, or that a person has decided about.

@@ -131,21 +131,3 @@ func (s *Store) uncount(ctx context.Context, tx *sqlx.Tx, r Run, row lockedRow) 
 	}
 	return err
 }
-
-// keepKey uses up the key of a mail again.
-func (s *Store) keepKey(ctx context.Context, tx *sqlx.Tx, r Run, m runMail, row lockedRow) error {
-	if r.Period == "" || m.Key == "" {
-		return nil
-	}
-	if _, err := tx.ExecContext(ctx, s.sql.text("run-key-keep"), r.Job, m.Key, r.Period, m.ID); err != nil {
-		return err
-	}
-	var first uint64
-	if err := tx.GetContext(ctx, &first, s.sql.text("run-key"), r.Job, m.Key, r.Period); err != nil {
-		return err
-	}
-	if first != m.ID {
-		return &StateError{ID: row.ID, State: row.State, Final: true, Hint: fmt.Sprintf("its key %s was mailed in %s by mail %d, and nobody gets it twice; if it has to go, insert it by itself", m.Key, r.Period, first)}
-	}
-	return nil
-}

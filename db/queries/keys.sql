@@ -3,7 +3,3 @@
 SELECT k.value, k.outbox_id FROM {db}.outbox_key k
 LEFT JOIN {db}.outbox_run_mail m ON m.run_id = ? AND m.outbox_id = k.outbox_id
 WHERE k.kind = ? AND k.period = ? AND k.value IN ({ids}) AND m.outbox_id IS NULL
-
--- name: waiting-before
--- Rows of one route that wait and would go before new ones of a priority, up to a limit. Values: lane, route, priority, limit.
-SELECT COUNT(*) FROM (SELECT 1 FROM {db}.outbox WHERE qlane = ? AND route = ? AND priority <= ? LIMIT ?) a

@@ -39,6 +39,10 @@ SELECT COUNT(*) FROM (SELECT 1 FROM {db}.outbox
   WHERE qlane = ? AND route = ? AND priority = ? AND available_at <= UTC_TIMESTAMP(6)
     AND (available_at < ? OR (available_at = ? AND id < ?)) LIMIT ?) a
 
+-- name: waiting-before
+-- Rows of one route that wait and would go before new ones of a priority, up to a limit. Values: lane, route, priority, limit.
+SELECT COUNT(*) FROM (SELECT 1 FROM {db}.outbox WHERE qlane = ? AND route = ? AND priority <= ? LIMIT ?) a
+
 -- name: retry
 -- The counters begin anew: a person has decided. Values: by whom it is held, id.
 UPDATE {db}.outbox SET state = 'queued', held = ?, lane = 0, claims = 0, attempts = 0, available_at = UTC_TIMESTAMP(6), last_error = NULL

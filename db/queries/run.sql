@@ -101,6 +101,10 @@ UPDATE {db}.outbox SET held = 2 WHERE id IN ({ids}) AND held = 0 AND state IN ('
 -- Values: why, ids.
 UPDATE {db}.outbox SET state = 'cancelled', held = 0, last_error = ? WHERE id IN ({ids}) AND state = 'queued'
 
+-- name: run-cancel-some
+-- Values: state, why, id.
+UPDATE {db}.outbox SET state = ?, held = 0, last_error = ? WHERE id = ? AND state = 'queued'
+
 -- name: run-mails
 -- What became of the mails of a run: what stands in the row, else what was counted. Values: run, id.
 SELECT m.outbox_id AS id, COALESCE(m.business_key, '') AS business_key, o.state, COALESCE(m.state, 'gone') AS counted,
@@ -147,6 +151,15 @@ DELETE FROM {db}.outbox_writeback WHERE outbox_id = ?
 -- Values: job, key, period, id.
 INSERT INTO {db}.outbox_key (kind, value, period, outbox_id, at) VALUES (?, ?, ?, ?, UTC_TIMESTAMP(6)) ON DUPLICATE KEY UPDATE at = at
 
--- name: run-key
--- Values: job, key, period.
-SELECT outbox_id FROM {db}.outbox_key WHERE kind = ? AND value = ? AND period = ?
+-- name: run-key-others
+-- Other mails that have used up a key. Values: key, period, id, kinds.
+SELECT outbox_id FROM {db}.outbox_key WHERE value = ? AND period = ? AND outbox_id <> ? AND kind IN ({ids})
+
+-- name: some-have
+-- Mails that some of their recipients have, or may have.
+SELECT DISTINCT outbox_id FROM {db}.outbox_recipient WHERE outbox_id IN ({ids}) AND state IN ('accepted', 'sending', 'uncertain')
+
+-- name: gone-had
+-- Mails whose rows are gone and that a server took, or may have taken.
+SELECT DISTINCT outbox_id FROM {db}.outbox_attempt
+WHERE outbox_id IN ({ids}) AND marked_at IS NOT NULL AND COALESCE(verdict, 'uncertain') IN ('accepted', 'uncertain')

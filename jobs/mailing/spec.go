@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"outboxd/db"
 	"outboxd/jobs/jobfile"
 )
 
@@ -166,17 +167,9 @@ func quarter(t time.Time) int { return (int(t.Month()) + 2) / 3 }
 
 // Kinds are those of the run's keys in outbox_key, the job's own first, then that of the name it had before.
 func (s Spec) Kinds() []string {
-	kinds := []string{kind(s.Job)}
+	kinds := []string{db.KeyKind(s.Job)}
 	if s.Was != "" {
-		kinds = append(kinds, kind(s.Was))
+		kinds = append(kinds, db.KeyKind(s.Was))
 	}
 	return kinds
-}
-
-// kind is the job's name, but for that of the keys that senders write themselves.
-func kind(job string) string {
-	if job == "dedupe" {
-		return "job:dedupe"
-	}
-	return job
 }
