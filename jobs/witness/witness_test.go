@@ -38,6 +38,16 @@ func TestPackedRecordsComeBack(t *testing.T) {
 	}
 }
 
+func TestADamagedListIsNamed(t *testing.T) {
+	packed := Pack(records(3))
+	if got, err := Read(db.Handed{ID: 7, Records: packed}); err != nil || len(got) != 3 {
+		t.Errorf("%d records, %v", len(got), err)
+	}
+	if _, err := Read(db.Handed{ID: 7, Records: packed[:len(packed)-1]}); err == nil || !strings.Contains(err.Error(), "list 7 in outbox_handed") {
+		t.Errorf("a list without its end: %v", err)
+	}
+}
+
 // records makes some of each kind.
 func records(n int) (all []Record) {
 	for range n {
