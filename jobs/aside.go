@@ -107,9 +107,16 @@ func (r *runner) sortAside(f *feeder, claim db.Claim) {
 	})
 }
 
+// sortLanes goes through all lanes that the claim saw such rows in: into one that was dropped while a row found its way into it too.
 func (r *runner) sortLanes(f *feeder, claim db.Claim) error {
-	if err := r.sortQueues(0, claim.Routes, f.sorting(r.c.pausedLanes(), nil, r.hint)); err != nil {
-		return err
+	for _, lane := range claim.Lanes {
+		free := r.hint
+		if lane != 0 {
+			free = func([]uint64) {} // hints are for rows in no lane
+		}
+		if err := r.sortQueues(lane, claim.Routes, f.sorting(r.c.pausedLanes(), nil, free)); err != nil {
+			return err
+		}
 	}
 	for _, lane := range f.wholeLanes() {
 		if err := r.sortQueues(lane, claim.Aside[lane], f.sorting(nil, r.c.quietDomains(), func([]uint64) {})); err != nil {

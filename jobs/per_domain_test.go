@@ -24,6 +24,10 @@ func (s *site) to(n int, domain string) {
 	s.mailing(n, domain)
 }
 
+// aside counts the rows that are seen to wait for a domain with a limit of 1/hour.
+const aside = `SELECT COUNT(*) FROM {db}.outbox o JOIN {db}.outbox_lane l ON l.id = o.lane WHERE l.name = 'account:main to gmail.example'
+	AND l.wait_until > UTC_TIMESTAMP(6) AND l.reason = 'account main sends 1/hour to it'`
+
 // sentTo counts what was sent to a domain.
 func (s *site) sentTo(domain string) string {
 	return s.db.Read(s.t, `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sent' AND recipients LIKE ?`, "%@"+domain)
@@ -42,8 +46,6 @@ func TestP4_FullDomainDelaysNobody(t *testing.T) {
 	s.start(text, "one")
 	s.await("1", `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sent' AND recipients = 'first@kunde.example'`)
 	beta.await("1", `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sent'`)
-	const aside = `SELECT COUNT(*) FROM {db}.outbox o JOIN {db}.outbox_lane l ON l.id = o.lane WHERE l.name = 'account:main to gmail.example'
-		AND l.wait_until > UTC_TIMESTAMP(6) AND l.reason = 'account main sends 1/hour to it'`
 	s.awaitIn(time.Minute, fmt.Sprint(many-1), aside)
 	if n := s.sentTo("gmail.example"); n != "1" {
 		t.Errorf("%s mails to the domain", n)
@@ -79,6 +81,20 @@ func (s *site) why(row, want string) {
 	if !slices.ContainsFunc(why.Reasons, func(r jobs.Reason) bool { return strings.HasPrefix(r.Text, want) }) {
 		s.t.Errorf("row %s waits for %+v, not %q", row, why.Reasons, want)
 	}
+}
+
+// TestPerDomainOfRowsInALaneThatIsGone: a lane is dropped when no row is seen in it, also while one is on its way there. Such rows
+// are put with the others that wait, and the rest of them goes.
+func TestPerDomainOfRowsInALaneThatIsGone(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.to(6, "gmail.example")
+	s.to(1, "kunde.example")
+	s.db.Exec(t, `UPDATE {db}.outbox SET lane = 77 WHERE id > 3`)
+	s.start(s.file(s.perDomain("gmail.example: 1/hour"), ""), "one")
+	s.await("5", aside)
+	s.await("2", `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sent'`)
+	s.why("acme/6", "It waits with others for the recipient's domain gmail.example: account main sends 1/hour to it. The next of them goes at")
 }
 
 // TestP3_PerDomainOverTwoDaemons: the limit of a domain holds over two daemons, and those of others for themselves.
