@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -96,4 +97,29 @@ func mayApproveRun(c *jobfile.Company, r db.Run, spec mailing.Spec, who *jobfile
 			Hint: "who may: " + others + " (approval: {starter: yes} in jobs.yaml lets the starter, from the next run on)"}
 	}
 	return nil
+}
+
+// approvers are those who may let a run go that somebody has started.
+func approvers(a *mailing.Approval, startedBy string) string {
+	return cmp.Or(orList(a.Names(startedBy)), "nobody (whoever starts a run may not approve it)")
+}
+
+// otherwise is what becomes of a run whose time for an approval is over.
+func otherwise(a *mailing.Approval) string {
+	if a.Else == jobfile.Go {
+		return "it goes all the same"
+	}
+	return "it is cancelled"
+}
+
+// waitsForApproval is what a held run waits for.
+func waitsForApproval(a *mailing.Approval, startedBy string) string {
+	if a == nil {
+		return "waits for an approval"
+	}
+	text := "waits for the approval of " + approvers(a, startedBy)
+	if a.Within == 0 {
+		return text
+	}
+	return text + ", for " + lengthText(a.Within) + "; then " + otherwise(a)
 }

@@ -193,11 +193,7 @@ func (l linked) facts() []ApprovalFact {
 		add("Begins with", fmt.Sprintf("%d mails, the others after %s if at most %g %% are refused", c.First, c.Wait, c.StopAbove))
 	}
 	if r.State == db.RunHeld && r.DecideUntil != nil && l.spec.Approval != nil {
-		otherwise := "it is cancelled"
-		if l.spec.Approval.Else == jobfile.Go {
-			otherwise = "it goes all the same"
-		}
-		add("Until", timeText(*r.DecideUntil, zone)+", then "+otherwise)
+		add("Until", timeText(*r.DecideUntil, zone)+", then "+otherwise(l.spec.Approval))
 	}
 	return all
 }

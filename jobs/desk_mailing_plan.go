@@ -80,9 +80,9 @@ func (d *Desk) MailingPlan(ctx context.Context, q MailingPlanRequest) (MailingPl
 	}
 	l.spec = job.at(p.Company, l.reply.For)
 	if a := l.spec.Approval; a != nil {
-		l.reply.Approval = strings.Join(a.By, " or ")
+		l.reply.Approval = orList(a.By)
 		if a.Within > 0 {
-			l.reply.Approval += fmt.Sprintf(", within %s, else it is %s", lengthText(a.Within), map[bool]string{true: "sent all the same", false: "cancelled"}[a.Else == jobfile.Go])
+			l.reply.Approval += fmt.Sprintf(", within %s, else %s", lengthText(a.Within), otherwise(a))
 		}
 	}
 	return l.reply, l.audience(ctx)

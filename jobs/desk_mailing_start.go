@@ -226,6 +226,9 @@ func (d *Desk) mayBegin(ctx context.Context, p *Place, run db.NewRun) (warnings 
 			warnings = append(warnings, fmt.Sprintf("%s, another mailing to the same audience, is %s: outboxd mailing list", runName(p, r.ID), r.State))
 		}
 	}
+	if spec, err := mailing.Parse(run.Spec); err == nil && spec.Approval != nil && len(spec.Approval.Names(run.StartedBy)) == 0 {
+		warnings = append(warnings, fmt.Sprintf("Nobody may approve this run: its approval names %s alone, who has started it. Name a second person in jobs.yaml, or say starter: yes.", run.StartedBy))
+	}
 	if p.Company.Divert != "" {
 		warnings = append(warnings, fmt.Sprintf("The company diverts its mail: it goes to %s and to nobody else (divert in jobs.yaml).", p.Company.Divert))
 	}

@@ -131,3 +131,18 @@ func TestP7_AMissedTimeThatAHolidayMovedStartedByHand(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestARunThatNobodyMayApprove: whoever starts one of which they alone are the approver learns it at once, and wherever it is shown.
+func TestARunThatNobodyMayApprove(t *testing.T) {
+	s := newSite(t)
+	d := s.desk(s.mailingFile("approval: {by: [jan], within: 8h}"), nil)
+	reply, err := d.MailingStart(t.Context(), jobs.MailingStartRequest{By: jobs.By{Actor: "jan(1)"}, Job: "statements"})
+	if err != nil || len(reply.Warnings) != 1 || !strings.Contains(reply.Warnings[0], "Nobody may approve this run: its approval names jan alone") {
+		t.Errorf("%q, %v", reply.Warnings, err)
+	}
+	s.db.Exec(t, `UPDATE {db}.outbox_run SET state = 'held', decide_until = '2026-12-01 16:00:00'`)
+	list, err := d.MailingList(t.Context(), jobs.MailingListRequest{})
+	if err != nil || list.Runs[0].Waits != "It waits for approval by nobody (whoever starts a run may not approve it) until 2026-12-01 16:00:00 UTC; then it is cancelled." {
+		t.Errorf("%+v, %v", list.Runs, err)
+	}
+}

@@ -54,13 +54,9 @@ func isOrAre(n int64) string {
 func approvalText(p *Place, i RunInfo, spec mailing.Spec) string {
 	text := "It waits for approval"
 	if a := spec.Approval; a != nil {
-		text += " by " + orList(a.Names(i.StartedBy))
+		text += " by " + approvers(a, i.StartedBy)
 		if i.DecideUntil != nil {
-			end := "is cancelled"
-			if a.Else == jobfile.Go {
-				end = "goes all the same"
-			}
-			text += fmt.Sprintf(" until %s; then it %s", timeText(*i.DecideUntil, p.Company.Timezone), end)
+			text += fmt.Sprintf(" until %s; then %s", timeText(*i.DecideUntil, p.Company.Timezone), otherwise(a))
 		}
 	}
 	return text + "."

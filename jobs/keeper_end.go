@@ -154,10 +154,11 @@ func (h *hand) fail(stop context.Context, cause *runFault) error {
 
 // again is the command that starts the run's work anew.
 func (h *hand) again() string {
-	if audience, ok := strings.CutPrefix(h.run.Job, "@"); ok {
-		return fmt.Sprintf("mend that, then: outboxd mailing plan %s; outboxd mailing start %s", audience, audience)
+	what, option := jobName(h.k.c.place, strings.TrimPrefix(h.run.Job, audienceJob)), "--job "
+	if strings.HasPrefix(h.run.Job, audienceJob) {
+		option = ""
 	}
-	return fmt.Sprintf("mend that, then: outboxd mailing plan %s; outboxd mailing start --job %s", h.run.Job, h.run.Job)
+	return fmt.Sprintf("mend that, then: outboxd mailing plan %s; outboxd mailing start %s%s", what, option, what)
 }
 
 // change changes the run as long as it is what it was. Whoever is faster has decided.
@@ -169,10 +170,7 @@ func (h *hand) change(stop context.Context, change db.RunChange, mails ...db.New
 }
 
 // name is the run as commands take it.
-func (h *hand) name() string { return runText(h.k.c, h.run) }
-
-// runText is a run as commands take it: acme/17.
-func runText(c *company, r db.Run) string { return fmt.Sprintf("%s/%d", c.name, r.ID) }
+func (h *hand) name() string { return runName(h.k.c.place, h.run.ID) }
 
 // news tells a person, once, what has become of the run, and what to do.
 func (h *hand) news(what, text, next string) {
@@ -182,7 +180,7 @@ func (h *hand) news(what, text, next string) {
 
 // tellAsked tells a person that a run waits for a word, and returns the key of that alert.
 func (k *keeper) tellAsked(r db.Run) string {
-	key, name := "asked "+runText(k.c, r), runText(k.c, r)
+	key, name := "asked "+runName(k.c.place, r.ID), runName(k.c.place, r.ID)
 	k.c.e.alerts.Start(key, fmt.Sprintf("company %s: is the run of %s for %s to be made up for?", k.c.name, r.Job, onClocks(r.Scheduled)),
 		fmt.Sprintf("%s.\n\nIf it is to run now:  outboxd mailing resume %s\nIf it is left out:    outboxd mailing stop --cancel %s", r.Note, name, name))
 	return key

@@ -12,7 +12,6 @@ import (
 
 	"outboxd/db"
 	"outboxd/jobs/fence"
-	"outboxd/jobs/jobfile"
 	"outboxd/jobs/mailing"
 )
 
@@ -358,18 +357,3 @@ func (f *filler) ready(ctx context.Context, rows int64) error {
 
 // audienceAgain begins what a run's note says of an audience that was not the same when the run was gone on with.
 const audienceAgain = "the audience was read again after a restart"
-
-// waitsForApproval is what a held run waits for.
-func waitsForApproval(a *mailing.Approval, startedBy string) string {
-	if a == nil {
-		return "waits for an approval"
-	}
-	text := "waits for the approval of " + orList(a.Names(startedBy))
-	switch {
-	case a.Within == 0:
-		return text
-	case a.Else == jobfile.Go:
-		return text + ", for " + span(a.Within) + "; then it goes all the same"
-	}
-	return text + ", for " + span(a.Within) + "; then it is cancelled"
-}

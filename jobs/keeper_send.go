@@ -16,10 +16,7 @@ import (
 // held waits for a person: one who has approved by SQL is asked for here, and the time that they have ends here.
 func (h *hand) held(stop context.Context) error {
 	if h.run.ApprovedBy != "" {
-		if err := h.approvedBySQL(stop); err != nil {
-			return err
-		}
-		return nil
+		return h.approvedBySQL(stop)
 	}
 	until, a := h.run.DecideUntil, h.spec.Approval
 	if until == nil || a == nil {
@@ -30,10 +27,10 @@ func (h *hand) held(stop context.Context) error {
 		return err
 	}
 	change := db.RunChange{State: db.RunCancelling, From: []db.RunState{db.RunHeld}, EndsAs: db.RunCancelled,
-		Note: fmt.Sprintf("cancelled: not approved by %s within %s", orList(a.Names(h.run.StartedBy)), span(a.Within))}
+		Note: fmt.Sprintf("cancelled: not approved within %s by %s", lengthText(a.Within), approvers(a, h.run.StartedBy))}
 	if a.Else == jobfile.Go {
 		change = db.RunChange{State: db.RunSending, From: []db.RunState{db.RunHeld}, Allowed: h.canary(), ApprovedBy: approvedByNobody,
-			Note: fmt.Sprintf("went without an approval: no word of %s within %s", orList(a.Names(h.run.StartedBy)), span(a.Within))}
+			Note: fmt.Sprintf("went without an approval: none came within %s from %s", lengthText(a.Within), approvers(a, h.run.StartedBy))}
 	}
 	changed, err := h.change(stop, change)
 	if err != nil || !changed {

@@ -76,7 +76,7 @@ func TestP7_ServerOffFollowsThePolicy(t *testing.T) {
 				s.messages(3)
 			case strings.HasSuffix(want, "skipped"):
 				s.awaitEvent("alert", 1)
-				if text := fmt.Sprint(s.logs.FilterMessage("alert").All()[0].ContextMap()); !strings.Contains(text, "outboxd mailing start --job statements") {
+				if text := fmt.Sprint(s.logs.FilterMessage("alert").All()[0].ContextMap()); !strings.Contains(text, "outboxd mailing start --job acme/statements") {
 					t.Error(text)
 				}
 			default:

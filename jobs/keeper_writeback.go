@@ -97,7 +97,7 @@ func (k *keeper) tellBacks(ctx context.Context) (told bool, err error) {
 		if n.Failing == 0 {
 			continue
 		}
-		name := RowName{k.c.name, run}.String()
+		name := runName(k.c.place, run)
 		key := "write-back " + name
 		failing[key] = true
 		k.c.e.alerts.Start(key, fmt.Sprintf("company %s: what became of mails cannot be written into its tables", k.c.name),

@@ -220,7 +220,7 @@ func TestASummaryOfARunThatDidNotEndWell(t *testing.T) {
 		want     []string
 	}{
 		db.RunFailed:    {0, "its audience cannot be read: audience open-items: error 1054", []string{"has failed: 0 of 0", "and nobody was mailed", "No mail was made.", "error 1054"}},
-		db.RunCancelled: {3, "cancelled: not approved by jan within 8h00m", []string{"was cancelled: 0 of 3 mails sent", "and nobody was mailed", "3 cancelled = 3", "not approved by jan"}},
+		db.RunCancelled: {3, "cancelled: not approved within 8h by jan", []string{"was cancelled: 0 of 3 mails sent", "and nobody was mailed", "3 cancelled = 3", "not approved within 8h by jan"}},
 		db.RunDone:      {0, "", []string{"has ended.", "The audience had no rows."}},
 	} {
 		run.State, run.Audience, run.Cancelled, run.Note = state, &c.audience, c.audience, c.note

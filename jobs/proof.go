@@ -3,9 +3,7 @@ package jobs
 import (
 	"cmp"
 	"fmt"
-	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"outboxd/db"
@@ -93,7 +91,7 @@ func (p *proof) letter() proofLetter {
 	return l
 }
 
-func (p *proof) name() string { return RowName{p.place.Company.Name, p.run.ID}.String() }
+func (p *proof) name() string { return runName(p.place, p.run.ID) }
 
 func (p *proof) starter() string {
 	if i := slices.IndexFunc(p.place.Company.People, func(who *jobfile.Person) bool { return who.Name == p.run.StartedBy }); i >= 0 {
@@ -157,16 +155,11 @@ func (p *proof) sender(account string) string {
 // approval is how this person, or a bare address, lets the run go.
 func (p *proof) approval(who *jobfile.Person) *proofApproval {
 	a := p.spec.Approval
-	names := strings.Join(p.approvers(), " or ")
-	l := &proofApproval{Who: "Nothing goes until " + cmp.Or(names, "somebody who may") + " has approved it.",
+	l := &proofApproval{Who: "Nothing goes until " + cmp.Or(orList(p.approvers()), "somebody who may") + " has approved it.",
 		Command: "outboxd mailing approve " + p.name(), Database: p.place.Company.Database,
 		SQL: fmt.Sprintf("UPDATE outbox_run SET approved_by = USER() WHERE id = %d;", p.run.ID)}
 	if a.Within > 0 {
-		otherwise := "then it is cancelled, and nobody gets anything"
-		if a.Else == jobfile.Go {
-			otherwise = "then it goes without approval"
-		}
-		l.Until = fmt.Sprintf("It waits until %s; %s.", p.now.Add(a.Within).In(p.place.Company.Timezone).Format("2006-01-02 15:04"), otherwise)
+		l.Until = fmt.Sprintf("It waits until %s; then %s.", p.now.Add(a.Within).In(p.place.Company.Timezone).Format("2006-01-02 15:04"), otherwise(a))
 	}
 	if who != nil && p.link != nil && slices.Contains(p.approvers(), who.Name) {
 		l.Name, l.Link = who.Name, p.link(who)
@@ -187,7 +180,7 @@ func (p *proof) attach() (list []proofSample, files []db.NewAttachment) {
 		case s.Trouble != "":
 			one.File, one.Subject = "none", "not mailed: "+s.Trouble
 		case size > room:
-			one.File, one.Subject = "too large", s.Subject+" (outboxd message preview "+path.Clean(s.Row)+")"
+			one.File, one.Subject = "too large", s.Subject+" (outboxd message preview "+s.Row+")"
 		default:
 			room -= size
 			files = append(files, db.NewAttachment{Name: one.File, Type: enclosed, Content: s.Message})

@@ -122,7 +122,7 @@ func (s *summary) letter() summaryLetter {
 	return l
 }
 
-func (s *summary) name() string { return RowName{s.place.Company.Name, s.run.ID}.String() }
+func (s *summary) name() string { return runName(s.place, s.run.ID) }
 
 func (s *summary) lead(audience int64) string {
 	r := s.run

@@ -85,7 +85,7 @@ func (j *timed) late(open *db.Run, due time.Time) {
 		j.c.e.alerts.End(key, fmt.Sprintf("company %s: the job %s waits no more for its run of before", j.c.name, j.job))
 		return
 	}
-	name := runText(j.c, *open)
+	name := runName(j.c.place, open.ID)
 	j.c.e.alerts.Start(key, fmt.Sprintf("company %s: the run of %s for %s waits for the one before it", j.c.name, j.job, onClocks(due)),
 		fmt.Sprintf("The job %s of company %s was to begin a run at %s. It waits until its run %s, of %s, has ended: that one is %s.\n%s\n\nWhat to do: outboxd mailing list shows it; outboxd mailing approve %s, resume %s or stop %s takes it on; stop --cancel ends it.",
 			j.job, j.c.name, onClocks(due), name, onClocks(open.Scheduled), open.State, open.Note, name, name, name))
@@ -93,7 +93,7 @@ func (j *timed) late(open *db.Run, due time.Time) {
 
 // leftOut tells a person that a time was left out.
 func (j *timed) leftOut(scheduled time.Time, note string) {
-	next := "outboxd mailing start --job " + j.job + " does it now"
+	next := "outboxd mailing start --job " + jobName(j.c.place, j.job) + " does it now"
 	if j.runs.kind == kindSQL {
 		next = "if it is needed, run the job's statement by hand"
 	}

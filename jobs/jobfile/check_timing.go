@@ -63,8 +63,8 @@ func (c *checker) timings(e entry) {
 			c.schedule(e, t.path+".schedule", t.Schedule, t.Shift)
 			c.shift(e, t)
 		}
-		if at := t.path + ".late_by"; e.src.has(at) && t.Missed != Run {
-			e.src.warn(at, formatDuration(t.LateBy), "counts for runs that are made up for, and missed is "+t.Missed, "missed: run, or remove it")
+		if at := t.path + ".late_by"; e.src.has(at) && t.Missed == Skip {
+			e.src.warn(at, formatDuration(t.LateBy), "counts for runs that are made up for, and missed: skip leaves out what is late", "missed: run or missed: ask, or remove it")
 		}
 	}
 }
