@@ -40,6 +40,9 @@ const (
 	sqlKind   = "sql"
 )
 
+// BySchedule stands in Run.StartedBy where otherwise the person stands who started it.
+const BySchedule = "schedule"
+
 // RunCounts is how the mails of a run have ended.
 type RunCounts struct {
 	Sent       int64 `db:"sent" json:"sent"`
@@ -170,6 +173,30 @@ func (s *Store) Run(ctx context.Context, id uint64) (Run, error) {
 // LastRun returns the run with the latest scheduled time of a job, which may have had other names, or nil when it never ran.
 func (s *Store) LastRun(ctx context.Context, jobs ...string) (*Run, error) {
 	return s.latest(ctx, "WHERE job = ? ORDER BY scheduled_at DESC LIMIT 1", jobs)
+}
+
+// LastScheduled returns the run with the latest scheduled time that the job's schedule has begun or left out, or nil. Runs that people
+// have started stand for no time of the schedule, but for those that TakenTimes returns.
+func (s *Store) LastScheduled(ctx context.Context, jobs ...string) (*Run, error) {
+	if err := s.lookForStep(ctx); err != nil {
+		return nil, fmt.Errorf("read runs of %s: %w", s.database, err)
+	}
+	return s.latest(ctx, s.sql.text("run-scheduled"), jobs)
+}
+
+// TakenTimes returns the wall times after one for which people have started runs of a job: a time has one run, whoever starts it.
+func (s *Store) TakenTimes(ctx context.Context, after time.Time, jobs ...string) (all []time.Time, err error) {
+	if err = s.lookForStep(ctx); err != nil || s.sql.older.Load() {
+		return nil, wrap(err, "read runs of "+s.database)
+	}
+	for _, job := range jobs {
+		times, err := selectAll[time.Time](ctx, s.pool.db, s.sql.text("run-taken"), job, after, BySchedule)
+		if err != nil {
+			return nil, fmt.Errorf("read for which times people have started %s in %s: %w", job, s.database, err)
+		}
+		all = append(all, times...)
+	}
+	return all, nil
 }
 
 // PreviousRun returns the last run of a job that was done before another one, or nil.

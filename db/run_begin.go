@@ -19,8 +19,9 @@ func duplicate(err error) bool {
 	return errors.As(err, &my) && my.Number == duplicateKey
 }
 
-// BeginRun begins or notes the run of a scheduled wall time. It returns nil when there is one already. A *RunOpenError says that
-// the job has another run that has not ended; a mailing that a person starts is a job of its own, and never meets one.
+// BeginRun begins or notes the run of a scheduled wall time. It returns nil when there is one already; but one that was left out becomes
+// the run that a person starts for its time. A *RunOpenError says that the job has another run that has not ended; a mailing that a
+// person starts is a job of its own, and never meets one.
 func (s *Store) BeginRun(ctx context.Context, n NewRun, i Instance) (*Run, error) {
 	err := s.lookForStep(ctx)
 	if err == nil && n.Kind != purgeKind {
@@ -31,9 +32,13 @@ func (s *Store) BeginRun(ctx context.Context, n NewRun, i Instance) (*Run, error
 	}
 	token := i.token()
 	err = s.pool.tx(ctx, func(tx *sqlx.Tx) error { return s.beginIn(ctx, tx, n, i, token) })
+	if errors.Is(err, errRunThere) {
+		return nil, nil
+	}
 	if err != nil && Kind(err) != KindLost && !duplicate(err) {
 		return nil, fmt.Errorf("begin a run of %s in %s: %w", n.Job, s.database, err)
 	}
+	lost := err != nil && !duplicate(err)
 	// A lost connection leaves it open whether there is a run: the read tells.
 	found, readErr := s.runs(ctx, s.pool.db, "WHERE job = ? AND scheduled_at = ?", n.Job, n.Scheduled)
 	if readErr != nil {
@@ -42,7 +47,7 @@ func (s *Store) BeginRun(ctx context.Context, n NewRun, i Instance) (*Run, error
 	switch {
 	case len(found) == 0 && err == nil: // deleted by hand
 		return nil, nil
-	case len(found) == 0:
+	case len(found) == 0, lost && found[0].State == RunSkipped && n.byPerson(): // it was not begun
 		return nil, fmt.Errorf("begin a run of %s in %s: %w", n.Job, s.database, err)
 	case found[0].Token != token && !n.taken(found[0], err):
 		return nil, nil
@@ -59,10 +64,23 @@ func (n NewRun) taken(there Run, err error) bool {
 // free tells whether the run begins without a lease.
 func (n NewRun) free() bool { return n.State != RunRunning || n.Kind != purgeKind && n.Kind != sqlKind }
 
-// beginIn inserts the run. The unique key lets one daemon have it.
+// byPerson tells whether a person has started it.
+func (n NewRun) byPerson() bool {
+	return n.State != RunSkipped && n.StartedBy != "" && n.StartedBy != BySchedule
+}
+
+// errRunThere says that the time has a run, of the job's name of before.
+var errRunThere = errors.New("the time has a run already")
+
+// beginIn inserts the run, or makes it of one that was left out. The unique key lets one daemon have it.
 func (s *Store) beginIn(ctx context.Context, tx *sqlx.Tx, n NewRun, i Instance, token string) error {
 	if n.Kind != purgeKind && n.State != RunSkipped && !strings.HasPrefix(n.Job, "@") {
 		if err := s.noOpenRun(ctx, tx, n); err != nil {
+			return err
+		}
+	}
+	if n.byPerson() {
+		if done, err := s.beginSkipped(ctx, tx, n, i, token); done || err != nil {
 			return err
 		}
 	}
@@ -72,6 +90,26 @@ func (s *Store) beginIn(ctx context.Context, tx *sqlx.Tx, n NewRun, i Instance, 
 	}
 	_, err := tx.ExecContext(ctx, s.sql.text("run-begin"), args...)
 	return err
+}
+
+// beginSkipped makes the run of one that was left out, if there is one.
+func (s *Store) beginSkipped(ctx context.Context, tx *sqlx.Tx, n NewRun, i Instance, token string) (done bool, err error) {
+	for _, job := range n.Was {
+		there, err := s.runs(ctx, tx, "WHERE job = ? AND scheduled_at = ? AND state <> 'skipped'", job, n.Scheduled)
+		if err != nil {
+			return false, err
+		}
+		if len(there) > 0 {
+			return false, errRunThere
+		}
+	}
+	r, err := tx.ExecContext(ctx, s.sql.text("run-begin-skipped"), n.State, cut(i.Host, maxDaemon), token, n.free(), int(leaseTime/time.Second),
+		n.Kind, null(n.Spec), n.Period, cut(n.StartedBy, 255), null(cut(n.Note, maxError)), n.Job, n.Scheduled)
+	if err != nil {
+		return false, err
+	}
+	changed, err := r.RowsAffected()
+	return changed > 0, err
 }
 
 // noOpenRun makes sure that none of the job's other runs is open. The latest one's row lets one daemon after the other look.

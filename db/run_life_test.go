@@ -312,6 +312,12 @@ func TestRunsOnTheSchemaOneStepOlder(t *testing.T) {
 	if last, err := d.Store.LastRun(ctx, "purge"); err != nil || last.State != db.RunSkipped {
 		t.Errorf("%+v, %v", last, err)
 	}
+	if last, err := d.Store.LastScheduled(ctx, "purge"); err != nil || last == nil || !last.Scheduled.Equal(scheduled.Add(day)) {
+		t.Errorf("%+v, %v", last, err)
+	}
+	if taken, err := d.Store.TakenTimes(ctx, scheduled, "purge"); err != nil || len(taken) > 0 {
+		t.Errorf("%v, %v", taken, err)
+	}
 	var older *db.SchemaError
 	for name, f := range map[string]func() error{
 		"BeginRun":     func() error { _, err := d.Store.BeginRun(ctx, statements(scheduled), me); return err },

@@ -49,25 +49,20 @@ func skipRuns(ctx context.Context, p *Place, now time.Time) (n int, err error) {
 		jobs = append(jobs, runJob{name: job.Name, kind: kindPurge, Timing: jobfile.Timing{Schedule: &job.Schedule}})
 	}
 	for _, job := range jobs {
-		last, err := p.Store.LastRun(ctx, job.names()...)
-		switch {
-		case db.NoTable(err):
+		last, err := p.Store.LastScheduled(ctx, job.names()...)
+		if db.NoTable(err) {
 			return n, nil
-		case err != nil:
-			return n, err
 		}
-		own := job.kind == kindPurge || job.kind == kindSQL
-		if last == nil || !(own && last.State.Open()) && (job.Schedule == nil || job.Schedule.Next(last.Scheduled).After(wall)) {
-			continue
-		}
-		switch {
-		case own && last.State == db.RunAsked:
-			_, err = p.Store.ChangeRun(ctx, last.ID, db.RunChange{State: db.RunSkipped, From: []db.RunState{db.RunAsked}, Note: adoptedRun})
-		case own && last.State.Open():
-			err = p.Store.EndRun(ctx, *last, db.RunSkipped, "the database was restored or copied, and adopted")
+		due := last != nil && job.Schedule != nil && !job.Schedule.Next(last.Scheduled).After(wall)
+		var ended bool
+		if err == nil {
+			ended, err = endOwn(ctx, p, job, last)
 		}
 		if err != nil {
 			return n, err
+		}
+		if !ended && !due {
+			continue
 		}
 		_, err = p.Store.BeginRun(ctx, db.NewRun{Job: job.name, Kind: job.kind, Scheduled: wall, State: db.RunSkipped, Note: adoptedRun}, db.Instance{Host: "outboxd adopt"})
 		if older(err) {
@@ -79,4 +74,25 @@ func skipRuns(ctx context.Context, p *Place, now time.Time) (n int, err error) {
 		n++
 	}
 	return n, nil
+}
+
+// endOwn ends the run of a purge, or of a statement, that has not ended.
+func endOwn(ctx context.Context, p *Place, job runJob, last *db.Run) (ended bool, err error) {
+	open := last
+	switch job.kind {
+	case kindPurge:
+	case kindSQL:
+		if open, err = openRun(ctx, p.Store, job.names()); older(err) {
+			return false, nil
+		}
+	default:
+		return false, nil
+	}
+	switch {
+	case err != nil || open == nil || !open.State.Open():
+		return false, err
+	case open.State == db.RunAsked:
+		return p.Store.ChangeRun(ctx, open.ID, db.RunChange{State: db.RunSkipped, From: []db.RunState{db.RunAsked}, Note: adoptedRun})
+	}
+	return true, p.Store.EndRun(ctx, *open, db.RunSkipped, "the database was restored or copied, and adopted")
 }

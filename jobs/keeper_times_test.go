@@ -76,7 +76,7 @@ func TestP7_ServerOffFollowsThePolicy(t *testing.T) {
 				s.messages(3)
 			case strings.HasSuffix(want, "skipped"):
 				s.awaitEvent("alert", 1)
-				if text := fmt.Sprint(s.logs.FilterMessage("alert").All()[0].ContextMap()); !strings.Contains(text, "outboxd mailing start --job acme/statements") {
+				if text := fmt.Sprint(s.logs.FilterMessage("alert").All()[0].ContextMap()); !strings.Contains(text, `outboxd mailing start --job acme/statements --at "2026-11-01 08:00"`) {
 					t.Error(text)
 				}
 			default:
@@ -89,6 +89,28 @@ func TestP7_ServerOffFollowsThePolicy(t *testing.T) {
 				s.awaitEvent("alert", 2)
 			}
 		})
+	}
+}
+
+// P7: a run that a person starts while no daemon is there hides no time that was missed, and a time that was left out is run by naming it.
+func TestP7_StartedByHandWhileNoDaemonIsThere(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.customers(3)
+	text := s.mailingFile(`schedule: "0 8 1 * *", missed: skip`)
+	s.ran("2026-10-01 08:00:00")
+	s.db.Exec(t, `INSERT INTO {db}.outbox_run (job, kind, scheduled_at, state, daemon, started_by) VALUES ('statements', 'mailing', '2026-11-02 10:00:00', 'done', 'here', 'eva')`)
+	s.now = clockAt("2026-11-02 12:00:00")
+	d := s.start(text, "one")
+	s.await("10-01 08:00 done, 11-01 08:00 skipped, 11-02 10:00 done", runTimes)
+	reply, err := d.engine.Desk().MailingStart(t.Context(), jobs.MailingStartRequest{By: jobs.By{Actor: "eva(1000)"}, Job: "statements", At: "2026-11-01 08:00"})
+	if err != nil || reply.StartedBy != "eva" {
+		t.Fatal(reply, err)
+	}
+	s.await("10-01 08:00 done, 11-01 08:00 done, 11-02 10:00 done", runTimes)
+	s.messages(3)
+	if _, err := d.engine.Desk().MailingStart(t.Context(), jobs.MailingStartRequest{By: jobs.By{Actor: "eva(1000)"}, Job: "statements", At: "2026-11-01 08:00"}); err == nil {
+		t.Error("a time was run twice")
 	}
 }
 

@@ -1,7 +1,9 @@
 package jobs
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"outboxd/db"
@@ -27,7 +29,47 @@ type due struct {
 	first  time.Time // wall times
 	before time.Time // the one before the latest
 	latest time.Time
+	taken  bool      // the latest has a run, which a person has started: only the others are without
 	next   time.Time // the first that has not come
+}
+
+// add notes one more that has come.
+func (d *due) add(wall time.Time) {
+	if d.times++; d.times == 1 {
+		d.first = wall
+	}
+	d.before, d.latest = d.latest, wall
+}
+
+// due returns the scheduled wall times that have come since another one, and when the first one comes that has not. A person may have
+// started the run of one of them: what had come before it counts as older, and of those behind it the latest counts.
+func (s *scheduler) due(ctx context.Context, last time.Time) (d due, err error) {
+	now := s.now()
+	var taken []time.Time
+	d.next = jobfile.At(s.when.Next(last), s.zone)
+	if !d.next.After(now) && s.kind != kindPurge { // nobody starts one
+		if taken, err = s.store.TakenTimes(ctx, last, s.names()...); err != nil {
+			return d, err
+		}
+	}
+	var byHand time.Time
+	for wall := s.when.Next(last); ; wall = s.when.Next(wall) {
+		if d.next = jobfile.At(wall, s.zone); wall.IsZero() { // not in the next years
+			d.next = now.AddDate(1, 0, 0)
+		}
+		if d.next.After(now) {
+			break
+		}
+		if d.taken = slices.ContainsFunc(taken, wall.Equal); d.taken {
+			byHand = wall
+		} else {
+			d.add(wall)
+		}
+	}
+	if d.taken && d.times > 0 {
+		d.add(byHand)
+	}
+	return d, nil
 }
 
 // older tells which times there are beside the latest.

@@ -77,7 +77,7 @@ func TestP7_MissedTimesFollowTheirPolicy(t *testing.T) {
 				if got := strings.Join(s.troubles, "; "); got != c.told {
 					t.Errorf("told %q, want %q", got, c.told)
 				}
-				if last := s.table.last(); last.StartedBy != bySchedule || (last.State != db.RunSkipped) != (last.Period == "2026-12" && last.Spec == "{}") {
+				if last := s.table.last(); last.StartedBy != db.BySchedule || (last.State != db.RunSkipped) != (last.Period == "2026-12" && last.Spec == "{}") {
 					t.Errorf("%+v", last)
 				}
 			})
@@ -107,6 +107,72 @@ func TestP7_OlderMissedTimesAreOneSkippedRun(t *testing.T) {
 			t.Errorf("note %q", n)
 		}
 	})
+}
+
+// P7: a run that a person starts while no daemon is there hides no time that was missed. One that names a time is the run of that time, and
+// what had come before it was missed.
+func TestP7_RunsByHandHideNoMissedTime(t *testing.T) {
+	for _, c := range []struct {
+		name, policy string
+		byHand       []string
+		runs         string
+	}{
+		{"run", jobfile.Run, []string{"11-04 10:00"}, "11-04 08:00 done"},
+		{"skip", jobfile.Skip, []string{"11-04 10:00", "11-04 11:30"}, "11-04 08:00 skipped"},
+		{"ask", jobfile.Ask, []string{"11-04 10:00"}, "11-04 08:00 asked"},
+		{"the time itself", jobfile.Run, []string{"11-04 08:00"}, "11-04 08:00 by hand"},
+		{"a time before", jobfile.Run, []string{"11-03 08:00"}, "11-03 08:00 by hand, 11-04 08:00 done"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newScheduling(t, "0 8 * * *", "Europe/Rome")
+				s.mailings(c.policy, 0, end)
+				s.at("2026-11-01 12:00:00")
+				s.live(24 * time.Hour)
+				time.Sleep(2 * 24 * time.Hour) // from noon of the 2nd to noon of the 4th
+				s.byHand(t, c.byHand...)
+				s.live(time.Hour)
+				s.live(time.Hour) // a restart
+				if got := s.table.schedule(); !strings.HasSuffix(got, c.runs) || strings.Count(got, "11-04 08:00") != 1 {
+					t.Errorf("runs %s, want %s", got, c.runs)
+				}
+				if got := s.table.schedule(); !strings.HasPrefix(got, "11-01 12:00 skipped, 11-02 08:00 done, 11-03 08:00 ") {
+					t.Errorf("runs %s: the 3rd is not noted", got)
+				}
+				s.table.last().State = db.RunDone // where a person was asked
+				s.live(20 * time.Hour)
+				if got := s.table.schedule(); !strings.HasSuffix(got, ", 11-05 08:00 "+string(s.table.last().State)) {
+					t.Errorf("runs %s: the next time is missing", got)
+				}
+			})
+		})
+	}
+}
+
+// A job that people have started before any daemon was there begins as one that was first seen.
+func TestJobThatWasStartedByHandFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScheduling(t, "0 8 * * *", "Europe/Rome")
+		s.mailings(jobfile.Run, 0, end)
+		s.at("2026-11-04 10:00:00")
+		s.byHand(t, "11-01 10:00", "11-04 10:00")
+		s.live(23 * time.Hour)
+		if got := s.table.text(); got != "11-01 10:00 done, 11-04 10:00 done, 11-04 10:01 skipped, 11-05 08:00 done" {
+			t.Errorf("runs %s", got)
+		}
+	})
+}
+
+// byHand notes runs that eva has started and that are done, for times of 2026.
+func (s *scheduling) byHand(t *testing.T, times ...string) {
+	t.Helper()
+	for _, text := range times {
+		at, err := time.Parse("2006-01-02 15:04", "2026-"+text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.table.runs = append(s.table.runs, db.Run{Job: s.job, Scheduled: at, State: db.RunDone, StartedBy: "eva"})
+	}
 }
 
 // P7: while a run of the job has not ended the next one waits, and a person is told when that takes long; late_by counts meanwhile.
@@ -173,6 +239,22 @@ func TestP7_ARenamedJobGoesOn(t *testing.T) {
 		s.live(time.Hour)
 		if got := s.table.text(); got != "11-03 08:00 done, 11-04 08:00 done" || s.table.last().Job != "purge" {
 			t.Errorf("runs %s", got)
+		}
+	})
+}
+
+// P7: a statement that a person has started for an older time is run, though a later time has had its run.
+func TestP7_StatementOfAnOlderTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScheduling(t, "0 8 * * *", "Europe/Rome")
+		s.kind, s.missed = kindSQL, missed{policy: jobfile.Run}
+		s.at("2026-11-01 12:00:00")
+		s.live(48 * time.Hour)
+		s.byHand(t, "11-01 08:00")
+		s.table.last().State, s.table.held = db.RunRunning, false
+		s.live(24 * time.Hour)
+		if got := s.table.text(); got != "11-01 12:00 skipped, 11-02 08:00 done, 11-03 08:00 done, 11-01 08:00 done, 11-04 08:00 done" || len(s.fired) != 4 {
+			t.Errorf("runs %s, %d fired", got, len(s.fired))
 		}
 	})
 }

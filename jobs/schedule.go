@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -14,7 +15,8 @@ import (
 
 // runStore is where the runs of a company's jobs stand.
 type runStore interface {
-	LastRun(ctx context.Context, jobs ...string) (*db.Run, error)
+	LastScheduled(ctx context.Context, jobs ...string) (*db.Run, error)
+	TakenTimes(ctx context.Context, after time.Time, jobs ...string) ([]time.Time, error)
 	OpenRuns(ctx context.Context) ([]db.Run, error)
 	BeginRun(ctx context.Context, n db.NewRun, i db.Instance) (*db.Run, error)
 	TakeRun(ctx context.Context, r db.Run, i db.Instance) (*db.Run, error)
@@ -24,7 +26,8 @@ type runStore interface {
 
 // scheduler fires the runs of one job. A scheduled time has one run, over all daemons and whatever clocks do: it is named
 // by what clocks show in the company's zone, and what stands in the database is not begun again. Of times that were missed,
-// because no daemon was there, the latest is made up for, left out or asked about, as the job says; the others are left out.
+// because no daemon was there, the latest is made up for, left out or asked about, as the job says; the others are left out. A run that
+// a person starts stands for a time of the schedule only if it names that time.
 type scheduler struct {
 	job      string
 	was      string // the job's name of before, "" when it has none
@@ -84,25 +87,31 @@ func (s *scheduler) names() []string {
 // next returns the run that is to be made now, or when to look again.
 func (s *scheduler) next(ctx context.Context) (run *db.Run, again time.Time, err error) {
 	again = s.now().Add(lookAgain)
-	last, err := s.store.LastRun(ctx, s.names()...)
+	last, open, err := s.stands(ctx)
 	if err == nil {
 		err = s.may(ctx)
 	}
 	switch {
 	case err != nil:
 		return nil, again, err
-	case last == nil && s.when == nil:
+	case open != nil && open.Free:
+		run, err = s.store.TakeRun(ctx, *open, s.instance)
+		return run, again, err
+	case open != nil:
+		return nil, again, nil
+	case s.when == nil:
 		return nil, s.now().Add(time.Minute), nil
 	case last == nil: // nothing is owed from before the job was there
-		_, err = s.store.BeginRun(ctx, s.newRun(jobfile.Wall(s.now(), s.zone).Truncate(time.Minute), db.RunSkipped, firstSeen), s.instance)
-		return nil, s.now(), err
-	case s.work != nil && last.State == db.RunRunning && last.Free:
-		run, err = s.store.TakeRun(ctx, *last, s.instance)
-		return run, again, err
-	case s.work != nil && last.State.Open():
-		return nil, again, nil
+		run, err = s.store.BeginRun(ctx, s.newRun(jobfile.Wall(s.now(), s.zone).Truncate(time.Minute), db.RunSkipped, firstSeen), s.instance)
+		if run != nil {
+			again = s.now()
+		}
+		return nil, again, err
 	}
-	due := s.due(last.Scheduled)
+	due, err := s.due(ctx, last.Scheduled)
+	if err != nil {
+		return nil, again, err
+	}
 	if due.times == 0 {
 		if next := s.now().Add(time.Minute); s.wake != nil && due.next.After(next) { // a person may begin one, where no word comes from
 			return nil, next, nil
@@ -112,13 +121,39 @@ func (s *scheduler) next(ctx context.Context) (run *db.Run, again time.Time, err
 	return s.begin(ctx, due, again)
 }
 
+// stands returns the last run of the schedule and, where the work is done here, the one that has not ended.
+func (s *scheduler) stands(ctx context.Context) (last, open *db.Run, err error) {
+	if s.when != nil {
+		last, err = s.store.LastScheduled(ctx, s.names()...)
+	}
+	switch {
+	case err != nil || s.work == nil:
+	case s.kind != kindPurge:
+		open, err = openRun(ctx, s.store, s.names())
+	case last != nil && last.State.Open():
+		open = last
+	}
+	return last, open, err
+}
+
+// openRun returns the run of a job, under any of its names, that has not ended.
+func openRun(ctx context.Context, store interface {
+	OpenRuns(ctx context.Context) ([]db.Run, error)
+}, names []string) (*db.Run, error) {
+	open, err := store.OpenRuns(ctx)
+	if i := slices.IndexFunc(open, func(r db.Run) bool { return slices.Contains(names, r.Job) }); i >= 0 {
+		return &open[i], err
+	}
+	return nil, err
+}
+
 // begin begins the run of what is due, or leaves it out. The run is the caller's to make where the job's work is done here.
 func (s *scheduler) begin(ctx context.Context, due due, again time.Time) (*db.Run, time.Time, error) {
 	if waits, err := s.waits(ctx, due); waits || err != nil {
 		return nil, again, err
 	}
 	state, note := s.missed.decide(s.now(), due, s.zone)
-	if err := s.leaveOlder(ctx, due); err != nil {
+	if err := s.leaveOlder(ctx, due); err != nil || due.taken {
 		return nil, again, err
 	}
 	run, err := s.store.BeginRun(ctx, s.newRun(due.latest, state, note), s.instance)
@@ -151,18 +186,12 @@ func (s *scheduler) begin(ctx context.Context, due due, again time.Time) (*db.Ru
 
 // waits tells whether the job's run of before has not ended. A person is told once of one that takes long.
 func (s *scheduler) waits(ctx context.Context, due due) (bool, error) {
-	if s.work != nil { // the last run tells
+	if s.work != nil { // has been looked at
 		return false, nil
 	}
-	open, err := s.store.OpenRuns(ctx)
+	before, err := openRun(ctx, s.store, s.names())
 	if err != nil {
 		return true, err
-	}
-	var before *db.Run
-	for _, r := range open {
-		if r.Job == s.job || s.was != "" && r.Job == s.was {
-			before = &r
-		}
 	}
 	if s.late != nil && (before == nil || s.now().Sub(jobfile.At(due.first, s.zone)) > overlapTold) {
 		s.late(before, due.latest)
@@ -185,7 +214,7 @@ func (s *scheduler) leaveOlder(ctx context.Context, due due) error {
 }
 
 func (s *scheduler) newRun(scheduled time.Time, state db.RunState, note string) db.NewRun {
-	n := db.NewRun{Job: s.job, Kind: s.kind, Scheduled: scheduled, State: state, StartedBy: bySchedule, Note: note}
+	n := db.NewRun{Job: s.job, Kind: s.kind, Scheduled: scheduled, State: state, StartedBy: db.BySchedule, Note: note}
 	if s.was != "" {
 		n.Was = []string{s.was}
 	}
@@ -197,31 +226,6 @@ func (s *scheduler) newRun(scheduled time.Time, state db.RunState, note string) 
 
 // firstSeen is the note of the run with which a job begins to be.
 const firstSeen = "outboxd saw the job for the first time: nothing is made up for from before"
-
-// bySchedule stands in a run where otherwise the person stands who started it.
-const bySchedule = "schedule"
-
-// due returns the scheduled wall times that have come since another one, and when the first one comes that has not.
-func (s *scheduler) due(last time.Time) (d due) {
-	now := s.now()
-	if s.when == nil {
-		d.next = now.AddDate(1, 0, 0)
-		return d
-	}
-	for wall := s.when.Next(last); ; wall = s.when.Next(wall) {
-		if wall.IsZero() { // not in the next years
-			d.next = now.AddDate(1, 0, 0)
-			return d
-		}
-		if d.next = jobfile.At(wall, s.zone); d.next.After(now) {
-			return d
-		}
-		if d.times++; d.times == 1 {
-			d.first = wall
-		}
-		d.before, d.latest = d.latest, wall
-	}
-}
 
 // await waits until the clock shows the time.
 func (s *scheduler) await(stop context.Context, until time.Time) bool {

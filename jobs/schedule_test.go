@@ -26,9 +26,9 @@ type runTable struct {
 
 func (r *runTable) last() *db.Run { return &r.runs[len(r.runs)-1] }
 
-func (r *runTable) LastRun(_ context.Context, jobs ...string) (last *db.Run, _ error) {
+func (r *runTable) LastScheduled(_ context.Context, jobs ...string) (last *db.Run, _ error) {
 	for _, run := range r.runs {
-		if slices.Contains(jobs, run.Job) && (last == nil || run.Scheduled.After(last.Scheduled)) {
+		if slices.Contains(jobs, run.Job) && !byHand(run) && (last == nil || run.Scheduled.After(last.Scheduled)) {
 			run.Free = run.State == db.RunRunning && !r.held
 			last = &run
 		}
@@ -36,9 +36,20 @@ func (r *runTable) LastRun(_ context.Context, jobs ...string) (last *db.Run, _ e
 	return last, r.err
 }
 
+func byHand(run db.Run) bool { return run.StartedBy != "" && run.StartedBy != db.BySchedule }
+
+func (r *runTable) TakenTimes(_ context.Context, after time.Time, jobs ...string) (all []time.Time, _ error) {
+	for _, run := range r.runs {
+		if slices.Contains(jobs, run.Job) && byHand(run) && run.Scheduled.After(after) {
+			all = append(all, run.Scheduled)
+		}
+	}
+	return all, r.err
+}
+
 func (r *runTable) OpenRuns(context.Context) (open []db.Run, _ error) {
 	for _, run := range r.runs {
-		if run.State.Open() {
+		if run.Free = run.State == db.RunRunning && !r.held; run.State.Open() {
 			open = append(open, run)
 		}
 	}
@@ -75,6 +86,21 @@ func (r *runTable) text() string {
 	var all []string
 	for _, run := range r.runs {
 		all = append(all, run.Scheduled.Format("01-02 15:04 ")+string(run.State))
+	}
+	return strings.Join(all, ", ")
+}
+
+// schedule lists the runs for times of a schedule by their times.
+func (r *runTable) schedule() string {
+	runs := slices.SortedFunc(slices.Values(r.runs), func(a, b db.Run) int { return a.Scheduled.Compare(b.Scheduled) })
+	var all []string
+	for i, run := range runs {
+		switch text := run.Scheduled.Format("01-02 15:04 "); {
+		case !byHand(run):
+			all = append(all, text+string(run.State))
+		case run.Scheduled.Hour() == 8 && i > 0:
+			all = append(all, text+"by hand")
+		}
 	}
 	return strings.Join(all, ", ")
 }

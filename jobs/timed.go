@@ -93,10 +93,7 @@ func (j *timed) late(open *db.Run, due time.Time) {
 
 // leftOut tells a person that a time was left out.
 func (j *timed) leftOut(scheduled time.Time, note string) {
-	next := "outboxd mailing start --job " + jobName(j.c.place, j.job) + " does it now"
-	if j.runs.kind == kindSQL {
-		next = "if it is needed, run the job's statement by hand"
-	}
+	next := fmt.Sprintf("if it is to run after all: outboxd mailing start --job %s --at %q", jobName(j.c.place, j.job), onClocks(scheduled))
 	j.c.e.alerts.Tell(fmt.Sprintf("company %s: the run of %s for %s is left out", j.c.name, j.job, onClocks(scheduled)),
 		fmt.Sprintf("The job %s of company %s does not run for %s. It was %s.\n\nWhat to do: %s.", j.job, j.c.name, onClocks(scheduled), note, next))
 }

@@ -15,6 +15,24 @@ INSERT INTO {db}.outbox_run (job, scheduled_at, state, daemon, lease_token, leas
 {4}  , ?, ?, ?, ?, ?, UTC_TIMESTAMP(6)
 )
 
+-- name: run-scheduled
+-- Follows run-head: the last run that no person has started. Value: job.
+WHERE job = ?
+{4}  AND COALESCE(started_by, 'schedule') = 'schedule'
+ORDER BY scheduled_at DESC LIMIT 1
+
+-- name: run-taken
+-- Values: job, wall time, schedule.
+SELECT scheduled_at FROM {db}.outbox_run WHERE job = ? AND scheduled_at > ? AND started_by <> ?
+
+-- name: run-begin-skipped
+-- A person has what was left out run after all. Values: state, computer, token, whether it is free, lease in seconds; kind, spec,
+-- period, person, note, job, wall time.
+UPDATE {db}.outbox_run SET state = ?, daemon = ?, lease_token = ?, lease_until = IF(?, NULL, TIMESTAMPADD(SECOND, ?, UTC_TIMESTAMP(6))),
+  started_at = UTC_TIMESTAMP(6), finished_at = NULL, last_error = NULL, changed_at = UTC_TIMESTAMP(6),
+  kind = ?, spec = ?, period = ?, started_by = ?, note = ?
+WHERE job = ? AND scheduled_at = ? AND state = 'skipped'
+
 -- name: run-lock-last
 SELECT id FROM {db}.outbox_run WHERE job = ? ORDER BY scheduled_at DESC LIMIT 1 FOR UPDATE
 
