@@ -37,7 +37,8 @@ func approve(ctx context.Context, w *World, p *Place, r db.Run, who *jobfile.Per
 	if err := mayApproveRun(p.Company, r, spec, who, how.Actor); err != nil {
 		return err
 	}
-	change := db.RunChange{State: db.RunSending, From: []db.RunState{db.RunHeld}, ApprovedBy: approvedBy(who, how)}
+	change := db.RunChange{State: db.RunSending, From: []db.RunState{db.RunHeld}, ApprovedBy: approvedBy(who, how),
+		Note: joinNotes(againNote(r.Note), By{Reason: how.Reason}.runNote("approved", who))}
 	detail := how.How + " as " + who.Name
 	if spec.Canary != nil {
 		change.Allowed = &spec.Canary.First

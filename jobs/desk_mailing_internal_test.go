@@ -3,7 +3,22 @@ package jobs
 import (
 	"testing"
 	"time"
+
+	"outboxd/db"
 )
+
+// The rate is of mails that went: one that ended without, at the start, would make the expected end too early.
+func TestRateIsOfMailsThatWent(t *testing.T) {
+	now := time.Date(2026, 12, 1, 10, 0, 0, 0, time.UTC)
+	approved := now.Add(-time.Hour)
+	r := db.Run{StartedAt: now.Add(-3 * time.Hour), RunCounts: db.RunCounts{Sent: 100, Partial: 10, Failed: 5, Skipped: 9000, Suppressed: 70, Cancelled: 20, Expired: 3, Gone: 1}}
+	if got := rateOf(r, now); got != 38 {
+		t.Errorf("%d an hour since it began", got)
+	}
+	if r.ApprovedAt = &approved; rateOf(r, now) != 115 {
+		t.Errorf("%d an hour since it was approved", rateOf(r, now))
+	}
+}
 
 func TestLengthText(t *testing.T) {
 	for d, want := range map[time.Duration]string{8 * time.Hour: "8h", 90 * time.Minute: "1h30m", 30 * time.Minute: "30m", 90 * time.Second: "1m30s", 10 * time.Second: "10s",

@@ -37,7 +37,7 @@ type RunInfo struct {
 	db.Run
 	Account    string     `json:"account,omitempty"`   // that sends it, where it is one
 	Left       int64      `json:"left"`                // mails that have not ended; before all are made, those that there are
-	Rate       int        `json:"per_hour,omitempty"`  // mails that ended an hour, since it was let go
+	Rate       int        `json:"per_hour,omitempty"`  // mails that were tried to the end an hour, since it was let go
 	Finish     *time.Time `json:"finish,omitempty"`    // when the last mail may have gone
 	Waits      string     `json:"waits_for,omitempty"` // in a sentence; "" where nothing is to be said
 	Next       string     `json:"next,omitempty"`      // what a person can do about it
@@ -160,13 +160,13 @@ func (d *Desk) runWith(ctx context.Context, p *Place, r db.Run, writeBacks map[u
 	return i
 }
 
-// rateOf is how many mails of a run ended an hour since it was let go.
+// rateOf is how many mails of a run went to servers and ended an hour since it was let go: not those that ended without, in no time.
 func rateOf(r db.Run, now time.Time) int {
 	began := r.StartedAt
 	if r.ApprovedAt != nil {
 		began = *r.ApprovedAt
 	}
-	return int(math.Round(float64(r.Sum()) / max(now.Sub(began), time.Second).Hours()))
+	return int(math.Round(float64(r.Sent+r.Partial+r.Failed) / max(now.Sub(began), time.Second).Hours()))
 }
 
 // finish tells by which account a run goes, and when its last mail may have gone by the limits and windows; by what has gone so far where

@@ -26,6 +26,9 @@ func runWaits(p *Place, i RunInfo, spec mailing.Spec, now time.Time) (waits, nex
 		return approvalText(p, i, spec),
 			fmt.Sprintf("look at the proof, then: outboxd mailing approve %s; or end it: outboxd mailing stop %s --cancel", name, name)
 	case db.RunSending:
+		if strings.Contains(i.Note, doesNotAddUp) {
+			return "It cannot end" + because(i.Note) + ".", fmt.Sprintf("outboxd mailing report %s shows the mails that are there; to end the run: outboxd mailing stop %s --cancel", name, name)
+		}
 		return canaryText(p, i, spec), ""
 	case db.RunStopped:
 		return "It is stopped" + because(i.Note) + ".",

@@ -33,6 +33,7 @@ type keeperStore interface {
 	RunFirst(ctx context.Context, id uint64) (db.RunFirst, error)
 	RunOpen(ctx context.Context, id uint64) (bool, error)
 	ReconcileRun(ctx context.Context, id, after uint64, limit int) (next uint64, ended int, err error)
+	RefindMails(ctx context.Context, id, after uint64, limit int) (next uint64, found int, err error)
 }
 
 // keeper takes a company's runs of mailings and reports from their beginning to their end. There is one in each daemon, and any number of
@@ -64,6 +65,8 @@ type kept struct {
 	again time.Time // no step before
 	pause time.Duration
 	sweep time.Time // no look at all its rows before
+
+	sought int64 // so many of its mails were missing when they were sought in the outbox
 }
 
 const (

@@ -52,7 +52,9 @@ func (h *hand) reconcile(stop context.Context) error {
 	return h.close(stop, now)
 }
 
-// lacking looks whether a run can end, of whose mails fewer have an end than were enqueued: if none of them is open, a person is told.
+// lacking looks whether a run can end, of whose mails fewer have an end than were enqueued. If none of them is open, somebody has deleted
+// some from outbox_run_mail: what the outbox still has of them is noted again, and goes on. The rest cannot be found: a person is told,
+// and can have the run end as cancelled.
 func (h *hand) lacking(stop context.Context) error {
 	open, err := h.k.store.RunOpen(stop, h.run.ID)
 	if err != nil || open {
@@ -62,7 +64,31 @@ func (h *hand) lacking(stop context.Context) error {
 	if err != nil || !now.State.Open() || now.Sum() >= now.Enqueued {
 		return err
 	}
+	if lost := now.Enqueued - now.Sum(); lost != h.one.sought {
+		if found, err := h.seek(stop); err != nil || found > 0 {
+			return err
+		}
+		h.one.sought = lost
+	}
+	if now.State == db.RunCancelling {
+		return h.end(stop, now)
+	}
 	return h.mismatch(stop, now)
+}
+
+// seek looks through the whole outbox for mails of the run that it does not know any more.
+func (h *hand) seek(stop context.Context) (found int, err error) {
+	var after uint64
+	err = h.inSteps(stop, func(ctx context.Context) (bool, error) {
+		next, n, err := h.k.store.RefindMails(ctx, h.run.ID, after, reconcileRows)
+		after, found = next, found+n
+		return next == 0, err
+	})
+	if found > 0 {
+		h.log.Warn(eventRunRefound, zap.Int("mails", found))
+		h.k.poke()
+	}
+	return found, err
 }
 
 // close ends the run when each row of its audience has its end, and the counts add up. The summary goes out in the same transaction.
@@ -76,9 +102,14 @@ func (h *hand) close(stop context.Context, now db.Run) error {
 	if now.Audience == nil || now.Sum() < now.Enqueued {
 		return nil
 	}
-	if now.Sum() != *now.Audience {
+	if now.Sum() != *now.Audience && now.State != db.RunCancelling {
 		return h.mismatch(stop, now)
 	}
+	return h.end(stop, now)
+}
+
+// end ends the run, of which no mail is open any more.
+func (h *hand) end(stop context.Context, now db.Run) error {
 	state := db.RunDone
 	if now.State == db.RunCancelling && now.EndsAs != "" {
 		state = now.EndsAs
@@ -117,7 +148,7 @@ func againNote(note string) string {
 // mismatch tells that all rows of a run have an end, and are not as many as its audience had. Somebody has changed outbox_run_mail or the
 // run: it is not closed as if all were well.
 func (h *hand) mismatch(stop context.Context, now db.Run) error {
-	note := fmt.Sprintf("does not add up: the audience had %d rows, and %d mails have an end. Rows of outbox_run or outbox_run_mail were changed by hand", *now.Audience, now.Sum())
+	note := fmt.Sprintf(doesNotAddUp+": the audience had %d rows, and %d mails have an end. Rows of outbox_run or outbox_run_mail were changed by hand", *now.Audience, now.Sum())
 	if strings.Contains(now.Note, note) {
 		return nil
 	}
@@ -126,9 +157,13 @@ func (h *hand) mismatch(stop context.Context, now db.Run) error {
 		return err
 	}
 	h.log.Error(eventRunFailed, zap.String("note", note))
-	h.news("does not add up", note, "outboxd mailing report "+h.name())
+	h.news(doesNotAddUp, note+".\n\nSo it does not end by itself, and the job's next run waits for it.",
+		fmt.Sprintf("outboxd mailing report %[1]s shows the mails that are there; then outboxd mailing stop %[1]s --cancel ends the run, with a note of what is missing", h.name()))
 	return nil
 }
+
+// doesNotAddUp begins what is said of such a run.
+const doesNotAddUp = "does not add up"
 
 // fail ends the run because of itself: nothing has gone, and what is enqueued is cancelled.
 func (h *hand) fail(stop context.Context, cause *runFault) error {

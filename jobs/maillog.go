@@ -58,6 +58,7 @@ const (
 	eventRunReleased      = "run_released" // mails may go
 	eventRunCanary        = "run_canary"   // its first mails did well: the others follow
 	eventRunStopped       = "run_stopped"  // too many of its first mails were refused
+	eventRunRefound       = "run_refound"  // mails of it that somebody has deleted from outbox_run_mail stand in the outbox, and are noted again
 	eventRunClosed        = "run_closed"   // each row of its audience has its end
 	eventWriteBack        = "write_back"   // an on_sent or on_failed could not be run: it is tried again
 	eventReloaded         = "reloaded"

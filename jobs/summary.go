@@ -198,7 +198,11 @@ func sumText(r db.Run, audience int64) string {
 	case r.Sum() == audience:
 		return fmt.Sprintf("The counts add up: %s = %s, the rows of the audience. Every one has an end.", sum, grouped(audience))
 	}
-	return fmt.Sprintf("The counts do not add up: %s = %s, and the audience had %s.", sum, grouped(r.Sum()), mailCount(audience))
+	text := fmt.Sprintf("The counts do not add up: %s = %s, and the audience had %s.", cmp.Or(sum, "none"), grouped(r.Sum()), mailCount(audience))
+	if lost := audience - r.Sum(); lost > 0 {
+		text += fmt.Sprintf(" What became of %s nobody knows: outbox_run_mail or outbox_run was changed by hand.", grouped(lost))
+	}
+	return text
 }
 
 // file is a CSV of all failures, when it is small enough to go with a letter.

@@ -79,6 +79,15 @@ SELECT m.outbox_id AS id, COALESCE(m.business_key, '') AS business_key, m.writte
 FROM {db}.outbox_run_mail m FORCE INDEX (state) LEFT JOIN {db}.outbox o ON o.id = m.outbox_id
 WHERE m.run_id = ? AND m.state IS NULL AND m.outbox_id > ? ORDER BY m.outbox_id LIMIT ?
 
+-- name: run-mails-lost
+-- A look along the primary key for mails that their run does not know. Values: run, id, limit.
+SELECT o.id, m.outbox_id IS NULL AND o.run_id IS NOT NULL AND o.run_id = ? AS lost
+FROM {db}.outbox o LEFT JOIN {db}.outbox_run_mail m ON m.run_id = o.run_id AND m.outbox_id = o.id WHERE o.id > ? ORDER BY o.id LIMIT ?
+
+-- name: run-mails-refound
+-- Several may look at the same time.
+INSERT INTO {db}.outbox_run_mail (run_id, outbox_id, identity) VALUES {rows} ON DUPLICATE KEY UPDATE outbox_id = VALUES(outbox_id)
+
 -- name: run-mails-end
 -- Values: state, run, ids.
 UPDATE {db}.outbox_run_mail SET state = ? WHERE run_id = ? AND state IS NULL AND outbox_id IN ({ids})
