@@ -40,6 +40,8 @@ func TestP1_ThePurgeArchivesEachRowOnce(t *testing.T) {
 	ctx := deadline(t)
 	aged(t, d, 1300, "sent", 500, 450)
 	withChildren(t, d)
+	d.Exec(t, `UPDATE {db}.outbox SET bounced_at = NOW(6), bounce = 'no', updated_at = updated_at`)
+	d.Exec(t, `UPDATE {db}.outbox_recipient SET bounced_at = NOW(6), bounce = 'no', updated_at = updated_at`)
 	d.Exec(t, `INSERT INTO {db}.outbox_attempt (outbox_id, lease_token, finished_at, account, daemon) VALUES (1301, 'gone', NOW() - INTERVAL 450 DAY, 'main', 'here')`)
 	p := begin(t, d.Store, db.PassBodies, 400)
 	steps, broken := 0, errors.New("the disk is full")
@@ -95,7 +97,7 @@ func checkEntry(t *testing.T, line string) string {
 	case "content":
 		right = e.Mail["body_text"] == "Text" && e.Mail["headers"] == `{"X-A":"b"}`
 	case "row":
-		right = e.Mail["state"] == "sent" && e.Mail["body_text"] == nil && len(e.Recipients) == 2 && len(e.Tries) == 1 && e.Tries[0]["reply"] == "250 ok" &&
+		right = e.Mail["state"] == "sent" && e.Mail["bounce"] == "no" && e.Mail["bounced_at"] != nil && e.Recipients[0]["bounce"] == "no" && e.Mail["body_text"] == nil && len(e.Recipients) == 2 && len(e.Tries) == 1 && e.Tries[0]["reply"] == "250 ok" &&
 			e.Hashes["text_hash"] != nil && strings.HasSuffix(e.Mail["created_at"].(string), "Z") && e.Mail["priority"] == 3.0
 	case "remains":
 		right = e.ID == 1301 && len(e.Tries) == 1 && e.Mail == nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 )
@@ -32,6 +33,8 @@ type Recipient struct {
 	Code      int            `db:"smtp_code" json:"smtp_code,omitempty"`
 	Enhanced  string         `db:"smtp_enhanced" json:"smtp_enhanced,omitempty"`
 	LastError string         `db:"last_error" json:"last_error,omitempty"`
+	BouncedAt *time.Time     `db:"bounced_at" json:"bounced_at,omitempty"` // only Show reads it, and Bounce
+	Bounce    string         `db:"bounce" json:"bounce,omitempty"`
 }
 
 // Mark says that DATA was written for a row: the body may follow once the mark is committed.

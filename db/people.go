@@ -36,6 +36,8 @@ type Summary struct {
 	AvailableAt time.Time  `db:"available_at" json:"available_at"`
 	CreatedAt   time.Time  `db:"created_at" json:"created_at"`
 	LastError   string     `db:"last_error" json:"last_error,omitempty"`
+	BouncedAt   *time.Time `db:"bounced_at" json:"bounced_at,omitempty"` // when it came back; of a mail that was sent alone
+	Bounce      string     `db:"bounce" json:"bounce,omitempty"`         // what the bounce says, its beginning
 }
 
 // troubleNumber is outbox.trouble for the states that have one: an index leads to them.

@@ -8,19 +8,21 @@ import (
 
 // RunFirst is what became of the mails of a run that were let go first.
 type RunFirst struct {
-	Open  int64         // have not ended
-	Ended int64         // sent, or tried to be
-	Bad   int64         // of these: refused by somebody, or given up
-	Rest  time.Duration // since the last of them ended
+	Open    int64         // have not ended
+	Ended   int64         // sent, or tried to be
+	Refused int64         // of these: refused by somebody, or given up
+	Bounced int64         // of these: sent, and came back
+	Rest    time.Duration // since the last of them ended
 }
 
 // RunFirst tells how the mails of a run did that have been let go so far.
 func (s *Store) RunFirst(ctx context.Context, id uint64) (RunFirst, error) {
 	var found struct {
-		Open  int64 `db:"open"`
-		Ended int64 `db:"ended"`
-		Bad   int64 `db:"bad"`
-		Rest  int64 `db:"rest"` // µs
+		Open    int64 `db:"open"`
+		Ended   int64 `db:"ended"`
+		Refused int64 `db:"refused"`
+		Bounced int64 `db:"bounced"`
+		Rest    int64 `db:"rest"` // µs
 	}
 	err := s.needNewest(ctx)
 	if err == nil {
@@ -29,7 +31,7 @@ func (s *Store) RunFirst(ctx context.Context, id uint64) (RunFirst, error) {
 	if err != nil {
 		return RunFirst{}, fmt.Errorf("look at the first mails of run %d of %s: %w", id, s.database, err)
 	}
-	return RunFirst{found.Open, found.Ended, found.Bad, time.Duration(found.Rest) * time.Microsecond}, nil
+	return RunFirst{found.Open, found.Ended, found.Refused, found.Bounced, time.Duration(found.Rest) * time.Microsecond}, nil
 }
 
 // RunOpen tells whether a run has mails that have not ended.

@@ -22,6 +22,8 @@ type RunMail struct {
 	Code       int        `db:"smtp_code" json:"smtp_code,omitempty"`
 	Enhanced   string     `db:"smtp_enhanced" json:"smtp_enhanced,omitempty"`
 	LastError  string     `db:"last_error" json:"last_error,omitempty"`
+	BouncedAt  *time.Time `db:"bounced_at" json:"bounced_at,omitempty"` // when it came back; of a mail that was sent alone
+	Bounce     string     `db:"bounce" json:"bounce,omitempty"`         // what the bounce says, its beginning
 	WriteBack  string     `db:"write_back" json:"write_back,omitempty"` // done, or that it waits and why; "" when there is none
 }
 
@@ -34,7 +36,7 @@ type runMailRow struct {
 // RunMailFilter says which mails of a run to list.
 type RunMailFilter struct {
 	After  uint64 // numbers above this one: the next page
-	Failed bool   // only those that ended otherwise than sent, or are uncertain
+	Failed bool   // only those that ended otherwise than sent, are uncertain, or came back
 	Limit  int    // 0 means 50, at most 1000
 }
 
@@ -57,4 +59,12 @@ func (s *Store) RunMails(ctx context.Context, id uint64, f RunMailFilter) ([]Run
 		}
 	}
 	return all, wrap(err, fmt.Sprintf("list the mails of run %d of %s", id, s.database))
+}
+
+// RunBounced counts the mails of a run that were sent, at least to some of their recipients, and came back. It reads each mail of the run.
+func (s *Store) RunBounced(ctx context.Context, id uint64) (n int64, err error) {
+	if err = s.needNewest(ctx); err == nil {
+		err = retry(ctx, func() error { return s.pool.db.GetContext(ctx, &n, s.sql.text("run-bounced"), id) })
+	}
+	return n, wrap(err, fmt.Sprintf("count the bounces of run %d of %s", id, s.database))
 }

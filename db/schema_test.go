@@ -15,7 +15,7 @@ func TestEveryColumnSaysWhoWritesItAndWhen(t *testing.T) {
 	d := dbtest.New(t)
 	silent := d.Read(t, `SELECT COALESCE(GROUP_CONCAT(c.TABLE_NAME, '.', c.COLUMN_NAME), '') FROM information_schema.COLUMNS c
 		JOIN information_schema.TABLES t ON t.TABLE_SCHEMA = c.TABLE_SCHEMA AND t.TABLE_NAME = c.TABLE_NAME
-		WHERE c.TABLE_SCHEMA = '{db}' AND t.TABLE_TYPE = 'BASE TABLE' AND c.COLUMN_COMMENT NOT RLIKE '^((Sender|A person), on INSERT|outboxd|Set by the table|Computed)'`)
+		WHERE c.TABLE_SCHEMA = '{db}' AND t.TABLE_TYPE = 'BASE TABLE' AND c.COLUMN_COMMENT NOT RLIKE '^((Sender|A person), on INSERT|A person, or a program of yours|outboxd|Set by the table|Computed)'`)
 	if silent != "" {
 		t.Errorf("no comment, or none of who and when: %s", silent)
 	}
@@ -180,6 +180,10 @@ func TestViewTellsWhatBecameOfARow(t *testing.T) {
 	got := d.Read(t, `SELECT CONCAT_WS(' ', state, attempts, sent_via, smtp_code, sent_at IS NOT NULL, message_id) FROM {db}.outbox_status`)
 	if got != "sent 1 main 250 1 "+r.MessageID {
 		t.Errorf("a sent row: %q", got)
+	}
+	d.Exec(t, `UPDATE {db}.outbox SET bounced_at = NOW(6), bounce = '5.1.1 no'`)
+	if got := d.Read(t, `SELECT CONCAT_WS(' ', state, bounced_at IS NOT NULL, bounce) FROM {db}.outbox_status`); got != "sent 1 5.1.1 no" {
+		t.Errorf("a row that came back: %q", got)
 	}
 }
 

@@ -162,7 +162,11 @@ func (s shapes) upTo(part Part, number int) shape {
 			for _, t := range one.tables {
 				sum.tables = join(sum.tables, t)
 			}
-			sum.views = append(sum.views, one.views...)
+			for _, v := range one.views {
+				if !slices.Contains(sum.views, v) { // a later step makes it anew
+					sum.views = append(sum.views, v)
+				}
+			}
 		}
 	}
 	return sum

@@ -62,6 +62,8 @@ type Detail struct {
 	Code        int        `db:"smtp_code" json:"smtp_code,omitempty"`
 	Enhanced    string     `db:"smtp_enhanced" json:"smtp_enhanced,omitempty"`
 	LastError   string     `db:"last_error" json:"last_error,omitempty"`
+	BouncedAt   *time.Time `db:"bounced_at" json:"bounced_at,omitempty"` // when it came back
+	Bounce      string     `db:"bounce" json:"bounce,omitempty"`         // what the bounce says, its beginning
 	Size        int64      `db:"size" json:"size"`
 	CreatedAt   time.Time  `db:"created_at" json:"created_at"`
 	UpdatedAt   time.Time  `db:"updated_at" json:"updated_at"`
@@ -105,11 +107,9 @@ func (s *Store) Show(ctx context.Context, id uint64) (Detail, error) {
 	if d.Attachments, err = selectAll[Attached](ctx, s.pool.db, s.sql.text("shown-attachments"), id, maxAttachments+1); err != nil {
 		return d, fmt.Errorf("read attachments of row %d of %s: %w", id, s.database, err)
 	}
-	known, err := s.recipients(ctx, []uint64{id})
-	if err != nil {
+	if d.Each, err = selectAll[Recipient](ctx, s.pool.db, s.sql.text("shown-recipients"), id); err != nil {
 		return d, fmt.Errorf("read recipients of row %d of %s: %w", id, s.database, err)
 	}
-	d.Each = known[id]
 	purged, err := s.purged(ctx, s.pool.db, []uint64{id})
 	if err != nil {
 		return d, fmt.Errorf("read what was purged of row %d of %s: %w", id, s.database, err)

@@ -190,7 +190,7 @@ func (l linked) facts() []ApprovalFact {
 	add("Subject", l.spec.Subject)
 	add("Account", l.spec.Account)
 	if c := l.spec.Canary; c != nil {
-		add("Begins with", fmt.Sprintf("%d mails, the others after %s if at most %g %% are refused", c.First, c.Wait, c.StopAbove))
+		add("Begins with", fmt.Sprintf("%d mails, the others after %s if at most %g %% are refused or come back", c.First, c.Wait, c.StopAbove))
 	}
 	if r.State == db.RunHeld && r.DecideUntil != nil && l.spec.Approval != nil {
 		add("Until", timeText(*r.DecideUntil, zone)+", then "+otherwise(l.spec.Approval))

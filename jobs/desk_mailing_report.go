@@ -12,7 +12,7 @@ import (
 // MailingReportRequest asks what became of the mails of a run, page by page.
 type MailingReportRequest struct {
 	Run    string `json:"run"`
-	Failed bool   `json:"failed,omitempty"` // only those that have ended and that nobody, or not everybody, has got
+	Failed bool   `json:"failed,omitempty"` // only those that have ended and that nobody, or not everybody, has got, and those that came back
 	After  uint64 `json:"after,omitempty"`  // MailingReportReply.Next of the page before
 	Limit  int    `json:"limit,omitempty"`  // 0 means 50, at most 1000
 }
@@ -29,7 +29,7 @@ type MailReport struct {
 	Row string `json:"row"` // as acme/17
 	db.RunMail
 	Reply  string `json:"smtp_reply,omitempty"` // what the server said last
-	Cause  string `json:"cause,omitempty"`      // why it was not sent, or not yet
+	Cause  string `json:"cause,omitempty"`      // why it was not sent, or not yet, or why it came back
 	Remedy string `json:"remedy,omitempty"`     // what a person can do
 }
 
@@ -55,6 +55,11 @@ func (d *Desk) MailingReport(ctx context.Context, q MailingReportRequest) (Maili
 		return MailingReportReply{}, runError(p, r.ID, err)
 	}
 	reply := MailingReportReply{Info: d.runInfo(ctx, p, r), Mails: make([]MailReport, len(mails))}
+	if q.After == 0 {
+		if reply.Info.Bounced, err = p.Store.RunBounced(ctx, r.ID); err != nil {
+			return MailingReportReply{}, runError(p, r.ID, err)
+		}
+	}
 	for i, m := range mails {
 		reply.Mails[i] = reportOf(p, m, tries[m.ID])
 	}
@@ -70,6 +75,7 @@ func reportOf(p *Place, m db.RunMail, last db.Tried) MailReport {
 	switch m.State {
 	case db.Sent:
 		r.Cause = ""
+		r.bounce()
 		return r
 	case db.Uncertain:
 		r.Remedy = fmt.Sprintf("ask the recipient, or look into the account's sent mail; then: outboxd queue settle %s --as sent --reason TEXT (or --as failed)", r.Row)
@@ -79,5 +85,6 @@ func reportOf(p *Place, m db.RunMail, last db.Tried) MailReport {
 		r.Remedy = o.Remedy
 		r.Cause = strings.TrimRight(strings.TrimSuffix(m.LastError, o.Remedy), ". ")
 	}
+	r.bounce()
 	return r
 }

@@ -44,6 +44,7 @@ func (d *Desk) QueueWhy(ctx context.Context, q RowRequest) (QueueWhyReply, error
 		w.sending(ctx)
 	default:
 		w.ended()
+		w.bounced()
 	}
 	last := w.last()
 	return QueueWhyReply{name.String(), row.State, row.Held, p.Company.Timezone.String(), w.reasons, last, w.next}, nil

@@ -128,11 +128,11 @@ func (h *hand) judge(stop context.Context) error {
 	if err != nil || first.Open > 0 || first.Rest < c.Wait {
 		return err
 	}
-	text := fmt.Sprintf("of the first %d mails %d were refused", first.Ended, first.Bad)
-	if !c.Stops(first.Ended, first.Bad) {
+	text := fmt.Sprintf("of the first %d mails %s", first.Ended, badText(first))
+	if !c.Stops(first.Ended, first.Refused+first.Bounced) {
 		changed, err := h.change(stop, db.RunChange{State: db.RunSending, From: []db.RunState{db.RunSending}, Allowed: allMails(), Note: text + ": the others follow"})
 		if changed {
-			h.log.Info(eventRunCanary, zap.Int64("mails", first.Ended), zap.Int64("refused", first.Bad))
+			h.log.Info(eventRunCanary, zap.Int64("mails", first.Ended), zap.Int64("refused", first.Refused), zap.Int64("bounced", first.Bounced))
 			h.k.poke()
 		}
 		return err
@@ -142,9 +142,18 @@ func (h *hand) judge(stop context.Context) error {
 	if err != nil || !changed {
 		return err
 	}
-	h.log.Warn(eventRunStopped, zap.Int64("mails", first.Ended), zap.Int64("refused", first.Bad), zap.String("note", note))
-	h.news("is stopped", note+".\n\nThe others wait.", fmt.Sprintf("outboxd mailing report %[1]s shows what was refused and why; then outboxd mailing resume %[1]s lets the others go, or outboxd mailing stop --cancel %[1]s ends it", h.name()))
+	h.log.Warn(eventRunStopped, zap.Int64("mails", first.Ended), zap.Int64("refused", first.Refused), zap.Int64("bounced", first.Bounced), zap.String("note", note))
+	h.news("is stopped", note+".\n\nThe others wait.", fmt.Sprintf("outboxd mailing report %[1]s --failed shows what was refused or came back, and why; then outboxd mailing resume %[1]s lets the others go, or outboxd mailing stop --cancel %[1]s ends it", h.name()))
 	return nil
+}
+
+// badText says how many of the first mails did not do well.
+func badText(first db.RunFirst) string {
+	text := fmt.Sprintf("%d were refused", first.Refused)
+	if first.Bounced > 0 {
+		text += fmt.Sprintf(" and %d came back", first.Bounced)
+	}
+	return text
 }
 
 func allMails() *int64 {

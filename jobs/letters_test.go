@@ -271,7 +271,8 @@ func TestHostileValuesStayText(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := jobs.SummaryLetter(place, run, spec, []db.RunMail{{ID: 1, Key: value, Recipients: value, State: db.Failed, LastError: value + "; " + value}}, db.Tried{})
+		m, err := jobs.SummaryLetter(place, run, spec, []db.RunMail{{ID: 1, Key: value, Recipients: value, State: db.Failed, LastError: value + "; " + value},
+			{ID: 2, Recipients: value, State: db.Sent, BouncedAt: &proved, Bounce: value + strings.Repeat(value, 1000)}}, db.Tried{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -29,7 +29,11 @@ func summaryMails(ctx context.Context, p *Place, r db.Run, spec mailing.Spec) (a
 	if err != nil {
 		return nil, err
 	}
-	s := &summary{place: p, run: r, spec: spec, failures: failures}
+	bounced, err := p.Store.RunBounced(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	s := &summary{place: p, run: r, spec: spec, failures: failures, bounced: bounced}
 	letter := s.letter()
 	file, err := s.file()
 	if err != nil {
@@ -46,7 +50,7 @@ func summaryMails(ctx context.Context, p *Place, r db.Run, spec mailing.Spec) (a
 	return all, nil
 }
 
-// failuresOf reads the mails of a run that were not sent, or not to everybody: as many as a summary can hold, and one.
+// failuresOf reads the mails of a run that were not sent, or not to everybody, or came back: as many as a summary can hold, and one.
 func failuresOf(ctx context.Context, p *Place, r db.Run) (all []failure, err error) {
 	for after := uint64(0); len(all) <= summaryMost; {
 		page, err := p.Store.RunMails(ctx, r.ID, db.RunMailFilter{After: after, Failed: true, Limit: summaryPage})
@@ -76,7 +80,7 @@ type failure struct{ Row, Key, To, State, Cause, Remedy string }
 
 func failureOf(p *Place, m db.RunMail, last db.Tried) failure {
 	r := reportOf(p, m, last)
-	return failure{r.Row, m.Key, cmp.Or(m.Recipients, "no address"), string(m.State), r.Cause, r.Remedy}
+	return failure{r.Row, m.Key, cmp.Or(m.Recipients, "no address"), WithBounce(string(m.State), m.BouncedAt), r.Cause, r.Remedy}
 }
 
 type summary struct {
@@ -84,6 +88,7 @@ type summary struct {
 	run      db.Run
 	spec     mailing.Spec
 	failures []failure
+	bounced  int64 // that were sent and have come back by now
 }
 
 // summaryLetter is what its template knows.
@@ -101,8 +106,8 @@ func (s *summary) letter() summaryLetter {
 		audience = *r.Audience
 	}
 	l := summaryLetter{
-		Title:  fmt.Sprintf("%s for %s%s: %s of %s sent", r.Job, onClocks(r.Scheduled), endText(r), grouped(r.Sent), mailCount(audience)),
-		Lead:   s.lead(audience),
+		Title:  fmt.Sprintf("%s for %s%s: %s of %s sent", r.Job, onClocks(r.Scheduled), endText(r), grouped(r.Sent), mailCount(audience)) + s.back(", %s came back"),
+		Lead:   s.lead(audience) + s.back(" Of these %s came back."),
 		Sum:    sumText(r, audience),
 		Note:   r.Note,
 		Report: "outboxd mailing report " + s.name(),
@@ -115,11 +120,27 @@ func (s *summary) letter() summaryLetter {
 			l.More = fmt.Sprintf("These are the first %d of more than %s.", summaryShown, grouped(summaryMost))
 		}
 	}
-	l.Again = "A mail that has failed goes again when what stood in its way is mended: outboxd queue retry, with its number."
-	if r.Period != "" {
+	if l.Again = s.again(); r.Period != "" {
 		l.Again += fmt.Sprintf(" Who was not mailed in %s may be mailed by another run of the job; nobody else is mailed twice.", r.Period)
 	}
 	return l
+}
+
+// back says how many mails came back; nothing where none did.
+func (s *summary) back(format string) string {
+	if s.bounced == 0 {
+		return ""
+	}
+	return fmt.Sprintf(format, grouped(s.bounced))
+}
+
+// again says how what was not sent, or came back, is sent again.
+func (s *summary) again() string {
+	text := "A mail that has failed goes again when what stood in its way is mended: outboxd queue retry, with its number."
+	if s.bounced > 0 {
+		text += " One that came back was sent, and does not go again: correct the address where it is kept, for the next mailing."
+	}
+	return text
 }
 
 func (s *summary) name() string { return runName(s.place, s.run.ID) }
@@ -175,6 +196,9 @@ func endings(c db.RunCounts) []figure {
 
 func (s *summary) figures(audience int64) []figure {
 	all := append([]figure{{"Rows of the audience", grouped(audience), ""}}, endings(s.run.RunCounts)...)
+	if s.bounced > 0 {
+		all = append(all, figure{"Of those sent came back", grouped(s.bounced), "a server further on could not deliver them"})
+	}
 	zone := s.place.Company.Timezone
 	all = append(all, figure{"Begun", s.run.StartedAt.In(zone).Format("2006-01-02 15:04"), ""})
 	if s.run.EndedAt != nil {

@@ -95,8 +95,19 @@ func (r *runOf) counts() {
 	}
 	first, err := store.RunFirst(ctx, r.run.ID)
 	must(t, err)
-	if first.Ended != 1 || first.Bad != 0 || first.Open == 0 || first.Rest < 0 {
+	if first.Ended != 1 || first.Refused != 0 || first.Bounced != 0 || first.Open == 0 || first.Rest < 0 {
 		t.Errorf("%+v", first)
+	}
+	must(t, pool.Exec(ctx, `UPDATE acme.outbox SET bounced_at = NOW(6), bounce = '5.1.1 no' WHERE id IN (2, 4)`)) // only one of them was sent
+	first, err = store.RunFirst(ctx, r.run.ID)
+	if n, none := store.RunBounced(ctx, r.run.ID); err != nil || none != nil || n != 1 || first.Bounced != 1 || first.Rest < time.Hour {
+		t.Errorf("%d came back, %+v, %v, %v", n, first, err, none)
+	}
+	if show, err := store.Show(ctx, 4); err != nil || show.Bounce != "5.1.1 no" {
+		t.Errorf("%+v, %v", show, err)
+	}
+	if found, err := store.Find(ctx, db.Filter{State: db.Sent}); err != nil || len(found) != 1 || found[0].BouncedAt == nil {
+		t.Errorf("%+v, %v", found, err)
 	}
 	known, err := store.KnownMails(ctx, r.run.ID, []db.NewMail{{Identity: [16]byte{99}}})
 	if len(known) != 0 || err != nil {
@@ -115,7 +126,7 @@ func (r *runOf) ended() {
 	}
 	list, err := store.RunMails(ctx, r.run.ID, db.RunMailFilter{Failed: true})
 	must(t, err)
-	if len(list) != 9 || list[1].State != db.Cancelled || list[2].State != "gone" {
+	if len(list) != 10 || list[3].BouncedAt == nil || list[1].State != db.Cancelled || list[2].State != "gone" {
 		t.Errorf("%+v", list)
 	}
 	if text, err := pool.ReadText(ctx, `SELECT CONCAT_WS(' ', (SELECT GROUP_CONCAT(outbox_id) FROM acme.outbox_key), (SELECT GROUP_CONCAT(outbox_id) FROM acme.outbox_writeback),

@@ -12,7 +12,7 @@ import (
 
 type mailingReportCommand struct {
 	Name   string `arg:"" name:"run" help:"As acme/12."`
-	Failed bool   `help:"Only mails that have ended and that nobody, or not everybody, has got."`
+	Failed bool   `help:"Only mails that have ended and that nobody, or not everybody, has got, and those that came back."`
 	CSV    string `help:"Write CSV into this file; - is standard output." name:"csv" placeholder:"FILE"`
 	XLSX   string `help:"Write a workbook into this file; - is standard output." name:"xlsx" placeholder:"FILE"`
 	JSON   bool   `help:"Print JSON."`
@@ -88,18 +88,22 @@ func (p *reportPages) options() sheet.Options {
 
 var (
 	reportColumns = []sheet.Column{{Name: "row", Kind: sheet.Text}, {Name: "recipients", Kind: sheet.Text}, {Name: "key", Kind: sheet.Text}, {Name: "reference", Kind: sheet.Text},
-		{Name: "subject", Kind: sheet.Text}, {Name: "state", Kind: sheet.Text}, {Name: "sent_at", Kind: sheet.Timestamp}, {Name: "account", Kind: sheet.Text}, {Name: "smtp_reply", Kind: sheet.Text},
+		{Name: "subject", Kind: sheet.Text}, {Name: "state", Kind: sheet.Text}, {Name: "sent_at", Kind: sheet.Timestamp}, {Name: "bounced_at", Kind: sheet.Timestamp}, {Name: "account", Kind: sheet.Text}, {Name: "smtp_reply", Kind: sheet.Text},
 		{Name: "cause", Kind: sheet.Text}, {Name: "remedy", Kind: sheet.Text}, {Name: "write_back", Kind: sheet.Text}}
-	reportWidths = []int{12, 32, 20, 20, 30, 12, 20, 14, 30, 50, 50, 20}
+	reportWidths = []int{12, 32, 20, 20, 30, 12, 20, 20, 14, 30, 50, 50, 20}
 )
 
 // reportRow is a mail in the order of reportColumns.
 func reportRow(m jobs.MailReport) []any {
-	var sent any
-	if m.SentAt != nil {
-		sent = *m.SentAt
+	return []any{m.Row, m.Recipients, m.Key, m.Reference, m.Subject, jobs.StateText(m.State, m.Held), timeOf(m.SentAt), timeOf(m.BouncedAt), m.SentVia, m.Reply, m.Cause, m.Remedy, m.WriteBack}
+}
+
+// timeOf is a time for a cell, which is empty where there is none.
+func timeOf(t *time.Time) any {
+	if t == nil {
+		return nil
 	}
-	return []any{m.Row, m.Recipients, m.Key, m.Reference, m.Subject, jobs.StateText(m.State, m.Held), sent, m.SentVia, m.Reply, m.Cause, m.Remedy, m.WriteBack}
+	return *t
 }
 
 // save writes a report into a file that nobody else may read, or to standard output.
@@ -147,7 +151,7 @@ func printReport(to io.Writer, pages *reportPages) error {
 			t = newTable(w, "ROW", "STATE", "SENT AT", "RECIPIENTS", "KEY", "SMTP REPLY", "WRITE-BACK", "CAUSE")
 		}
 		n++
-		t.row(m.Row, jobs.StateText(m.State, m.Held), clockOf(m.SentAt), short(m.Recipients, 40), short(m.Key, 24), short(m.Reply, 40), short(m.WriteBack, 24), short(m.Cause, 80))
+		t.row(m.Row, jobs.WithBounce(jobs.StateText(m.State, m.Held), m.BouncedAt), clockOf(m.SentAt), short(m.Recipients, 40), short(m.Key, 24), short(m.Reply, 40), short(m.WriteBack, 24), short(m.Cause, 80))
 		return w.err
 	})
 	if err == nil && t != nil {

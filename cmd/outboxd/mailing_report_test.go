@@ -35,7 +35,7 @@ func TestMailingReport(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "report.csv")
 	s.must(exitDone, "mailing report "+run+" --csv "+file, "4 mails of acme/1 in "+file)
 	rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(contents(t, file), "\uFEFF"))).ReadAll()
-	if err != nil || len(rows) != 5 || rows[1][6] != "2026-11-22 09:00:00" || rows[2][4] != "'=evil" || !strings.Contains(rows[2][10], "address") {
+	if err != nil || len(rows) != 5 || rows[1][6] != "2026-11-22 09:00:00" || rows[2][4] != "'=evil" || !strings.Contains(rows[2][11], "address") {
 		t.Errorf("%v %q", err, rows)
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -68,8 +69,8 @@ func printRows(to io.Writer, r jobs.QueueListReply) error {
 		if at == nil && s.State == db.Queued {
 			at = &s.AvailableAt
 		}
-		t.row(s.Row, jobs.StateText(s.State, s.Held), s.Priority, s.Attempts, clock(s.CreatedAt), clockOf(at), short(s.Recipients, 40), short(subjectOf(s), 30),
-			short(s.Reference, 24), short(s.LastError, 60))
+		t.row(s.Row, jobs.WithBounce(jobs.StateText(s.State, s.Held), s.BouncedAt), s.Priority, s.Attempts, clock(s.CreatedAt), clockOf(at), short(s.Recipients, 40), short(subjectOf(s), 30),
+			short(s.Reference, 24), short(cmp.Or(s.LastError, s.Bounce), 60))
 	}
 	if err := t.end(); err != nil {
 		return err
@@ -117,7 +118,7 @@ func printRow(to io.Writer, r jobs.QueueShowReply) error {
 		{"size", counted(int(r.Size), "octet")}, {"inserted", clock(r.CreatedAt)}, {"changed", clock(r.UpdatedAt)}, {"send_after", clockOf(r.SendAfter)},
 		{"expires_at", clockOf(r.ExpiresAt)}, {"available_at", clock(r.AvailableAt)}, {"claims", r.Claims}, {"attempts", r.Attempts},
 		{"message_id", r.MessageID}, {"sent_at", clockOf(r.SentAt)}, {"sent_via", r.SentVia}, {"smtp", strings.TrimSpace(codeText(r.Code) + " " + r.Enhanced)},
-		{"lane", r.Lane}, {"lease_until", clockOf(r.LeaseUntil)}, {"last_error", r.LastError}, {"content", purgedText(r.Purged)},
+		{"lane", r.Lane}, {"lease_until", clockOf(r.LeaseUntil)}, {"last_error", r.LastError}, {"bounced_at", clockOf(r.BouncedAt)}, {"bounce", r.Bounce}, {"content", purgedText(r.Purged)},
 	} {
 		if text := fmt.Sprint(line.value); text != "" && text != "-" {
 			t.row(line.name, text)
@@ -140,7 +141,7 @@ func printRow(to io.Writer, r jobs.QueueShowReply) error {
 		fmt.Fprintln(w)
 		t = newTable(w, "RECIPIENT", "KIND", "STATE", "SMTP", "ERROR")
 		for _, one := range r.Each {
-			t.row(one.Address, one.Kind, one.State, strings.TrimSpace(codeText(one.Code)+" "+one.Enhanced), one.LastError)
+			t.row(one.Address, one.Kind, jobs.WithBounce(string(one.State), one.BouncedAt), strings.TrimSpace(codeText(one.Code)+" "+one.Enhanced), cmp.Or(one.LastError, one.Bounce))
 		}
 		if err := t.end(); err != nil {
 			return err

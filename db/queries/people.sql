@@ -2,6 +2,7 @@
 SELECT id, recipients, COALESCE(subject, '') AS subject, state, held <> 0 AS held, priority, attempts, COALESCE(reference, '') AS reference,
     COALESCE(template, '') AS template,
 {4}    COALESCE(run_id, 0) AS run_id,
+{4}    IF(state IN ('sent', 'partial'), bounced_at, NULL) AS bounced_at, IF(state IN ('sent', 'partial') AND bounced_at IS NOT NULL, COALESCE(LEFT(bounce, 1000), ''), '') AS bounce,
        COALESCE(sent_via, '') AS sent_via, sent_at, available_at, created_at, COALESCE(last_error, '') AS last_error
 FROM {db}.outbox
 
@@ -17,6 +18,7 @@ SELECT o.id, o.recipients, COALESCE(o.cc, '') AS cc, COALESCE(o.bcc, '') AS bcc,
        COALESCE(o.last_error, '') AS last_error, o.size, o.created_at, o.updated_at, o.route,
     COALESCE(o.template, '') AS template, COALESCE(o.language, '') AS language, COALESCE(LENGTH(o.raw), 0) AS raw,
 {4}    COALESCE(o.run_id, 0) AS run_id, o.held = 2 AS held_by_run,
+{4}    o.bounced_at, COALESCE(LEFT(o.bounce, 1000), '') AS bounce,
        o.lane AS lane_id, COALESCE(l.name, '') AS lane, l.wait_until AS lane_until, COALESCE(l.reason, '') AS lane_reason,
        UTC_TIMESTAMP(6) AS clock
 FROM {db}.outbox o LEFT JOIN {db}.outbox_lane l ON l.id = o.lane WHERE o.id = ?
@@ -27,6 +29,12 @@ SELECT a.name, COALESCE(a.type, '') AS type, COALESCE(a.size, c.size, -1) AS siz
        CASE WHEN a.purged_hash IS NOT NULL THEN 'purged' WHEN a.size IS NOT NULL THEN 'content' WHEN a.hash IS NOT NULL THEN 'shared' WHEN a.file IS NOT NULL THEN 'file' ELSE 'query' END AS source
 FROM {db}.outbox_attachment a LEFT JOIN {db}.outbox_content c ON c.hash = a.hash
 WHERE a.outbox_id = ? ORDER BY a.id LIMIT ?
+
+-- name: shown-recipients
+SELECT position, kind, address, state, COALESCE(lease_token, '') AS lease_token, COALESCE(smtp_code, 0) AS smtp_code,
+{4}    bounced_at, COALESCE(LEFT(bounce, 1000), '') AS bounce,
+       COALESCE(smtp_enhanced, '') AS smtp_enhanced, COALESCE(last_error, '') AS last_error
+FROM {db}.outbox_recipient WHERE outbox_id = ? ORDER BY position
 
 -- name: attempts
 SELECT lease_token, marked_at, finished_at, account, daemon, COALESCE(step, '') AS step, COALESCE(verdict, '') AS verdict,
@@ -44,13 +52,18 @@ SELECT COUNT(*) FROM (SELECT 1 FROM {db}.outbox
 SELECT COUNT(*) FROM (SELECT 1 FROM {db}.outbox WHERE qlane = ? AND route = ? AND priority <= ? LIMIT ?) a
 
 -- name: retry
--- The counters begin anew: a person has decided. Values: by whom it is held, id.
-UPDATE {db}.outbox SET state = 'queued', held = ?, lane = 0, claims = 0, attempts = 0, available_at = UTC_TIMESTAMP(6), last_error = NULL
+-- The counters begin anew: a person has decided. A bounce belongs to what was sent before; it stays of those who have that.
+-- Values: by whom it is held, id.
+UPDATE {db}.outbox SET
+{4}  bounced_at = IF(state IN ('partial', 'queued'), bounced_at, NULL), bounce = IF(state IN ('partial', 'queued'), bounce, NULL),
+  state = 'queued', held = ?, lane = 0, claims = 0, attempts = 0, available_at = UTC_TIMESTAMP(6), last_error = NULL
 WHERE id = ? AND state IN ('queued', 'failed', 'partial', 'skipped', 'suppressed', 'uncertain', 'expired', 'cancelled')
   AND (expires_at IS NULL OR expires_at > UTC_TIMESTAMP(6))
 
 -- name: retry-recipients
-UPDATE {db}.outbox_recipient SET state = 'open', last_error = NULL, smtp_code = NULL, smtp_enhanced = NULL
+UPDATE {db}.outbox_recipient SET
+{4}  bounced_at = NULL, bounce = NULL,
+  state = 'open', last_error = NULL, smtp_code = NULL, smtp_enhanced = NULL
 WHERE outbox_id = ? AND state IN ('failed', 'suppressed', 'uncertain')
 
 -- name: settle-by-hand

@@ -181,14 +181,16 @@ FROM {db}.outbox WHERE id IN ({ids}) ORDER BY id
 
 -- name: archive-rows
 SELECT id,
-{4}  run_id, (SELECT m.business_key FROM {db}.outbox_run_mail m WHERE m.run_id = outbox.run_id AND m.outbox_id = outbox.id) AS business_key,
+{4}  bounced_at, bounce, run_id, (SELECT m.business_key FROM {db}.outbox_run_mail m WHERE m.run_id = outbox.run_id AND m.outbox_id = outbox.id) AS business_key,
   template, params, language, IF(LENGTH(raw) <= 33554432, raw, NULL) AS raw, IF(LENGTH(raw) > 33554432, SHA2(raw, 256), NULL) AS raw_hash,
        recipients, cc, bcc, from_address, reply_to, subject, body_text, body_html, headers, priority, send_after, expires_at, dedupe_key,
        reference, account, state, claims, attempts, message_id, sent_via, sent_at, smtp_code, smtp_enhanced, last_error, created_at, updated_at
 FROM {db}.outbox WHERE id IN ({ids}) ORDER BY id
 
 -- name: archive-recipients
-SELECT outbox_id AS id, position, kind, address, state, smtp_code, smtp_enhanced, last_error, updated_at
+SELECT outbox_id AS id, position, kind, address, state, smtp_code, smtp_enhanced,
+{4}  bounced_at, bounce,
+       last_error, updated_at
 FROM {db}.outbox_recipient WHERE outbox_id IN ({ids}) ORDER BY outbox_id, position
 
 -- name: archive-tries

@@ -138,13 +138,18 @@ SELECT m.outbox_id AS id, COALESCE(m.business_key, '') AS business_key, o.state,
        COALESCE(o.recipients, '') AS recipients, COALESCE(o.subject, '') AS subject, COALESCE(o.reference, '') AS reference,
        COALESCE(o.state = 'queued' AND o.held <> 0, 0) AS held, o.sent_at, COALESCE(o.sent_via, '') AS sent_via, COALESCE(o.smtp_code, 0) AS smtp_code,
        COALESCE(o.smtp_enhanced, '') AS smtp_enhanced, COALESCE(o.last_error, '') AS last_error,
+       IF(o.state IN ('sent', 'partial'), o.bounced_at, NULL) AS bounced_at, IF(o.state IN ('sent', 'partial') AND o.bounced_at IS NOT NULL, COALESCE(LEFT(o.bounce, 1000), ''), '') AS bounce,
        CASE WHEN w.outbox_id IS NOT NULL THEN CONCAT('waits: ', COALESCE(w.last_error, 'not tried yet')) WHEN m.written <> 0 THEN 'done' ELSE '' END AS write_back
 FROM {db}.outbox_run_mail m LEFT JOIN {db}.outbox o ON o.id = m.outbox_id LEFT JOIN {db}.outbox_writeback w ON w.outbox_id = m.outbox_id
 WHERE m.run_id = ? AND m.outbox_id > ?
 
 -- name: run-mails-failed
--- Of those the ones that did not get to all of their recipients, or not yet surely.
-  AND (o.state NOT IN ('sent', 'queued', 'sending') OR o.id IS NULL AND COALESCE(m.state, 'gone') <> 'sent')
+-- Of those the ones that did not get to all of their recipients, or not yet surely, and those that came back.
+  AND (o.state NOT IN ('sent', 'queued', 'sending') OR o.state = 'sent' AND o.bounced_at IS NOT NULL OR o.id IS NULL AND COALESCE(m.state, 'gone') <> 'sent')
+
+-- name: run-bounced
+SELECT COUNT(*) FROM {db}.outbox_run_mail m JOIN {db}.outbox o ON o.id = m.outbox_id
+WHERE m.run_id = ? AND o.state IN ('sent', 'partial') AND o.bounced_at IS NOT NULL
 
 -- name: run-cursor
 SELECT released_id FROM {db}.outbox_run WHERE id = ?

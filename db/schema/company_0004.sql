@@ -121,6 +121,21 @@ ALTER TABLE {db}.outbox_run ADD COLUMN link_key VARBINARY(32) NULL COMMENT 'outb
 
 ALTER TABLE {db}.outbox_run ADD KEY state (state, id);
 
+-- A bounce is a later fact about a mail that was sent, no state. Each column is added at once, however many rows there are.
+ALTER TABLE {db}.outbox ADD COLUMN bounced_at TIMESTAMP(6) NULL DEFAULT NULL COMMENT 'A person, or a program of yours that reads bounces: when the mail came back; NULL when it did not';
+
+ALTER TABLE {db}.outbox ADD COLUMN bounce TEXT NULL COMMENT 'A person, or a program of yours, with bounced_at: what the bounce says, as in 550 5.1.1 no such user';
+
+ALTER TABLE {db}.outbox_recipient ADD COLUMN bounced_at TIMESTAMP(6) NULL DEFAULT NULL COMMENT 'A person, or a program of yours, with that of the row: when the mail came back from this recipient';
+
+ALTER TABLE {db}.outbox_recipient ADD COLUMN bounce TEXT NULL COMMENT 'A person, or a program of yours, with bounced_at: what the bounce says of this recipient';
+
+CREATE OR REPLACE VIEW {db}.outbox_status AS
+SELECT o.id, o.reference, o.recipients, o.subject, o.state, o.held, o.priority,
+       CASE WHEN o.state <> 'queued' OR o.held <> 0 THEN NULL WHEN l.wait_until > o.available_at THEN l.wait_until ELSE o.available_at END AS next_try_at,
+       o.attempts, o.last_error, o.smtp_code, o.smtp_enhanced, o.sent_at, o.sent_via, o.message_id, o.created_at, o.updated_at, o.bounced_at, o.bounce
+FROM {db}.outbox o LEFT JOIN {db}.outbox_lane l ON l.id = o.lane;
+
 -- The last one: where it is, the others are. At the end of the table and without a rule: so nothing is rewritten, however many
 -- rows there are.
 ALTER TABLE {db}.outbox ADD COLUMN run_id BIGINT UNSIGNED NULL COMMENT 'outboxd, when it inserts the mail of a run: outbox_run.id';
