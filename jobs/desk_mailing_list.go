@@ -171,8 +171,8 @@ func rateOf(r db.Run, now time.Time) int {
 }
 
 // finish tells by which account a run goes, and when its last mail may have gone by the limits and windows; by what has gone so far where
-// there is no limit.
-func (d *Desk) finish(ctx context.Context, p *Place, spec mailing.Spec, i RunInfo) (string, *time.Time) {
+// there is no limit. nil: nobody can tell, or not in years.
+func (d *Desk) finish(ctx context.Context, p *Place, spec mailing.Spec, i RunInfo) (account string, end *time.Time) {
 	way, err := newResolver(d.world.File, p.Company).resolve(spec.Account, "")
 	if err != nil {
 		return "", nil
@@ -186,13 +186,16 @@ func (d *Desk) finish(ctx context.Context, p *Place, spec mailing.Spec, i RunInf
 	if err != nil || i.Left == 0 {
 		return a.Name, nil
 	}
-	if len(windows) == 0 {
-		if i.Rate == 0 {
-			return a.Name, nil
-		}
-		end := now.Add(time.Duration(float64(i.Left) / float64(i.Rate) * float64(time.Hour))).UTC().Truncate(time.Second)
-		return a.Name, &end
+	var last time.Time
+	switch {
+	case len(windows) > 0:
+		last = mailing.Finish(now, i.Left, windows, a.Window, p.Company.Holidays, p.Company.Timezone)
+	case i.Rate > 0:
+		last = now.Add(time.Duration(float64(i.Left) / float64(i.Rate) * float64(time.Hour)))
 	}
-	end := mailing.Finish(now, i.Left, 0, windows, a.Window, p.Company.Holidays, p.Company.Timezone).UTC().Truncate(time.Second)
-	return a.Name, &end
+	if last.IsZero() {
+		return a.Name, nil
+	}
+	last = last.UTC().Truncate(time.Second)
+	return a.Name, &last
 }

@@ -146,3 +146,18 @@ func TestARunThatNobodyMayApprove(t *testing.T) {
 		t.Errorf("%+v, %v", list.Runs, err)
 	}
 }
+
+// TestHowFarARunIs: mails that were never to be sent are no part of its pace, and an end that nobody lives to see is none.
+func TestHowFarARunIs(t *testing.T) {
+	s := newSite(t)
+	d := s.desk(strings.Replace(s.approvers(), unlimited, "rate: 1000/hour, limits: [1/day]", 1), nil)
+	s.db.Exec(t, `INSERT INTO {db}.outbox_run (job, kind, scheduled_at, state, daemon, spec, audience, enqueued, sent, skipped, suppressed, started_at) VALUES ('statements', 'mailing', '2026-11-01 08:00:00', 'sending', 'host',
+		'{"kind":"mailing","job":"statements","account":"system","priority":4}', 5000, 5000, 20, 2000, 400, NOW(6) - INTERVAL 2 HOUR)`)
+	list, err := d.MailingList(t.Context(), jobs.MailingListRequest{})
+	if err != nil || len(list.Runs) != 1 {
+		t.Fatal(list, err)
+	}
+	if r := list.Runs[0]; r.Rate != 10 || r.Left != 2580 || r.Finish != nil {
+		t.Errorf("%d an hour, %d left, until %v", r.Rate, r.Left, r.Finish)
+	}
+}

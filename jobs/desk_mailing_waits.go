@@ -65,15 +65,14 @@ func approvalText(p *Place, i RunInfo, spec mailing.Spec) string {
 	return text + "."
 }
 
-// canaryText says how far the first mails of a run are, on which the others wait.
+// canaryText says on what the others of a run wait of which the first mails go alone.
 func canaryText(p *Place, i RunInfo, spec mailing.Spec) string {
 	c := spec.Canary
 	if c == nil || i.Allowed == nil {
 		return ""
 	}
 	first := min(*i.Allowed, valueOr(i.Audience, *i.Allowed))
-	text := fmt.Sprintf("The first %d go, %d of them have ended", first, min(first, i.Sum()))
-	return fmt.Sprintf("%s; the others follow %s after they all have, unless more than %s of them fail or come back.", text, lengthText(c.Wait), jobfile.Percent(c.StopAbove))
+	return fmt.Sprintf("The first %d go; the others follow %s after they all have ended, unless more than %s of them fail or come back.", first, lengthText(c.Wait), jobfile.Percent(c.StopAbove))
 }
 
 func valueOr(n *int64, otherwise int64) int64 {

@@ -73,7 +73,7 @@ func (e *estimate) ends(ctx context.Context, mails int64) (time.Time, error) {
 		windows = append(windows, own.Windows...)
 	}
 	finish := func(from time.Time, mails int64) time.Time {
-		return mailing.Finish(from, mails, 0, windows, a.Window, c.Holidays, c.Timezone)
+		return mailing.Finish(from, mails, windows, a.Window, c.Holidays, c.Timezone)
 	}
 	e.explain(job, health, ahead)
 	from := finish(e.now.Add(max(usage.Until, health.Left, health.HeldLeft)), ahead)

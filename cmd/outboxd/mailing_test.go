@@ -92,7 +92,7 @@ func TestMailingListAndStatus(t *testing.T) {
 	done := s.seedRun(t, "done", `sent = 3, skipped = 1, finished_at = NOW(6), note = 'All 4 have an end: 3 sent, 1 skipped.'`)
 	asked := s.seedRun(t, "asked", `note = 'its time was missed', audience = NULL, enqueued = 0`)
 	out := s.must(exitDone, "mailing list", "RUN", "EXPECTED END", held, sending, done, "It waits for approval by jan until 2026-11-22 17:00:00 CET; then it is cancelled.",
-		"What to do: look at the proof, then: outboxd mailing approve "+held, "The first 2 go, 2 of them have ended; the others follow 30m after they all have, unless more than 5% of them fail or come back.",
+		"What to do: look at the proof, then: outboxd mailing approve "+held, "The first 2 go; the others follow 30m after they all have ended, unless more than 5% of them fail or come back.",
 		"It waits to be told whether it is to run: its time was missed.", "outboxd mailing resume "+asked, "4/hour")
 	if strings.Index(out, done) > strings.Index(out, held) {
 		t.Errorf("the newest is not the first:\n%s", out)
@@ -123,7 +123,7 @@ func TestRowsThatWaitForTheirRun(t *testing.T) {
 	s.must(exitDone, "queue show 1", "run           "+held)
 	s.must(exitDone, "queue why 1", "acme/1 is held.", "It is held by its run "+held+" (statements for 2026-01-01 08:00), which is held.", "It waits for approval by jan.",
 		"outboxd mailing approve "+held, "or end this mail alone: outboxd queue cancel acme/1")
-	s.must(exitDone, "queue why 2", "It is held by its run "+sending, "The first 2 go, 0 of them have ended")
+	s.must(exitDone, "queue why 2", "It is held by its run "+sending, "The first 2 go; the others follow")
 	s.must(exitDone, "queue why 3", "It is stopped: stopped by eva: typo.", "outboxd mailing resume "+stopped)
 	s.must(exitFailed, "queue release 1 --reason x", "acme/1 is held: its run 1 waits for approval: outboxd mailing approve 1", "it goes with its run; what that waits for: outboxd queue why acme/1")
 	s.must(exitFailed, "queue retry 3", "its run 3 was stopped", "outboxd queue why acme/3")

@@ -16,14 +16,13 @@ const (
 	unlimitedRate = 36_000
 )
 
-// Finish estimates when the last of so many mails will have gone by an account with these limits, after those that wait before them:
-// evenly paced by its windows of an hour and less, counted by the longer ones, only while its sending window is open (nil: always), and
-// at one recipient a mail. Of what went before now it knows nothing. The zero time means not within five years.
-func Finish(now time.Time, mails, ahead int64, windows []db.Window, w *jobfile.Window, h jobfile.Holidays, zone *time.Location) time.Time {
+// Finish estimates when the last of so many mails will have gone by an account with these limits: evenly paced by its windows of an
+// hour and less, counted by the longer ones, only while its sending window is open (nil: always), and at one recipient a mail. Of what went before now it knows nothing. The zero time means not within five years.
+func Finish(now time.Time, mails int64, windows []db.Window, w *jobfile.Window, h jobfile.Holidays, zone *time.Location) time.Time {
 	if mails == 0 {
 		return now
 	}
-	left := float64(mails + ahead)
+	left := float64(mails)
 	per := finishRate(windows)
 	days := longWindows(windows)
 	at, end := now.In(zone), now.AddDate(finishYears, 0, 0)

@@ -35,27 +35,26 @@ func TestWhenAMailingWouldFinish(t *testing.T) {
 	hourly := func(n int) []db.Window { return []db.Window{{N: n, Per: time.Hour}} }
 	now := time.Date(2026, 12, 1, 8, 0, 0, 0, zone) // a Tuesday
 	for name, c := range map[string]struct {
-		mails, ahead int64
-		windows      []db.Window
-		window       *jobfile.Window
-		now, want    time.Time
+		mails     int64
+		windows   []db.Window
+		window    *jobfile.Window
+		now, want time.Time
 	}{
-		"nothing":           {0, 500, hourly(100), nil, now, now},
-		"evenly":            {300, 0, hourly(300), nil, now, now.Add(time.Hour)},
-		"behind others":     {300, 600, hourly(300), nil, now, now.Add(3 * time.Hour)},
-		"the smallest":      {600, 0, []db.Window{{N: 1200, Per: time.Hour}, {N: 5, Per: time.Minute}, {N: 600, Per: time.Hour}}, nil, now, now.Add(2 * time.Hour)},
-		"a part of an hour": {50, 0, hourly(300), nil, now, now.Add(10 * time.Minute)},
+		"nothing":           {0, hourly(100), nil, now, now},
+		"evenly":            {300, hourly(300), nil, now, now.Add(time.Hour)},
+		"the smallest":      {600, []db.Window{{N: 1200, Per: time.Hour}, {N: 5, Per: time.Minute}, {N: 600, Per: time.Hour}}, nil, now, now.Add(2 * time.Hour)},
+		"a part of an hour": {50, hourly(300), nil, now, now.Add(10 * time.Minute)},
 		// 1000 by 10:00, then a day's limit: the rest when those of 8:00 to 8:05 are a day old, with their slot.
-		"a day's limit":  {1010, 0, []db.Window{{N: 500, Per: time.Hour}, {N: 1000, Per: 24 * time.Hour}}, nil, now, now.Add(24*time.Hour + 5*time.Minute + 72*time.Second)},
-		"office hours":   {3500, 0, hourly(300), office, now, time.Date(2026, 12, 2, 9, 40, 0, 0, zone)},
-		"over a weekend": {300, 0, hourly(300), office, time.Date(2026, 12, 4, 17, 30, 0, 0, zone), time.Date(2026, 12, 7, 8, 30, 0, 0, zone)},
-		"over holidays":  {300, 0, hourly(300), office, time.Date(2026, 12, 23, 17, 30, 0, 0, zone), time.Date(2026, 12, 28, 8, 30, 0, 0, zone)},
-		"odd minutes":    {300, 0, hourly(300), office, time.Date(2026, 12, 4, 17, 57, 30, 0, zone), time.Date(2026, 12, 7, 8, 57, 30, 0, zone)},
-		"no limits":      {36000, 0, nil, nil, now, now.Add(time.Hour)},
-		"clocks go back": {300, 0, hourly(100), nil, time.Date(2026, 10, 25, 1, 0, 0, 0, zone), time.Date(2026, 10, 25, 3, 0, 0, 0, zone)},
-		"never":          {100_000_000, 0, hourly(100), nil, now, time.Time{}},
+		"a day's limit":  {1010, []db.Window{{N: 500, Per: time.Hour}, {N: 1000, Per: 24 * time.Hour}}, nil, now, now.Add(24*time.Hour + 5*time.Minute + 72*time.Second)},
+		"office hours":   {3500, hourly(300), office, now, time.Date(2026, 12, 2, 9, 40, 0, 0, zone)},
+		"over a weekend": {300, hourly(300), office, time.Date(2026, 12, 4, 17, 30, 0, 0, zone), time.Date(2026, 12, 7, 8, 30, 0, 0, zone)},
+		"over holidays":  {300, hourly(300), office, time.Date(2026, 12, 23, 17, 30, 0, 0, zone), time.Date(2026, 12, 28, 8, 30, 0, 0, zone)},
+		"odd minutes":    {300, hourly(300), office, time.Date(2026, 12, 4, 17, 57, 30, 0, zone), time.Date(2026, 12, 7, 8, 57, 30, 0, zone)},
+		"no limits":      {36000, nil, nil, now, now.Add(time.Hour)},
+		"clocks go back": {300, hourly(100), nil, time.Date(2026, 10, 25, 1, 0, 0, 0, zone), time.Date(2026, 10, 25, 3, 0, 0, 0, zone)},
+		"never":          {100_000_000, hourly(100), nil, now, time.Time{}},
 	} {
-		got := mailing.Finish(c.now, c.mails, c.ahead, c.windows, c.window, holidays, zone)
+		got := mailing.Finish(c.now, c.mails, c.windows, c.window, holidays, zone)
 		if got.Sub(c.want).Abs() > time.Second {
 			t.Errorf("%s: %s, not %s", name, got, c.want)
 		}
@@ -66,7 +65,7 @@ func TestWhenAMailingWouldFinish(t *testing.T) {
 func TestAnEstimateOfYearsIsQuick(t *testing.T) {
 	office, holidays := windowed(t, "Mon-Fri 08:00-18:00")
 	begun := time.Now()
-	got := mailing.Finish(time.Date(2026, 12, 1, 8, 0, 0, 0, time.UTC), 1_000_000, 0, []db.Window{{N: 100, Per: time.Hour}, {N: 900, Per: 24 * time.Hour}}, office, holidays, time.UTC)
+	got := mailing.Finish(time.Date(2026, 12, 1, 8, 0, 0, 0, time.UTC), 1_000_000, []db.Window{{N: 100, Per: time.Hour}, {N: 900, Per: 24 * time.Hour}}, office, holidays, time.UTC)
 	if got.Year() != 2031 {
 		t.Error(got)
 	}
