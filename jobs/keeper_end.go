@@ -118,6 +118,11 @@ func (h *hand) end(stop context.Context, now db.Run) error {
 	if now.State = state; state == db.RunDone {
 		now.Note = againNote(now.Note) // all else is what it had waited for
 	}
+	ended, err := h.k.store.Clock(stop)
+	if err != nil {
+		return err
+	}
+	now.EndedAt = &ended // as the summary tells it
 	mails, err := h.summaries(stop, now)
 	if err != nil {
 		return err

@@ -96,7 +96,7 @@ func pointer[T any](v T) *T { return &v }
 func statements() (db.Run, mailing.Spec, mailing.Figures) {
 	spec := mailing.Spec{Kind: "mailing", Job: "statements", OncePer: "month", Account: "invoices", Proof: &mailing.Proof{To: []string{"starter", "eva", "audit@elsewhere.example"}, Samples: 3},
 		Approval: &mailing.Approval{By: []string{"jan", "ida"}, Within: 8 * time.Hour, Else: "cancel"}, Summary: []string{"eva"}}
-	run := db.Run{ID: 12, Job: "statements", Kind: "mailing", Scheduled: scheduled, StartedBy: "ida", Period: "2026-12", StartedAt: proved.Add(-time.Minute)}
+	run := db.Run{ID: 12, Job: "statements", Kind: "mailing", Scheduled: scheduled, StartedBy: "ida", Period: "2026-12", StartedAt: proved.Add(-time.Minute), EndedAt: pointer(proved.Add(time.Hour))}
 	figures := mailing.Figures{Audience: 1240, Previous: pointer(int64(1200)), Sendable: 1234, NoAddress: 2, BadAddress: 1, Duplicate: 1, Already: 2,
 		Troubles: []mailing.Trouble{{Line: 7, Key: "4711", Reason: "recipients is empty: there is no address; enter one where the query takes it from"},
 			{Line: 9, Key: "4713", Address: "eva at home", Reason: "recipients: no @; correct it where the query takes it from"}},
@@ -184,7 +184,7 @@ func TestSamplesThatAreTooLargeAreNotAttached(t *testing.T) {
 func TestASummaryAddsUp(t *testing.T) {
 	_, place := offices(t)
 	run, spec, _ := statements()
-	run.State, run.Audience, run.EndedAt = db.RunDone, pointer(int64(1240)), pointer(proved.Add(time.Hour))
+	run.State, run.Audience = db.RunDone, pointer(int64(1240))
 	run.RunCounts = db.RunCounts{Sent: 1230, Failed: 2, Partial: 1, Skipped: 6, Expired: 1}
 	failed := []db.RunMail{
 		{ID: 17, Key: "4711", Recipients: "gone@kunde.example", State: db.Failed, Code: 550, Enhanced: "5.1.1", LastError: "550 5.1.1 no such user. The address does not exist. Ask the recipient for the right one and correct it where the address is kept."},

@@ -70,7 +70,7 @@ func TestWhatWasApprovedIsWhatGoes(t *testing.T) {
 	}
 	wantParts(t, s.db.Read(t, `SELECT GROUP_CONCAT(CONCAT(state, ': ', last_error) ORDER BY id) FROM {db}.outbox WHERE run_id = ? AND state <> 'sent'`, id), "skipped: recheck: ", `failed: attachment "statement-5.pdf": file "5.pdf" is not in`)
 	summary := page.Read(s.smtp.Messages()[5].Data)
-	wantParts(t, summary.Get("Subject")+summary.Text, "3 of 5 mails sent", "3 sent + 1 failed + 1 skipped = 5", "c5@kunde.example", `"5.pdf" is not in`, "recheck: ")
+	wantParts(t, summary.Get("Subject")+summary.Text, "3 of 5 mails sent", "  Ended  ", "3 sent + 1 failed + 1 skipped = 5", "c5@kunde.example", `"5.pdf" is not in`, "recheck: ")
 	if csv := fileOf(t, summary, fmt.Sprintf("not-sent-%d.csv", id)); strings.Count(csv, "\r\n") != 3 {
 		t.Errorf("the file of those who have not got it is %q", csv)
 	}

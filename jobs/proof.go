@@ -103,14 +103,14 @@ func (p *proof) starter() string {
 // lines are the figures as a person reads them. Those that are zero are left out, but for the audience.
 func (p *proof) lines() []figure {
 	f := p.figures
-	lines := []figure{{"Rows of the audience", grouped(f.Audience), p.change()}, {"Mails to send", grouped(f.Sendable), ""}}
+	lines := []figure{{"Rows of the audience", grouped(f.Audience), p.change()}, {"Would get it", grouped(f.Sendable), ""}}
 	for _, one := range []struct {
 		name string
 		n    int64
 		note string
 	}{
-		{"No address", f.NoAddress, "skipped"}, {"Address that is none", f.BadAddress, "skipped"}, {"Not usable", f.Unusable, "skipped"},
-		{"Suppressed", f.Suppressed, "the address takes no mail"}, {"Twice in the audience", f.Duplicate, "the first one is mailed"},
+		{"No address", f.NoAddress, "skipped"}, {"Bad address", f.BadAddress, "skipped"}, {"Unusable", f.Unusable, "skipped"},
+		{"Suppressed", f.Suppressed, "the address takes no mail"}, {"Duplicate key", f.Duplicate, "the first one is mailed"},
 		{"Mailed before", f.Already, "in " + cmp.Or(p.run.Period, "this run") + ", and not again"},
 	} {
 		if one.n > 0 {
@@ -121,9 +121,9 @@ func (p *proof) lines() []figure {
 		lines = append(lines, figure{"By account " + a.Account, grouped(a.Mails), p.sender(a.Account)})
 	}
 	if f.Finish != nil {
-		lines = append(lines, figure{"All gone by about", f.Finish.In(p.place.Company.Timezone).Format("2006-01-02 15:04"), f.FinishNote})
+		lines = append(lines, figure{"Would end", f.Finish.In(p.place.Company.Timezone).Format("2006-01-02 15:04"), f.FinishNote})
 	} else if f.FinishNote != "" {
-		lines = append(lines, figure{"All gone by about", "", f.FinishNote})
+		lines = append(lines, figure{"Would end", "", f.FinishNote})
 	}
 	return lines
 }

@@ -200,11 +200,7 @@ func (s *summary) figures(audience int64) []figure {
 		all = append(all, figure{"Of those sent came back", grouped(s.bounced), "a server further on could not deliver them"})
 	}
 	zone := s.place.Company.Timezone
-	all = append(all, figure{"Begun", s.run.StartedAt.In(zone).Format("2006-01-02 15:04"), ""})
-	if s.run.EndedAt != nil {
-		all = append(all, figure{"Ended", s.run.EndedAt.In(zone).Format("2006-01-02 15:04"), ""})
-	}
-	return all
+	return append(all, figure{"Begun", s.run.StartedAt.In(zone).Format("2006-01-02 15:04"), ""}, figure{"Ended", s.run.EndedAt.In(zone).Format("2006-01-02 15:04"), ""})
 }
 
 // sumText says that the counts of a run that has ended add up to its audience, or that they do not.
