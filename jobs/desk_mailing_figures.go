@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"outboxd/db"
@@ -43,6 +44,10 @@ func (l *planner) count(ctx context.Context, spool *mailing.Spool) error {
 		l.warn("%s.", l.spec.Nobody())
 	}
 	l.reply.Figures = &figures
+	if l.spec.Template == "" && strings.TrimSpace(l.spec.Text+l.spec.HTML) == "" {
+		l.warn("It has no content yet, so there are no samples: --subject TEXT with --body FILE, or --template NAME, shows some.")
+		return nil
+	}
 	mails, err := spool.Lines(ctx, lines)
 	if err != nil {
 		return audienceAskError(err)

@@ -107,7 +107,10 @@ func (d *Desk) toPlan(q MailingPlanRequest) (*Place, runJob, error) {
 	case none != nil:
 		return p, job, &AskError{Text: fmt.Sprintf("%s has no job and no audience %q", p.Company.Name, name), Hint: noJob.(*AskError).Hint + "; " + none.(*AskError).Hint}
 	}
-	spec, err := audienceSpec(p, a, q.MailingContent)
+	spec := specOf(p, a, q.MailingContent)
+	if !q.silent() { // who gets it is worth knowing before the letter is written
+		spec, err = audienceSpec(p, a, q.MailingContent)
+	}
 	return p, runJob{name: spec.Job, kind: spec.Kind, spec: func(*jobfile.Company) mailing.Spec { return spec }}, err
 }
 

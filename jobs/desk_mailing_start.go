@@ -26,6 +26,11 @@ func (m MailingContent) empty() bool {
 	return m.Subject+m.Template+m.Text+m.HTML == "" && len(m.With) == 0
 }
 
+// silent tells whether there is nothing yet of which a mail could be made.
+func (m MailingContent) silent() bool {
+	return m.Template == "" && strings.TrimSpace(m.Text+m.HTML) == ""
+}
+
 // MailingStartRequest begins a run: of a mailing to an audience, or of a job.
 type MailingStartRequest struct {
 	By
@@ -135,16 +140,20 @@ func audienceSpec(p *Place, a *jobfile.Audience, m MailingContent) (mailing.Spec
 	wrong := func(text, hint string) (mailing.Spec, error) {
 		return mailing.Spec{}, &AskError{Text: text, Hint: hint, Usage: true}
 	}
-	body := m.Text + m.HTML
 	switch {
-	case m.Template == "" && strings.TrimSpace(body) == "":
+	case m.silent():
 		return wrong("the mailing says nothing", "--body FILE with its text (.html: as HTML), or --template NAME")
-	case m.Template != "" && body != "":
+	case m.Template != "" && m.Text+m.HTML != "":
 		return wrong("the mailing has both a template and a body", "give one of the two")
 	case m.Template == "" && strings.TrimSpace(m.Subject) == "":
 		return wrong("the mailing has no subject", "--subject TEXT")
 	}
-	return mailing.FromAudience(p.Company, mailing.Start{Audience: a.Name, With: m.With, Subject: m.Subject, Template: m.Template, Text: m.Text, HTML: m.HTML}), nil
+	return specOf(p, a, m), nil
+}
+
+// specOf is a mailing to an audience, as far as it is written.
+func specOf(p *Place, a *jobfile.Audience, m MailingContent) mailing.Spec {
+	return mailing.FromAudience(p.Company, mailing.Start{Audience: a.Name, With: m.With, Subject: m.Subject, Template: m.Template, Text: m.Text, HTML: m.HTML})
 }
 
 func (d *Desk) jobToStart(q MailingStartRequest) (*Place, db.NewRun, error) {
