@@ -54,9 +54,10 @@ type keeper struct {
 	inHand  map[uint64]*kept
 	filling bool // one run's rows are being made
 
-	backing  bool      // write-backs are being retried
-	nextBack time.Time // no look at them before
-	told     bool      // a person may have been told of some that cannot be done: by an earlier life too
+	backing  bool              // write-backs are being retried
+	nextBack time.Time         // no look at them before
+	failing  map[uint64]string // runs whose write-backs fail, with the cause that the log has
+	told     bool              // a person may have been told of some that cannot be done: by an earlier life too
 }
 
 // kept is what a keeper knows of an open run.
@@ -78,7 +79,7 @@ const (
 
 // newKeeper makes the keeper of a company that works until stop is done.
 func newKeeper(c *company, stop context.Context) *keeper {
-	return &keeper{c: c, store: c.place.Store, now: c.e.now, log: c.log, stop: stop, inHand: map[uint64]*kept{}, told: true}
+	return &keeper{c: c, store: c.place.Store, now: c.e.now, log: c.log, stop: stop, inHand: map[uint64]*kept{}, failing: map[uint64]string{}, told: true}
 }
 
 // expects tells whether the company may have runs. Of one that has nothing to mail by jobs.yaml the housekeeping looks now and then, with its

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"time"
 
 	"go.uber.org/zap"
@@ -79,8 +80,7 @@ func (k *keeper) writeBack(stop context.Context, p db.PendingWriteBack) (held bo
 		err = k.c.place.Store.RetryWriteBack(ctx, p, *w)
 	}
 	var failed *db.WriteBackError
-	if errors.As(err, &failed) {
-		k.log.Warn(eventWriteBack, zap.Uint64("run", p.Run), zap.Uint64("id", p.ID), zap.String("error", failed.Text))
+	if errors.As(err, &failed) { // tellBacks tells of all of them
 		return failed.HeldUp, nil
 	}
 	return false, err
@@ -92,6 +92,7 @@ func (k *keeper) tellBacks(ctx context.Context) (told bool, err error) {
 	if err != nil {
 		return true, err
 	}
+	k.logBacks(counts)
 	failing := map[string]bool{}
 	for run, n := range counts {
 		if n.Failing == 0 {
@@ -106,4 +107,26 @@ func (k *keeper) tellBacks(ctx context.Context) (told bool, err error) {
 	}
 	k.c.e.alerts.EndOthers("write-back "+k.c.name+"/", failing, "it was written")
 	return len(failing) > 0, nil
+}
+
+// quoted is what makes of one cause a text for each row: a value, a name.
+var quoted = regexp.MustCompile(`'[^']*'|"[^"]*"`)
+
+// logBacks has one line for a run when its write-backs begin to fail, one when the cause is another, and one when it is over, whatever
+// number of mails and tries there is.
+func (k *keeper) logBacks(counts map[uint64]db.WriteBackCount) {
+	for run, n := range counts {
+		cause := quoted.ReplaceAllString(n.LastError, "")
+		if before, known := k.failing[run]; n.Failing == 0 || known && before == cause {
+			continue
+		}
+		k.failing[run] = cause
+		k.log.Warn(eventWriteBack, zap.Uint64("run", run), zap.Int64("waiting", n.Waiting), zap.String("error", n.LastError))
+	}
+	for run := range k.failing {
+		if counts[run].Failing == 0 {
+			delete(k.failing, run)
+			k.log.Info(eventWriteBackOver, zap.Uint64("run", run))
+		}
+	}
 }

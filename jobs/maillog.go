@@ -60,7 +60,8 @@ const (
 	eventRunStopped       = "run_stopped"  // too many of its first mails were refused
 	eventRunRefound       = "run_refound"  // mails of it that somebody has deleted from outbox_run_mail stand in the outbox, and are noted again
 	eventRunClosed        = "run_closed"   // each row of its audience has its end
-	eventWriteBack        = "write_back"   // an on_sent or on_failed could not be run: it is tried again
+	eventWriteBack        = "write_back"   // on_sent or on_failed of a run fails: it is tried again
+	eventWriteBackOver    = "write_back_over"
 	eventReloaded         = "reloaded"
 	eventReloadFailed     = "reload_refused"
 	eventStarted          = "started"
