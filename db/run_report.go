@@ -60,11 +60,3 @@ func (s *Store) RunMails(ctx context.Context, id uint64, f RunMailFilter) ([]Run
 	}
 	return all, wrap(err, fmt.Sprintf("list the mails of run %d of %s", id, s.database))
 }
-
-// RunBounced counts the mails of a run that were sent, at least to some of their recipients, and came back. It reads each mail of the run.
-func (s *Store) RunBounced(ctx context.Context, id uint64) (n int64, err error) {
-	if err = s.needNewest(ctx); err == nil {
-		err = retry(ctx, func() error { return s.pool.db.GetContext(ctx, &n, s.sql.text("run-bounced"), id) })
-	}
-	return n, wrap(err, fmt.Sprintf("count the bounces of run %d of %s", id, s.database))
-}

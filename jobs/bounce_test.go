@@ -64,13 +64,13 @@ func TestP10_AMailThatCameBackSaysWhatToDo(t *testing.T) {
 		}
 		return r
 	}
-	if r := report(true); r.Info.Bounced != 0 || len(r.Mails) != 1 || r.Mails[0].BouncedAt != nil {
-		t.Errorf("before: %d came back, %+v", r.Info.Bounced, r.Mails)
+	if r := report(true); len(r.Mails) != 1 || r.Mails[0].BouncedAt != nil {
+		t.Errorf("before: %+v", r.Mails)
 	}
 	s.db.Exec(t, `UPDATE {db}.outbox SET bounced_at = NOW(6), bounce = 'smtp; 552 5.2.2 mailbox full' WHERE id IN (1, 3)`)
 	r := report(true)
-	if r.Info.Bounced != 1 || r.Info.Sent != 2 || len(r.Mails) != 2 {
-		t.Fatalf("after: %d of %d came back, %+v", r.Info.Bounced, r.Info.Sent, r.Mails)
+	if r.Info.Sent != 2 || len(r.Mails) != 2 {
+		t.Fatalf("after: %d sent, %+v", r.Info.Sent, r.Mails)
 	}
 	m, refused := r.Mails[0], r.Mails[1]
 	if m.State != db.Sent || m.BouncedAt == nil || m.Cause != "came back: smtp; 552 5.2.2 mailbox full" || !strings.Contains(m.Remedy, "mailbox is full") {
@@ -99,5 +99,5 @@ func TestP10_AMailThatCameBackSaysWhatToDo(t *testing.T) {
 		t.Fatal(mails, err)
 	}
 	wantParts(t, mails[0].Subject+"\n"+mails[0].Text, "2 of 3 mails sent, 1 came back", "has taken 2. Of these 1 came back.", "Of those sent came back", "2 sent + 1 failed = 3",
-		"c1@kunde.example: sent, came back", "came back: smtp; 552 5.2.2 mailbox full", "The recipient's mailbox is full", "does not go again")
+		"c1@kunde.example: sent, came back", "came back: smtp; 552 5.2.2 mailbox full", "The recipient's mailbox is full", "What came back was sent, and does not go again")
 }

@@ -36,7 +36,6 @@ type RunInfo struct {
 	Timezone string `json:"timezone"`
 	db.Run
 	Account    string     `json:"account,omitempty"`   // that sends it, where it is one
-	Bounced    int64      `json:"bounced,omitempty"`   // mails that were sent and came back; only a report counts them
 	Left       int64      `json:"left"`                // mails that have not ended; before all are made, those that there are
 	Rate       int        `json:"per_hour,omitempty"`  // mails that were tried to the end an hour, since it was let go
 	Finish     *time.Time `json:"finish,omitempty"`    // when the last mail may have gone

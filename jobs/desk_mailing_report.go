@@ -55,11 +55,6 @@ func (d *Desk) MailingReport(ctx context.Context, q MailingReportRequest) (Maili
 		return MailingReportReply{}, runError(p, r.ID, err)
 	}
 	reply := MailingReportReply{Info: d.runInfo(ctx, p, r), Mails: make([]MailReport, len(mails))}
-	if q.After == 0 {
-		if reply.Info.Bounced, err = p.Store.RunBounced(ctx, r.ID); err != nil {
-			return MailingReportReply{}, runError(p, r.ID, err)
-		}
-	}
 	for i, m := range mails {
 		reply.Mails[i] = reportOf(p, m, tries[m.ID])
 	}

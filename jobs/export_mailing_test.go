@@ -24,9 +24,6 @@ func SummaryLetter(p *Place, r db.Run, spec mailing.Spec, failed []db.RunMail, l
 		if m.Code == 0 {
 			last = db.Tried{} // no server was asked
 		}
-		if m.BouncedAt != nil {
-			s.bounced++
-		}
 		s.failures = append(s.failures, failureOf(p, m, last))
 	}
 	m, err := writeLetter("summary", s.letter().Title, "eva@acme.example", s.letter())

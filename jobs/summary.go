@@ -29,11 +29,7 @@ func summaryMails(ctx context.Context, p *Place, r db.Run, spec mailing.Spec) (a
 	if err != nil {
 		return nil, err
 	}
-	bounced, err := p.Store.RunBounced(ctx, r.ID)
-	if err != nil {
-		return nil, err
-	}
-	s := &summary{place: p, run: r, spec: spec, failures: failures, bounced: bounced}
+	s := &summary{place: p, run: r, spec: spec, failures: failures}
 	letter := s.letter()
 	file, err := s.file()
 	if err != nil {
@@ -76,11 +72,14 @@ func failuresOf(ctx context.Context, p *Place, r db.Run) (all []failure, err err
 }
 
 // failure is a mail that somebody has not got.
-type failure struct{ Row, Key, To, State, Cause, Remedy string }
+type failure struct {
+	Row, Key, To, State, Cause, Remedy string
+	bounced                            bool // it was sent, and came back
+}
 
 func failureOf(p *Place, m db.RunMail, last db.Tried) failure {
 	r := reportOf(p, m, last)
-	return failure{r.Row, m.Key, cmp.Or(m.Recipients, "no address"), WithBounce(string(m.State), m.BouncedAt), r.Cause, r.Remedy}
+	return failure{r.Row, m.Key, cmp.Or(m.Recipients, "no address"), WithBounce(string(m.State), m.BouncedAt), r.Cause, r.Remedy, m.BouncedAt != nil}
 }
 
 type summary struct {
@@ -88,7 +87,6 @@ type summary struct {
 	run      db.Run
 	spec     mailing.Spec
 	failures []failure
-	bounced  int64 // that were sent and have come back by now
 }
 
 // summaryLetter is what its template knows.
@@ -126,19 +124,28 @@ func (s *summary) letter() summaryLetter {
 	return l
 }
 
-// back says how many mails came back; nothing where none did.
+// back says how many mails came back; nothing where none did by now.
 func (s *summary) back(format string) string {
-	if s.bounced == 0 {
-		return ""
+	n := int64(0)
+	for _, f := range s.failures {
+		if f.bounced {
+			n++
+		}
 	}
-	return fmt.Sprintf(format, grouped(s.bounced))
+	switch {
+	case n == 0:
+		return ""
+	case len(s.failures) > summaryMost: // there are more of them
+		return fmt.Sprintf(format, "at least "+grouped(n))
+	}
+	return fmt.Sprintf(format, grouped(n))
 }
 
 // again says how what was not sent, or came back, is sent again.
 func (s *summary) again() string {
 	text := "A mail that has failed goes again when what stood in its way is mended: outboxd queue retry, with its number."
-	if s.bounced > 0 {
-		text += " One that came back was sent, and does not go again: correct the address where it is kept, for the next mailing."
+	if s.back("%s") != "" {
+		text += " What came back was sent, and does not go again: correct the address where it is kept, for the next mailing."
 	}
 	return text
 }
@@ -196,8 +203,8 @@ func endings(c db.RunCounts) []figure {
 
 func (s *summary) figures(audience int64) []figure {
 	all := append([]figure{{"Rows of the audience", grouped(audience), ""}}, endings(s.run.RunCounts)...)
-	if s.bounced > 0 {
-		all = append(all, figure{"Of those sent came back", grouped(s.bounced), "a server further on could not deliver them"})
+	if n := s.back("%s"); n != "" {
+		all = append(all, figure{"Of those sent came back", n, "a server further on could not deliver them"})
 	}
 	zone := s.place.Company.Timezone
 	return append(all, figure{"Begun", s.run.StartedAt.In(zone).Format("2006-01-02 15:04"), ""}, figure{"Ended", s.run.EndedAt.In(zone).Format("2006-01-02 15:04"), ""})

@@ -99,9 +99,8 @@ func (r *runOf) counts() {
 		t.Errorf("%+v", first)
 	}
 	must(t, pool.Exec(ctx, `UPDATE acme.outbox SET bounced_at = NOW(6), bounce = '5.1.1 no' WHERE id IN (2, 4)`)) // only one of them was sent
-	first, err = store.RunFirst(ctx, r.run.ID)
-	if n, none := store.RunBounced(ctx, r.run.ID); err != nil || none != nil || n != 1 || first.Bounced != 1 {
-		t.Errorf("%d came back, %+v, %v, %v", n, first, err, none)
+	if first, err = store.RunFirst(ctx, r.run.ID); err != nil || first.Bounced != 1 {
+		t.Errorf("%+v, %v", first, err)
 	}
 	if show, err := store.Show(ctx, 4); err != nil || show.Bounce != "5.1.1 no" {
 		t.Errorf("%+v, %v", show, err)

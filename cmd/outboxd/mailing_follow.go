@@ -86,9 +86,6 @@ func countsText(r jobs.RunInfo) string {
 			parts = append(parts, fmt.Sprintf("%d %s", c.n, c.what))
 		}
 	}
-	if r.Bounced > 0 {
-		parts = append(parts, fmt.Sprintf("%d of those sent came back", r.Bounced))
-	}
 	if len(parts) == 0 {
 		parts = []string{"nothing sent"}
 	}

@@ -51,6 +51,7 @@ type reportPages struct {
 	i     *invocation
 	q     jobs.MailingReportRequest
 	reply jobs.MailingReportReply
+	back  int // mails so far that were sent and came back
 }
 
 // next asks for the next page.
@@ -64,6 +65,9 @@ func (p *reportPages) next() (err error) {
 func (p *reportPages) each(f func(jobs.MailReport) error) error {
 	for {
 		for _, m := range p.reply.Mails {
+			if m.BouncedAt != nil {
+				p.back++
+			}
 			if err := f(m); err != nil {
 				return err
 			}
@@ -76,6 +80,9 @@ func (p *reportPages) each(f func(jobs.MailReport) error) error {
 		}
 	}
 }
+
+// backText says how many of the mails that were sent came back.
+func (p *reportPages) backText() string { return fmt.Sprintf("%d of those sent came back.", p.back) }
 
 // options are for tables that a person opens: times stand in the company's zone.
 func (p *reportPages) options() sheet.Options {
@@ -127,6 +134,9 @@ func (c mailingReportCommand) save(i *invocation, path string, pages *reportPage
 		return err
 	}
 	_, err = fmt.Fprintf(i.stdout, "%s of %s in %s\n", counted(n, "mail"), clean(pages.reply.Info.RunName), clean(written))
+	if err == nil && pages.back > 0 {
+		_, err = fmt.Fprintln(i.stdout, pages.backText())
+	}
 	return err
 }
 
@@ -163,10 +173,13 @@ func printReport(to io.Writer, pages *reportPages) error {
 	if n == 0 {
 		fmt.Fprintln(w, "No mails.")
 	}
+	if pages.back > 0 {
+		fmt.Fprintf(w, "\n%s\n", pages.backText())
+	}
 	return w.err
 }
 
-// writeReportJSON writes the run, and its mails one a line.
+// writeReportJSON writes the run, its mails one a line, and how many of them came back.
 func writeReportJSON(to io.Writer, pages *reportPages) error {
 	w := &errorWriter{w: to}
 	fmt.Fprint(w, "{\"run\": ")
@@ -183,6 +196,6 @@ func writeReportJSON(to io.Writer, pages *reportPages) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(w, "]}")
+	fmt.Fprintf(w, "],\"bounced\":%d}\n", pages.back)
 	return w.err
 }

@@ -147,10 +147,6 @@ WHERE m.run_id = ? AND m.outbox_id > ?
 -- Of those the ones that did not get to all of their recipients, or not yet surely, and those that came back.
   AND (o.state NOT IN ('sent', 'queued', 'sending') OR o.state = 'sent' AND o.bounced_at IS NOT NULL OR o.id IS NULL AND COALESCE(m.state, 'gone') <> 'sent')
 
--- name: run-bounced
-SELECT COUNT(*) FROM {db}.outbox_run_mail m JOIN {db}.outbox o ON o.id = m.outbox_id
-WHERE m.run_id = ? AND o.state IN ('sent', 'partial') AND o.bounced_at IS NOT NULL
-
 -- name: run-cursor
 SELECT released_id FROM {db}.outbox_run WHERE id = ?
 
