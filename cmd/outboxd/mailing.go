@@ -96,6 +96,22 @@ func wall(t time.Time) string {
 	return t.Format("2006-01-02 15:04")
 }
 
+// companyClock is a time as clocks of a company show it, for its runs are named by such; "-" for none.
+func companyClock(t *time.Time, zone string) string {
+	if t == nil {
+		return "-"
+	}
+	return t.In(zoneOf(zone)).Format(time.DateTime)
+}
+
+// zoneOf is a company's time zone; UTC for one that this computer does not know.
+func zoneOf(name string) *time.Location {
+	if zone, err := time.LoadLocation(name); err == nil {
+		return zone
+	}
+	return time.UTC
+}
+
 // audienceOf is how many rows the audience has; those that there are so far while they are being made; "" where there is none.
 func audienceOf(r jobs.RunInfo) string {
 	switch {
@@ -118,9 +134,9 @@ func rateText(r jobs.RunInfo) string {
 func expectedEnd(r jobs.RunInfo) string {
 	switch {
 	case r.EndedAt != nil:
-		return "ended " + clockOf(r.EndedAt)
+		return "ended " + companyClock(r.EndedAt, r.Timezone)
 	case r.Finish != nil:
-		return clockOf(r.Finish)
+		return companyClock(r.Finish, r.Timezone)
 	}
 	return ""
 }

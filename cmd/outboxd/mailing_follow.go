@@ -126,7 +126,7 @@ func (p *progress) draw(r jobs.RunInfo) {
 	text := fmt.Sprintf("%s %s %s %s of %s %s", clean(r.RunName), r.State, barOf(done, all), thousands(done), thousands(all), what)
 	var more []string // as much as there is room for
 	if r.Finish != nil {
-		more = append(more, ", until "+r.Finish.Local().Format("2 Jan 15:04"))
+		more = append(more, ", until "+r.Finish.In(zoneOf(r.Timezone)).Format("2 Jan 15:04"))
 	}
 	if r.Rate > 0 {
 		more = append(more, fmt.Sprintf(", %s/hour", thousands(int64(r.Rate))))

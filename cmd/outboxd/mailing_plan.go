@@ -144,18 +144,10 @@ func (p plan) figureRows(t *table, f mailing.Figures) {
 		t.row(line.name, thousands(line.n))
 	}
 	if f.Finish != nil {
-		t.row("would end", strings.TrimSpace(p.clock(*f.Finish)+" "+f.FinishNote))
+		t.row("would end", strings.TrimSpace(f.Finish.In(zoneOf(p.Timezone)).Format("2006-01-02 15:04")+" "+f.FinishNote))
 	} else if f.FinishNote != "" {
 		t.row("would end", f.FinishNote)
 	}
-}
-
-// clock is a time in the company's zone, as all of a plan's.
-func (p plan) clock(t time.Time) string {
-	if zone, err := time.LoadLocation(p.Timezone); err == nil {
-		t = t.In(zone)
-	}
-	return t.Format("2006-01-02 15:04")
 }
 
 func (p plan) accounts() string {

@@ -86,11 +86,7 @@ func (p *reportPages) backText() string { return fmt.Sprintf("%d of those sent c
 
 // options are for tables that a person opens: times stand in the company's zone.
 func (p *reportPages) options() sheet.Options {
-	zone, err := time.LoadLocation(p.reply.Info.Timezone)
-	if err != nil {
-		zone = time.UTC
-	}
-	return sheet.Options{BOM: true, Filter: true, Sheet: "Run " + fmt.Sprint(p.reply.Info.ID), Zone: zone}
+	return sheet.Options{BOM: true, Filter: true, Sheet: "Run " + fmt.Sprint(p.reply.Info.ID), Zone: zoneOf(p.reply.Info.Timezone)}
 }
 
 var (
@@ -161,7 +157,7 @@ func printReport(to io.Writer, pages *reportPages) error {
 			t = newTable(w, "ROW", "STATE", "SENT AT", "RECIPIENTS", "KEY", "SMTP REPLY", "WRITE-BACK", "CAUSE")
 		}
 		n++
-		t.row(m.Row, jobs.WithBounce(jobs.StateText(m.State, m.Held), m.BouncedAt), clockOf(m.SentAt), short(m.Recipients, 40), short(m.Key, 24), short(m.Reply, 40), short(m.WriteBack, 24), short(m.Cause, 80))
+		t.row(m.Row, jobs.WithBounce(jobs.StateText(m.State, m.Held), m.BouncedAt), companyClock(m.SentAt, info.Timezone), short(m.Recipients, 40), short(m.Key, 24), short(m.Reply, 40), short(m.WriteBack, 24), short(m.Cause, 80))
 		return w.err
 	})
 	if err == nil && t != nil {

@@ -89,11 +89,11 @@ func TestMailingListAndStatus(t *testing.T) {
 	s.must(exitDone, "mailing list", "No runs.")
 	held := s.seedRun(t, "held", `decide_until = '2026-11-22 16:00:00'`)
 	sending := s.seedRun(t, "sending", `sent = 1, failed = 1, allowed = 2, approved_by = 'jan', approved_at = NOW(6) - INTERVAL 30 MINUTE`)
-	done := s.seedRun(t, "done", `sent = 3, skipped = 1, finished_at = NOW(6), note = 'All 4 have an end: 3 sent, 1 skipped.'`)
+	done := s.seedRun(t, "done", `sent = 3, skipped = 1, finished_at = '2026-07-01 08:00:00', note = 'All 4 have an end: 3 sent, 1 skipped.'`)
 	asked := s.seedRun(t, "asked", `note = 'its time was missed', audience = NULL, enqueued = 0`)
 	out := s.must(exitDone, "mailing list", "RUN", "EXPECTED END", held, sending, done, "It waits for approval by jan until 2026-11-22 17:00:00 CET; then it is cancelled.",
 		"What to do: look at the proof, then: outboxd mailing approve "+held, "The first 2 go; the others follow 30m after they all have ended, unless more than 5% of them fail or come back.",
-		"It waits to be told whether it is to run: its time was missed.", "outboxd mailing resume "+asked, "4/hour")
+		"It waits to be told whether it is to run: its time was missed.", "outboxd mailing resume "+asked, "4/hour", "ended 2026-07-01 10:00:00")
 	if strings.Index(out, done) > strings.Index(out, held) {
 		t.Errorf("the newest is not the first:\n%s", out)
 	}
@@ -256,8 +256,8 @@ func TestValueOf(t *testing.T) {
 func TestProgressLine(t *testing.T) {
 	var out bytes.Buffer
 	p := &progress{w: &out, on: true}
-	audience, end := int64(10_000), time.Date(2026, 11, 22, 14, 20, 0, 0, time.Local)
-	r := jobs.RunInfo{RunName: "acme/12", Rate: 1180, Finish: &end}
+	audience, end := int64(10_000), time.Date(2026, 11, 22, 13, 20, 0, 0, time.UTC)
+	r := jobs.RunInfo{RunName: "acme/12", Timezone: "Europe/Bratislava", Rate: 1180, Finish: &end}
 	r.State, r.Enqueued = "running", 1234567
 	p.draw(r)
 	r.State, r.Audience, r.Sent = "sending", &audience, 5_000
