@@ -102,6 +102,11 @@ func (h *hand) send(stop context.Context) error {
 	if h.run.Allowed != nil && h.run.Released >= *h.run.Allowed {
 		return h.judge(stop)
 	}
+	return h.release(stop)
+}
+
+// release lets go as many rows as may.
+func (h *hand) release(stop context.Context) error {
 	before := h.run.Released
 	err := h.inSteps(stop, func(ctx context.Context) (bool, error) {
 		n, end, err := h.k.store.ReleaseRun(ctx, h.run.ID, stepRows)
@@ -123,7 +128,7 @@ func (h *hand) judge(stop context.Context) error {
 		return nil
 	}
 	begun := time.Now()
-	first, err := h.k.store.RunFirst(stop, h.run.ID)
+	first, err := h.first(stop)
 	h.rest = min(sweepShare*time.Since(begun), lookAgain)
 	if err != nil || first.Open > 0 || first.Rest < c.Wait {
 		return err
@@ -154,6 +159,19 @@ func badText(first db.RunFirst) string {
 		text += fmt.Sprintf(" and %d came back", first.Bounced)
 	}
 	return text
+}
+
+// first tells how the mails did that went first. After a stop and a resume the run does not know any more which ones those are: it
+// looks for the next one that may not go yet, as if it let some go.
+func (h *hand) first(stop context.Context) (db.RunFirst, error) {
+	first, err := h.k.store.RunFirst(stop, h.run.ID)
+	if err != nil || first.Open+first.Ended > 0 {
+		return first, err
+	}
+	if err := h.release(stop); err != nil {
+		return first, err
+	}
+	return h.k.store.RunFirst(stop, h.run.ID)
 }
 
 func allMails() *int64 {
