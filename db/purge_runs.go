@@ -2,6 +2,8 @@ package db
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -74,21 +76,11 @@ func (s *Store) purgeRest(ctx context.Context, p *Purge) (PurgeStep, error) {
 // purgeRuns does a step with one run, or at the end with what is pinned.
 func (s *Store) purgeRuns(ctx context.Context, tx *sqlx.Tx, p *Purge) (end bool, err error) {
 	var run uint64
-	if err := tx.GetContext(ctx, &run, s.sql.text("purge-run"), p.ended, p.before()); err != nil {
-		return false, err
+	if err = tx.GetContext(ctx, &run, s.sql.text("purge-run"), p.ended, p.before()); err == nil {
+		return false, s.purgeGone(ctx, tx, p, run)
 	}
-	if run > 0 {
-		var gone []uint64
-		if err := tx.SelectContext(ctx, &gone, s.sql.text("purge-run-gone"), run, purgeBatch); err != nil {
-			return false, err
-		}
-		if _, err := s.changeMails(ctx, tx, "purge-run-mails", gone, run); err != nil {
-			return false, err
-		}
-		if len(gone) < purgeBatch {
-			p.ended = run // looked at again in the next pass, if that is not committed
-		}
-		return false, nil
+	if !errors.Is(err, sql.ErrNoRows) {
+		return false, err
 	}
 	var pins []string
 	if err := tx.SelectContext(ctx, &pins, s.sql.text("purge-pins"), p.before(), sharedBatch); err != nil || len(pins) == 0 {
@@ -100,4 +92,17 @@ func (s *Store) purgeRuns(ctx context.Context, tx *sqlx.Tx, p *Purge) (end bool,
 	}
 	_, err = tx.ExecContext(ctx, s.sql.list("purge-unpin", len(pins)), append(args, p.before())...)
 	return len(pins) < sharedBatch, err
+}
+
+// purgeGone removes some mails of a run whose rows were deleted by hand.
+func (s *Store) purgeGone(ctx context.Context, tx *sqlx.Tx, p *Purge, run uint64) error {
+	var gone []uint64
+	if err := tx.SelectContext(ctx, &gone, s.sql.text("purge-run-gone"), run, purgeBatch); err != nil {
+		return err
+	}
+	if len(gone) < purgeBatch {
+		p.ended = run // looked at again in the next pass, if that is not committed
+	}
+	_, err := s.changeMails(ctx, tx, "purge-run-mails", gone, run)
+	return err
 }

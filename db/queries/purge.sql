@@ -145,8 +145,10 @@ DELETE FROM {db}.outbox_run_mail WHERE run_id = ? AND outbox_id IN ({ids})
 
 -- name: purge-run
 -- The next run that ended long ago and has mails left. Values: id, time.
-SELECT COALESCE(MIN(r.id), 0) FROM {db}.outbox_run r
-WHERE r.id > ? AND r.finished_at < ? AND EXISTS (SELECT 1 FROM {db}.outbox_run_mail m WHERE m.run_id = r.id)
+-- One look for each run: mails of others are not read.
+SELECT r.id FROM {db}.outbox_run r
+WHERE r.id > ? AND r.finished_at < ? AND (SELECT m.outbox_id FROM {db}.outbox_run_mail m WHERE m.run_id = r.id LIMIT 1) IS NOT NULL
+ORDER BY r.id LIMIT 1
 
 -- name: purge-run-gone
 -- Mails of a run whose rows were deleted by hand. Values: run, limit.
@@ -157,7 +159,7 @@ WHERE m.run_id = ? AND m.state IS NOT NULL AND o.id IS NULL ORDER BY m.outbox_id
 -- Templates that no run needs any more, neither to go on nor to send one of its mails again. Values: time, limit.
 SELECT p.hash FROM {db}.outbox_pin p
 WHERE p.created_at < ? AND NOT EXISTS (SELECT 1 FROM {db}.outbox_run r WHERE r.templates = p.hash
-  AND (r.finished_at IS NULL OR EXISTS (SELECT 1 FROM {db}.outbox_run_mail m WHERE m.run_id = r.id)))
+  AND (r.finished_at IS NULL OR (SELECT m.outbox_id FROM {db}.outbox_run_mail m WHERE m.run_id = r.id LIMIT 1) IS NOT NULL))
 LIMIT ?
 
 -- name: purge-unpin

@@ -29,9 +29,11 @@ UPDATE {db}.outbox_writeback SET tries = tries + 1, next_at = TIMESTAMPADD(MICRO
 WHERE outbox_id = ? AND run_id = ? AND event = ? AND tries = ?
 
 -- name: write-back-count
--- One error of each run, whichever.
-SELECT run_id, COUNT(*) AS waiting, CAST(SUM(tries > 0) AS SIGNED) AS failing, MIN(created_at) AS since, COALESCE(MAX(last_error), '') AS last_error
-FROM {db}.outbox_writeback GROUP BY run_id
+-- From the key run alone, with one error of each run: of the last mail that failed.
+SELECT w.run_id, c.waiting, c.failing, c.since, COALESCE(w.last_error, '') AS last_error
+FROM (SELECT COUNT(*) AS waiting, CAST(SUM(tries > 0) AS SIGNED) AS failing, MIN(created_at) AS since, COALESCE(MAX(IF(tries > 0, outbox_id, NULL)), MIN(outbox_id)) AS one
+  FROM {db}.outbox_writeback GROUP BY run_id) c
+JOIN {db}.outbox_writeback w ON w.outbox_id = c.one
 
 -- name: exec-end
 -- Values: id, token.

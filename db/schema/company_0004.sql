@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS {db}.outbox_writeback (
   created_at    TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)     COMMENT 'Set by the table',
   PRIMARY KEY (outbox_id),
   KEY next_at (next_at),
-  KEY run (run_id)
+  KEY run (run_id, tries, created_at)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COMMENT='Outcomes that the company''s own tables have not been told yet';
 
 CREATE TABLE IF NOT EXISTS {db}.outbox_tag (
