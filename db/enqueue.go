@@ -34,9 +34,7 @@ type NewAttachment struct {
 
 // Batch are mails of a run that are enqueued together, at most about a thousand.
 type Batch struct {
-	Kinds   []string // of outbox_key: the job's own, in which keys are noted, then those of its earlier names
-	Period  string   // in which a key is mailed once; "" means that no key is looked up and none is noted
-	Resumed bool     // some may be there already: they are passed over
+	Resumed bool // some may be there already: they are passed over
 	Mails   []NewMail
 }
 
@@ -51,12 +49,10 @@ type Enqueued struct {
 // again (outbox_key), in one transaction that the run's lease guards: a *RunLostError says that the run is somebody else's by
 // now, and nothing was inserted. Two batches of a run may be enqueued at a time.
 //
-// Nobody is enqueued twice, whatever happens to the connection: when the reply to a COMMIT gets lost, it is looked what is there.
+// A mail whose key another one of the run's period has used up is inserted as skipped; without a period no key is looked up, and
+// none is noted. Nobody is enqueued twice, whatever happens to the connection: when the reply to a COMMIT gets lost, it is looked what is there.
 // A mail that the table does not take is inserted as failed, with the reason, and does not keep back the others.
 func (s *Store) Enqueue(ctx context.Context, r Run, b Batch) (Enqueued, error) {
-	if len(b.Kinds) == 0 {
-		b.Kinds = []string{r.Job}
-	}
 	done, err := s.enqueue(ctx, r, b)
 	return done, wrap(err, fmt.Sprintf("enqueue mails of run %d of %s", r.ID, s.database))
 }
@@ -116,14 +112,14 @@ func (s *Store) enqueueIn(ctx context.Context, tx *sqlx.Tx, r Run, b Batch) (Enq
 		return Enqueued{}, err
 	}
 	done := Enqueued{Inserted: int64(len(mails)), Known: int64(len(b.Mails) - len(mails))}
-	if done.Twice, err = s.skipTwice(ctx, tx, b, mails); err != nil {
+	if done.Twice, err = s.skipTwice(ctx, tx, r, mails); err != nil {
 		return done, err
 	}
 	ids, err := s.insertMails(ctx, tx, r.ID, mails)
 	if err != nil {
 		return done, err
 	}
-	if err := s.noteMails(ctx, tx, r.ID, b, mails, ids); err != nil {
+	if err := s.noteMails(ctx, tx, r, mails, ids); err != nil {
 		return done, err
 	}
 	found, err := tx.ExecContext(ctx, s.sql.text("enqueue-note"), done.Inserted, int(leaseTime/time.Second), r.ID, r.Token)
@@ -142,18 +138,9 @@ func (s *Store) enqueueIn(ctx context.Context, tx *sqlx.Tx, r Run, b Batch) (Enq
 func (s *Store) unknown(ctx context.Context, tx *sqlx.Tx, run uint64, b Batch) ([]NewMail, error) {
 	seen := make(map[[16]byte]bool, len(b.Mails))
 	if b.Resumed {
-		for chunk := range chunks(b.Mails, enqueueRows) {
-			args := []any{run}
-			for _, m := range chunk {
-				args = append(args, m.Identity[:])
-			}
-			var found [][]byte
-			if err := tx.SelectContext(ctx, &found, s.sql.list("enqueue-known", len(chunk)), args...); err != nil {
-				return nil, err
-			}
-			for _, f := range found {
-				seen[[16]byte(f)] = true
-			}
+		var err error
+		if seen, err = s.known(ctx, tx, run, b.Mails); err != nil {
+			return nil, err
 		}
 	}
 	mails := make([]NewMail, 0, len(b.Mails))
@@ -166,6 +153,30 @@ func (s *Store) unknown(ctx context.Context, tx *sqlx.Tx, run uint64, b Batch) (
 	return mails, nil
 }
 
+// KnownMails tells which mails of a run are enqueued already, by their identities.
+func (s *Store) KnownMails(ctx context.Context, run uint64, mails []NewMail) (map[[16]byte]bool, error) {
+	known, err := s.known(ctx, s.pool.db, run, mails)
+	return known, wrap(err, fmt.Sprintf("look which mails of run %d of %s there are", run, s.database))
+}
+
+func (s *Store) known(ctx context.Context, q sqlx.QueryerContext, run uint64, mails []NewMail) (map[[16]byte]bool, error) {
+	known := make(map[[16]byte]bool, len(mails))
+	for chunk := range chunks(mails, enqueueRows) {
+		args := []any{run}
+		for _, m := range chunk {
+			args = append(args, m.Identity[:])
+		}
+		found, err := selectAll[[]byte](ctx, q, s.sql.list("enqueue-known", len(chunk)), args...)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range found {
+			known[[16]byte(f)] = true
+		}
+	}
+	return known, nil
+}
+
 // usedKey is a key of the period that a mail has used up.
 type usedKey struct {
 	Value string    `db:"value"`
@@ -175,27 +186,27 @@ type usedKey struct {
 }
 
 // keyed tells whether the mail uses up a key. One that ends at once has mailed nobody.
-func (b Batch) keyed(m NewMail) bool { return b.Period != "" && m.Key != "" && m.queued() }
+func (r Run) keyed(m NewMail) bool { return r.Period != "" && m.Key != "" && m.queued() }
 
 // sameKey is what the table takes for equal: spaces at the end do not count.
 func sameKey(key string) string { return strings.TrimRight(key, " ") }
 
 // skipTwice makes those skipped whose key was mailed before, and returns how many.
-func (s *Store) skipTwice(ctx context.Context, tx *sqlx.Tx, b Batch, mails []NewMail) (n int64, err error) {
+func (s *Store) skipTwice(ctx context.Context, tx *sqlx.Tx, r Run, mails []NewMail) (n int64, err error) {
 	used := map[string]*usedKey{}
 	for chunk := range chunks(mails, enqueueRows) {
 		var keys []any
 		for _, m := range chunk {
-			if b.keyed(m) {
+			if r.keyed(m) {
 				keys = append(keys, m.Key)
 			}
 		}
-		for _, kind := range b.Kinds {
+		for _, kind := range r.keyKinds() {
 			if len(keys) == 0 {
 				break
 			}
 			var found []usedKey
-			if err := tx.SelectContext(ctx, &found, s.sql.list("enqueue-used", len(keys)), append([]any{kind, b.Period}, keys...)...); err != nil {
+			if err := tx.SelectContext(ctx, &found, s.sql.list("enqueue-used", len(keys)), append([]any{kind, r.Period}, keys...)...); err != nil {
 				return 0, err
 			}
 			for _, f := range found {
@@ -204,14 +215,14 @@ func (s *Store) skipTwice(ctx context.Context, tx *sqlx.Tx, b Batch, mails []New
 		}
 	}
 	for i, m := range mails {
-		if !b.keyed(m) {
+		if !r.keyed(m) {
 			continue
 		}
 		before, twice := used[sameKey(m.Key)]
 		used[sameKey(m.Key)] = nil // this one, unless it is there
 		if twice {
 			used[sameKey(m.Key)] = before
-			mails[i].State, mails[i].LastError = Skipped, before.text(m.Key, b.Period)
+			mails[i].State, mails[i].LastError = Skipped, before.text(m.Key, r.Period)
 			n++
 		}
 	}
@@ -231,12 +242,13 @@ func (u *usedKey) text(key, period string) string {
 }
 
 // noteMails writes what tells the mails of a run, and the keys that they use up.
-func (s *Store) noteMails(ctx context.Context, tx *sqlx.Tx, run uint64, b Batch, mails []NewMail, ids []uint64) error {
+func (s *Store) noteMails(ctx context.Context, tx *sqlx.Tx, r Run, mails []NewMail, ids []uint64) error {
 	var rows, keys []any
+	kind := keyKind(r.Job)
 	for i, m := range mails {
-		rows = append(rows, run, ids[i], m.Identity[:], null(m.Key))
-		if b.keyed(m) {
-			keys = append(keys, b.Kinds[0], m.Key, b.Period, ids[i])
+		rows = append(rows, r.ID, ids[i], m.Identity[:], null(m.Key))
+		if r.keyed(m) {
+			keys = append(keys, kind, m.Key, r.Period, ids[i])
 		}
 	}
 	for chunk := range chunks(rows, 4*enqueueRows) {

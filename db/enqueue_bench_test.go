@@ -39,7 +39,7 @@ func BenchmarkEnqueue(b *testing.B) {
 // enqueueMany makes mails as they are asked for, and returns how long the slowest batch took.
 func enqueueMany(b *testing.B, d *dbtest.Database, period string, many int) time.Duration {
 	b.Helper()
-	r := running(b, d, "statements")
+	r := running(b, d, "statements", period)
 	ctx := b.Context()
 	batches := make(chan int)
 	var wait sync.WaitGroup
@@ -48,7 +48,7 @@ func enqueueMany(b *testing.B, d *dbtest.Database, period string, many int) time
 		wait.Go(func() {
 			for from := range batches {
 				begun := time.Now()
-				done, err := d.Store.Enqueue(ctx, r, db.Batch{Period: period, Mails: statementsFrom(from, min(1000, many-from))})
+				done, err := d.Store.Enqueue(ctx, r, db.Batch{Mails: statementsFrom(from, min(1000, many-from))})
 				if err != nil || done.Twice+done.Known > 0 {
 					b.Errorf("%+v, %v", done, err)
 				}

@@ -12,12 +12,12 @@ import (
 	"outboxd/db/dbtest"
 )
 
-// running is a run of the job that is at work under a lease.
-func running(t testing.TB, d *dbtest.Database, job string) db.Run {
+// running is a run of the job that is at work under a lease. A key is mailed once in its period, if it has one.
+func running(t testing.TB, d *dbtest.Database, job string, period ...string) db.Run {
 	t.Helper()
-	d.Exec(t, `INSERT INTO {db}.outbox_run (job, scheduled_at, daemon, kind, lease_token, lease_until)
-		SELECT ?, TIMESTAMPADD(DAY, COUNT(*), '2026-11-01 08:00:00'), 'here', 'mailing', CONCAT('aaaaaaaa-', COUNT(*)), TIMESTAMPADD(HOUR, 1, UTC_TIMESTAMP(6)) FROM {db}.outbox_run`, job)
-	r := db.Run{Job: job}
+	d.Exec(t, `INSERT INTO {db}.outbox_run (job, period, scheduled_at, daemon, kind, lease_token, lease_until)
+		SELECT ?, ?, TIMESTAMPADD(DAY, COUNT(*), '2026-11-01 08:00:00'), 'here', 'mailing', CONCAT('aaaaaaaa-', COUNT(*)), TIMESTAMPADD(HOUR, 1, UTC_TIMESTAMP(6)) FROM {db}.outbox_run`, job, strings.Join(period, ""))
+	r := db.Run{Job: job, Period: strings.Join(period, "")}
 	if _, err := fmt.Sscan(d.Read(t, `SELECT CONCAT_WS(' ', id, lease_token) FROM {db}.outbox_run ORDER BY id DESC LIMIT 1`), &r.ID, &r.Token); err != nil {
 		t.Fatal(err)
 	}
@@ -58,8 +58,8 @@ func whole(t testing.TB, d *dbtest.Database) string {
 
 func TestP7_MailsOfARunAreEnqueuedOnce(t *testing.T) {
 	d := dbtest.New(t)
-	r := running(t, d, "statements")
-	b := db.Batch{Kinds: []string{"statements"}, Period: "2026-11", Mails: mailsOf(1000)}
+	r := running(t, d, "statements", "2026-11")
+	b := db.Batch{Mails: mailsOf(1000)}
 	if done := enqueue(t, d, r, b); done != (db.Enqueued{Inserted: 1000}) {
 		t.Fatalf("%+v", done)
 	}
@@ -91,14 +91,18 @@ func TestP7_MailsOfARunAreEnqueuedOnce(t *testing.T) {
 
 func TestP7_KeyIsMailedOnceInItsPeriod(t *testing.T) {
 	d := dbtest.New(t)
-	first := running(t, d, "old-statements")
-	enqueue(t, d, first, db.Batch{Kinds: []string{"old-statements"}, Period: "2026-11", Mails: mailsOf(3)})
+	enqueue(t, d, running(t, d, "old-statements", "2026-11"), db.Batch{Mails: mailsOf(3)})
 	d.Exec(t, `DELETE FROM {db}.outbox WHERE id = 2`) // as a purge does
-	second := running(t, d, "statements")
+	renamed := func(period string) db.Run {
+		r := running(t, d, "statements", period)
+		r.Spec = `{"was": "old-statements"}`
+		return r
+	}
+	second := renamed("2026-11")
 	mails := mailsOf(6)
 	mails[3].State, mails[3].LastError = db.Skipped, "no address"
 	mails[5].Key = mails[4].Key + " " // the table takes them for equal
-	b := db.Batch{Kinds: []string{"statements", "old-statements"}, Period: "2026-11", Mails: mails}
+	b := db.Batch{Mails: mails}
 	if done := enqueue(t, d, second, b); done != (db.Enqueued{Inserted: 6, Twice: 4}) {
 		t.Errorf("%+v", done)
 	}
@@ -121,12 +125,10 @@ func TestP7_KeyIsMailedOnceInItsPeriod(t *testing.T) {
 		"old-statements:4000 / 1,old-statements:4001 / 1,old-statements:4002 / 1,statements:4004 / 1" {
 		t.Error(got)
 	}
-	b.Period = "2026-12"
-	if done := enqueue(t, d, running(t, d, "statements"), b); done.Twice != 1 {
+	if done := enqueue(t, d, renamed("2026-12"), b); done.Twice != 1 {
 		t.Errorf("in the next period %+v", done)
 	}
-	b.Period = ""
-	if done := enqueue(t, d, running(t, d, "statements"), b); done.Twice != 0 {
+	if done := enqueue(t, d, renamed(""), b); done.Twice != 0 {
 		t.Errorf("for this run alone %+v", done)
 	}
 }
@@ -134,10 +136,10 @@ func TestP7_KeyIsMailedOnceInItsPeriod(t *testing.T) {
 func TestP7_LostRunEnqueuesNothing(t *testing.T) {
 	d := dbtest.New(t)
 	for name, lose := range map[string]string{"another daemon": `lease_token = 'bbbbbbbb-1'`, "ended": `state = 'cancelling'`} {
-		r := running(t, d, "statements")
+		r := running(t, d, "statements", "ever")
 		d.Exec(t, `UPDATE {db}.outbox_run SET `+lose+` WHERE id = ?`, r.ID)
 		var lost *db.RunLostError
-		if _, err := d.Store.Enqueue(deadline(t), r, db.Batch{Period: "ever", Mails: mailsOf(3)}); !errors.As(err, &lost) {
+		if _, err := d.Store.Enqueue(deadline(t), r, db.Batch{Mails: mailsOf(3)}); !errors.As(err, &lost) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -151,16 +153,17 @@ func TestP7_EnqueueWithALostCommitEndsInTheTruth(t *testing.T) {
 	c, far := through(t, d)
 	for _, lose := range losses {
 		for range 5 {
-			r := running(t, d, "statements")
+			r := running(t, d, "statements", "once")
+			r.Period = fmt.Sprint(r.ID)
 			c.arm(commit, lose)
-			done, err := far.Store.Enqueue(deadline(t), r, db.Batch{Period: fmt.Sprint(r.ID), Mails: mailsOf(20)})
+			done, err := far.Store.Enqueue(deadline(t), r, db.Batch{Mails: mailsOf(20)})
 			if err != nil && !db.Waits(err) || !c.spent() {
 				t.Fatalf("%s: %v", lose, err)
 			}
 			if err == nil && done != (db.Enqueued{Inserted: 20}) {
 				t.Errorf("%s: %+v", lose, done)
 			}
-			enqueue(t, d, r, db.Batch{Period: fmt.Sprint(r.ID), Mails: mailsOf(20), Resumed: true})
+			enqueue(t, d, r, db.Batch{Mails: mailsOf(20), Resumed: true})
 			if got := d.Read(t, `SELECT CONCAT_WS(' ', enqueued, (SELECT COUNT(*) FROM {db}.outbox WHERE run_id = r.id), (SELECT COUNT(*) FROM {db}.outbox_run_mail WHERE run_id = r.id)) FROM {db}.outbox_run r WHERE id = ?`, r.ID); got != "20 20 20" {
 				t.Errorf("%s: %s", lose, got)
 			}
@@ -178,7 +181,7 @@ func TestP7_EnqueueWithALostCommitEndsInTheTruth(t *testing.T) {
 // What the table does not take ends as failed, with the reason; its neighbours are enqueued as ever.
 func TestP4_MailThatTheTableRefusesKeepsNobodyBack(t *testing.T) {
 	d := dbtest.New(t)
-	r := running(t, d, "statements")
+	r := running(t, d, "statements", "ever")
 	mails := mailsOf(40)
 	year := time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 	mails[3].Reference = strings.Repeat("x", 300)
@@ -186,7 +189,7 @@ func TestP4_MailThatTheTableRefusesKeepsNobodyBack(t *testing.T) {
 	mails[18].Headers = "no JSON"
 	mails[39].Key = strings.Repeat("k", 300)
 	mails[20].Subject = "a \xff b"
-	if done := enqueue(t, d, r, db.Batch{Period: "ever", Mails: mails}); done != (db.Enqueued{Inserted: 40}) {
+	if done := enqueue(t, d, r, db.Batch{Mails: mails}); done != (db.Enqueued{Inserted: 40}) {
 		t.Errorf("%+v", done)
 	}
 	if got := d.Read(t, `SELECT CONCAT_WS(' ', SUM(state = 'queued' AND held = 2), SUM(state = 'failed' AND held = 0 AND last_error LIKE 'the table outbox does not take the mail: error %'), SUM(subject = 'a \uFFFD b')) FROM {db}.outbox`); !strings.HasPrefix(got, "36 4 ") {
@@ -233,7 +236,7 @@ func TestEnqueuedAttachmentsAreStoredOnce(t *testing.T) {
 func TestEnqueueOnASmallServerOfACluster(t *testing.T) {
 	server := dbtest.Own(t, dbtest.Options{Flags: []string{"--max-allowed-packet=1M", "--auto-increment-increment=3", "--auto-increment-offset=2"}})
 	d := dbtest.On(t, server.Server)
-	r := running(t, d, "statements")
+	r := running(t, d, "statements", "ever")
 	mails := mailsOf(300)
 	for i := range mails {
 		mails[i].Text = strings.Repeat("'\\", 10<<10)
@@ -242,7 +245,7 @@ func TestEnqueueOnASmallServerOfACluster(t *testing.T) {
 	mails[8].HTML = strings.Repeat("x", 1<<20)
 	mails[9].Attachments = []db.NewAttachment{{Name: "a", Content: make([]byte, 1000<<10)}}
 	mails[10].Attachments = []db.NewAttachment{{Name: "b.pdf", Content: make([]byte, 1100<<10)}}
-	if done := enqueue(t, d, r, db.Batch{Period: "ever", Mails: mails}); done != (db.Enqueued{Inserted: 300}) {
+	if done := enqueue(t, d, r, db.Batch{Mails: mails}); done != (db.Enqueued{Inserted: 300}) {
 		t.Errorf("%+v", done)
 	}
 	if got := whole(t, d); got != "300 300 300 298" {
@@ -276,13 +279,13 @@ func TestNumbersOfRowsAreVerified(t *testing.T) {
 
 func TestP7_TwoWorkersOfARun(t *testing.T) {
 	d := dbtest.New(t)
-	r := running(t, d, "statements")
+	r := running(t, d, "statements", "ever")
 	mails := mailsOf(4000)
 	var wait sync.WaitGroup
 	for worker := range 4 {
 		wait.Go(func() {
 			for from := 0; from < len(mails); from += 200 {
-				b := db.Batch{Period: "ever", Mails: append([]db.NewMail{}, mails[from:from+200]...), Resumed: worker > 1}
+				b := db.Batch{Mails: append([]db.NewMail{}, mails[from:from+200]...), Resumed: worker > 1}
 				if _, err := d.Store.Enqueue(deadline(t), r, b); err != nil {
 					t.Error(err)
 				}
@@ -299,7 +302,7 @@ func TestP7_TwoWorkersOfARun(t *testing.T) {
 func TestP7_KilledServerEnqueuesNobodyTwice(t *testing.T) {
 	server := dbtest.Own(t, dbtest.Options{Durable: true})
 	d := dbtest.On(t, server.Server)
-	r := running(t, d, "statements")
+	r := running(t, d, "statements", "ever")
 	mails := mailsOf(6000)
 	failed := 0
 	for kill := 1; kill <= 4; kill++ {
@@ -310,7 +313,7 @@ func TestP7_KilledServerEnqueuesNobodyTwice(t *testing.T) {
 		for worker := range 2 {
 			wait.Go(func() {
 				for from := worker * 100; from < kill*1500; from += 200 {
-					_, err := d.Store.Enqueue(deadline(t), r, db.Batch{Period: "ever", Mails: append([]db.NewMail{}, mails[from:from+100]...), Resumed: true})
+					_, err := d.Store.Enqueue(deadline(t), r, db.Batch{Mails: append([]db.NewMail{}, mails[from:from+100]...), Resumed: true})
 					mu.Lock()
 					if enqueued++; enqueued == kill*7 {
 						close(half)
@@ -331,7 +334,7 @@ func TestP7_KilledServerEnqueuesNobodyTwice(t *testing.T) {
 		must(t, server.Restart())
 	}
 	for from := 0; from < len(mails); from += 1000 {
-		enqueue(t, d, r, db.Batch{Period: "ever", Mails: mails[from : from+1000], Resumed: true})
+		enqueue(t, d, r, db.Batch{Mails: mails[from : from+1000], Resumed: true})
 	}
 	if got := whole(t, d) + " " + d.Read(t, `SELECT enqueued FROM {db}.outbox_run`); got != "6000 6000 6000 6000 6000" || failed == 0 {
 		t.Errorf("%s, %d failed", got, failed)

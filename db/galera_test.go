@@ -199,13 +199,13 @@ func takesOnTwoNodes(t *testing.T, d, e *dbtest.Database) {
 // P7: two nodes enqueue the same mails of a run at the same time: each mail is there once, with its own number.
 func enqueueOnTwoNodes(t *testing.T, d, e *dbtest.Database) {
 	d.Exec(t, "DELETE FROM {db}.outbox")
-	r := running(t, d, "statements")
+	r := running(t, d, "statements", "ever")
 	const many = 2000
 	var wait sync.WaitGroup
 	for i, side := range []*dbtest.Database{d, e, d, e} {
 		wait.Go(func() {
 			for from := 0; from < many; from += 100 {
-				if _, err := side.Store.Enqueue(deadline(t), r, db.Batch{Period: "ever", Mails: mailsOf(many)[from : from+100], Resumed: i > 1}); err != nil && !db.Waits(err) {
+				if _, err := side.Store.Enqueue(deadline(t), r, db.Batch{Mails: mailsOf(many)[from : from+100], Resumed: i > 1}); err != nil && !db.Waits(err) {
 					t.Error(err)
 				}
 			}
@@ -213,7 +213,7 @@ func enqueueOnTwoNodes(t *testing.T, d, e *dbtest.Database) {
 	}
 	wait.Wait()
 	for from := 0; from < many; from += 1000 {
-		enqueue(t, d, r, db.Batch{Period: "ever", Mails: mailsOf(many)[from : from+1000], Resumed: true})
+		enqueue(t, d, r, db.Batch{Mails: mailsOf(many)[from : from+1000], Resumed: true})
 	}
 	if got := whole(t, d) + " " + d.Read(t, "SELECT enqueued FROM {db}.outbox_run WHERE id = ?", r.ID); got != "2000 2000 2000 2000 2000" {
 		t.Error(got)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/jmoiron/sqlx"
 )
@@ -12,8 +11,8 @@ import (
 // dedupeKind is outbox_key.kind of the keys that senders write themselves.
 const dedupeKind = "dedupe"
 
-// KeyKind is outbox_key.kind of a job's keys: its name, but for that of the keys that senders write themselves.
-func KeyKind(job string) string {
+// keyKind is outbox_key.kind of a job's keys: its name, but for that of the keys that senders write themselves.
+func keyKind(job string) string {
 	if job == dedupeKind {
 		return "job:" + dedupeKind
 	}
@@ -21,10 +20,10 @@ func KeyKind(job string) string {
 }
 
 // keyKinds are those of the run's keys: its own, in which they are noted, then that of the name that its job had before.
-func (r Run) keyKinds() []any {
-	kinds := []any{KeyKind(r.Job)}
-	if was := r.spec().Was; was != "" {
-		kinds = append(kinds, KeyKind(was))
+func (r Run) keyKinds() []string {
+	kinds := r.names()
+	for i, name := range kinds {
+		kinds[i] = keyKind(name)
 	}
 	return kinds
 }
@@ -32,14 +31,14 @@ func (r Run) keyKinds() []any {
 // keysAtOnce bounds the keys of one statement.
 const keysAtOnce = 1000
 
-// KeysUsed returns those of the keys that a mail has used up in a period, each with the mail's number: keys of the kinds, which are a
-// job's names, and of no mail of the run except, for which a run's own keys are none. It takes a statement for each kind and thousand
-// keys, whatever the number of keys that are used up.
-func (s *Store) KeysUsed(ctx context.Context, kinds []string, period string, keys []string, except uint64) (map[string]uint64, error) {
+// KeysUsed returns those of the keys that a mail has used up in the period of a run, each with the mail's number. For a run that is
+// there its own mails are none. It takes a statement for each name of the job and thousand keys, whatever the number of keys that
+// are used up.
+func (s *Store) KeysUsed(ctx context.Context, r Run, keys []string) (map[string]uint64, error) {
 	used := map[string]uint64{}
 	for some := range slices.Chunk(keys, keysAtOnce) {
-		for _, kind := range kinds {
-			args := []any{except, kind, period}
+		for _, kind := range r.keyKinds() {
+			args := []any{r.ID, kind, r.Period}
 			for _, key := range some {
 				args = append(args, key)
 			}
@@ -51,7 +50,7 @@ func (s *Store) KeysUsed(ctx context.Context, kinds []string, period string, key
 				return nil, fmt.Errorf("look for keys that are used up in %s: %w", s.database, err)
 			}
 			for _, f := range found {
-				used[strings.TrimRight(f.Value, " ")] = f.ID // spaces at the end are none to the table
+				used[sameKey(f.Value)] = f.ID
 			}
 		}
 	}
@@ -83,7 +82,7 @@ func (s *Store) freeKeys(ctx context.Context, tx *sqlx.Tx, r Run, mails []runMai
 	if len(keys) == 0 {
 		return nil
 	}
-	_, err = tx.ExecContext(ctx, s.sql.list("run-keys-free", len(keys)), slices.Concat([]any{KeyKind(r.Job), r.Period}, keys, pairs)...)
+	_, err = tx.ExecContext(ctx, s.sql.list("run-keys-free", len(keys)), slices.Concat([]any{keyKind(r.Job), r.Period}, keys, pairs)...)
 	return err
 }
 
@@ -104,7 +103,11 @@ func (s *Store) keepKey(ctx context.Context, tx *sqlx.Tx, r Run, m runMail, row 
 	if _, err := tx.ExecContext(ctx, s.sql.text("run-key-keep"), kinds[0], m.Key, r.Period, m.ID); err != nil {
 		return err
 	}
-	others, err := selectAll[uint64](ctx, tx, s.sql.list("run-key-others", len(kinds)), append([]any{m.Key, r.Period, m.ID}, kinds...)...)
+	args := []any{m.Key, r.Period, m.ID}
+	for _, kind := range kinds {
+		args = append(args, kind)
+	}
+	others, err := selectAll[uint64](ctx, tx, s.sql.list("run-key-others", len(kinds)), args...)
 	if err != nil || len(others) == 0 {
 		return err
 	}

@@ -17,13 +17,15 @@ func TestKeysThatAreUsedUp(t *testing.T) {
 	for i := range 2500 { // more than fit into a statement
 		keys = append(keys, fmt.Sprint("none ", i))
 	}
-	for except, want := range map[uint64]string{0: "map[17:1 18:2 21:6 ž / 1:5]", 9: "map[17:1 18:2 ž / 1:5]"} {
-		used, err := d.Store.KeysUsed(deadline(t), []string{"new", "old"}, "2026-12", keys, except)
+	r := db.Run{Job: "new", Spec: `{"was": "old"}`, Period: "2026-12"}
+	for id, want := range map[uint64]string{0: "map[17:1 18:2 21:6 ž / 1:5]", 9: "map[17:1 18:2 ž / 1:5]"} {
+		r.ID = id
+		used, err := d.Store.KeysUsed(deadline(t), r, keys)
 		if err != nil || fmt.Sprint(used) != want {
-			t.Errorf("but for those of run %d: %v %v", except, used, err)
+			t.Errorf("but for those of run %d: %v %v", id, used, err)
 		}
 	}
-	if used, err := d.Store.KeysUsed(deadline(t), []string{"new"}, "2026-12", nil, 0); err != nil || len(used) != 0 {
+	if used, err := d.Store.KeysUsed(deadline(t), r, nil); err != nil || len(used) != 0 {
 		t.Error(used, err)
 	}
 }

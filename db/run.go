@@ -199,12 +199,9 @@ func (s *Store) TakenTimes(ctx context.Context, after time.Time, jobs ...string)
 	return all, nil
 }
 
-// PreviousRun returns the last run of a job that was done before another one, or nil.
-func (s *Store) PreviousRun(ctx context.Context, r Run, jobs ...string) (*Run, error) {
-	if len(jobs) == 0 {
-		jobs = []string{r.Job}
-	}
-	return s.latest(ctx, "WHERE job = ? AND scheduled_at < ? AND state = 'done' ORDER BY scheduled_at DESC LIMIT 1", jobs, r.Scheduled)
+// PreviousRun returns the last run that was done of another one's job before it, or nil.
+func (s *Store) PreviousRun(ctx context.Context, r Run) (*Run, error) {
+	return s.latest(ctx, "WHERE job = ? AND scheduled_at < ? AND state = 'done' ORDER BY scheduled_at DESC LIMIT 1", r.names(), r.Scheduled)
 }
 
 // latest looks for the latest run of several names, one name after the other: so each look reads one row.

@@ -49,22 +49,3 @@ func (s *Store) DropWriteBack(ctx context.Context, p PendingWriteBack) error {
 	_, err := s.pool.write(ctx, s.sql.text("run-write-no-more"), p.ID)
 	return wrap(err, fmt.Sprintf("give up the write-back of mail %d of %s", p.ID, s.database))
 }
-
-// KnownMails tells which mails of a run are enqueued already, by their identities.
-func (s *Store) KnownMails(ctx context.Context, run uint64, mails []NewMail) (map[[16]byte]bool, error) {
-	known := map[[16]byte]bool{}
-	for chunk := range chunks(mails, 500) {
-		args := []any{run}
-		for _, m := range chunk {
-			args = append(args, m.Identity[:])
-		}
-		found, err := selectAll[[]byte](ctx, s.pool.db, s.sql.list("enqueue-known", len(chunk)), args...)
-		if err != nil {
-			return nil, fmt.Errorf("look which mails of run %d of %s there are: %w", run, s.database, err)
-		}
-		for _, f := range found {
-			known[[16]byte(f)] = true
-		}
-	}
-	return known, nil
-}

@@ -86,11 +86,11 @@ func TestP7_KeyOfAMailThatSomebodyHas(t *testing.T) {
 func TestP7_KeysOfJobsWithOtherNames(t *testing.T) {
 	d := dbtest.New(t)
 	ctx := deadline(t)
-	r := running(t, d, "dedupe")
-	d.Exec(t, `UPDATE {db}.outbox_run SET period = '2026-11', spec = '{"job":"dedupe","was":"letters"}' WHERE id = ?`, r.ID)
+	r := running(t, d, "dedupe", "2026-11")
+	r.Spec = `{"job":"dedupe","was":"letters"}`
+	d.Exec(t, `UPDATE {db}.outbox_run SET spec = ? WHERE id = ?`, r.Spec, r.ID)
 	d.Exec(t, `INSERT INTO {db}.outbox_key (kind, value, period, outbox_id, at) VALUES ('letters', '4000 / 1', '2026-11', 99, NOW()), ('dedupe', '4001 / 1', '', 98, NOW())`)
-	b := db.Batch{Kinds: []string{db.KeyKind("dedupe"), db.KeyKind("letters")}, Period: "2026-11", Mails: mailsOf(3)}
-	if done := enqueue(t, d, r, b); done != (db.Enqueued{Inserted: 3, Twice: 1}) {
+	if done := enqueue(t, d, r, db.Batch{Mails: mailsOf(3)}); done != (db.Enqueued{Inserted: 3, Twice: 1}) {
 		t.Errorf("%+v", done)
 	}
 	change(t, d.Store, r.ID, db.RunChange{State: db.RunSending})

@@ -208,12 +208,12 @@ func TestRunsAreListedTheNewestFirst(t *testing.T) {
 	if p, err := d.Store.PreviousRun(ctx, second); err != nil || p == nil || p.ID != first.ID {
 		t.Errorf("before it: %+v, %v", p, err)
 	}
-	if p, err := d.Store.PreviousRun(ctx, first, "statements", "older"); err != nil || p != nil {
+	if p, err := d.Store.PreviousRun(ctx, first); err != nil || p != nil {
 		t.Errorf("before the first: %+v, %v", p, err)
 	}
 	renamed := second
-	renamed.Job = "letters"
-	if p, err := d.Store.PreviousRun(ctx, renamed, "letters", "statements"); err != nil || p == nil || p.ID != first.ID {
+	renamed.Job, renamed.Spec = "letters", `{"was": "statements"}`
+	if p, err := d.Store.PreviousRun(ctx, renamed); err != nil || p == nil || p.ID != first.ID {
 		t.Errorf("of a renamed job: %+v, %v", p, err)
 	}
 	if p, err := d.Store.LastRun(ctx, "letters", "statements", "purge"); err != nil || p == nil || p.ID != second.ID {

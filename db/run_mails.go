@@ -305,6 +305,14 @@ type runSpec struct {
 	OnFailed string `json:"on_failed"`
 }
 
+// names are the job's: as the run has it, then the one before.
+func (r Run) names() []string {
+	if was := r.spec().Was; was != "" {
+		return []string{r.Job, was}
+	}
+	return []string{r.Job}
+}
+
 // spec says nothing of what is no spec.
 func (r Run) spec() (s runSpec) {
 	if json.Unmarshal([]byte(r.Spec), &s) != nil {

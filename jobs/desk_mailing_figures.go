@@ -57,7 +57,7 @@ func (l *planner) count(ctx context.Context, spool *mailing.Spool) error {
 
 // run is the one that would begin.
 func (l *planner) run() db.Run {
-	return db.Run{Job: l.job.name, Kind: l.job.kind, Scheduled: l.reply.For, Period: l.spec.Period(l.reply.For)}
+	return db.Run{Job: l.job.name, Kind: l.job.kind, Scheduled: l.reply.For, Spec: l.spec.JSON(), Period: l.spec.Period(l.reply.For)}
 }
 
 // start is when its mails would begin to go.

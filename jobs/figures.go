@@ -28,20 +28,16 @@ func noReader(spec mailing.Spec) error {
 // first of each language. Nothing is changed.
 func (w *World) figures(ctx context.Context, p *Place, sp *mailing.Spool, spec mailing.Spec, r db.Run, samples int, start, now time.Time) (mailing.Figures, []int64, error) {
 	counting := mailing.Counting{Account: senders(w.File, p.Company), Samples: samples}
-	if period := spec.Period(r.Scheduled); period != "" {
+	if r.Period != "" {
 		counting.Used = func(ctx context.Context, keys []string) (map[string]uint64, error) {
-			return p.Store.KeysUsed(ctx, spec.Kinds(), period, keys, r.ID)
+			return p.Store.KeysUsed(ctx, r, keys)
 		}
 	}
 	f, lines, err := mailing.Count(ctx, sp, counting)
 	if err != nil {
 		return f, nil, err
 	}
-	names := []string{spec.Job}
-	if spec.Was != "" {
-		names = append(names, spec.Was)
-	}
-	before, err := p.Store.PreviousRun(ctx, r, names...)
+	before, err := p.Store.PreviousRun(ctx, r)
 	if err != nil {
 		return f, nil, err
 	}

@@ -275,7 +275,7 @@ func (f *filler) passOver(ctx context.Context, mails []db.NewMail) ([]db.NewMail
 
 // put enqueues mails as soon as the database can be used. Each transaction is short; a stop comes between two.
 func (f *filler) put(ctx context.Context, mails []db.NewMail) error {
-	b := db.Batch{Kinds: f.spec.Kinds(), Period: f.run.Period, Resumed: f.resumed, Mails: mails}
+	b := db.Batch{Resumed: f.resumed, Mails: mails}
 	for pause := time.Second; ; pause = min(2*pause, lookAgain) {
 		f.pulse.beat()
 		err := f.k.fit(ctx)

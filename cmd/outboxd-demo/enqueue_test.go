@@ -68,7 +68,7 @@ func enqueueTwelve(t *testing.T, store *db.Store, run uint64, want db.Enqueued) 
 		mails[i] = db.NewMail{Identity: [16]byte{byte(i)}, Key: fmt.Sprint(i), Recipients: fmt.Sprintf("c%d@customer.example", i), Text: "Text",
 			Attachments: []db.NewAttachment{{Name: "terms.txt", Content: []byte("terms")}}}
 	}
-	done, err := store.Enqueue(t.Context(), db.Run{ID: run, Job: "statements", Token: fmt.Sprintf("aaaaaaaa-%d", run)}, db.Batch{Period: "2026-Q4", Resumed: true, Mails: mails})
+	done, err := store.Enqueue(t.Context(), db.Run{ID: run, Job: "statements", Period: "2026-Q4", Token: fmt.Sprintf("aaaaaaaa-%d", run)}, db.Batch{Resumed: true, Mails: mails})
 	must(t, err)
 	if done != want {
 		t.Errorf("run %d: %+v", run, done)

@@ -36,7 +36,7 @@ func enqueued(t *testing.T) *runOf {
 		mails[i] = db.NewMail{Identity: [16]byte{byte(i)}, Key: fmt.Sprint(i), Recipients: fmt.Sprintf("c%d@customer.example", i), Text: "Text"}
 	}
 	mails[0].State = db.Skipped
-	_, err = store.Enqueue(ctx, *r, db.Batch{Kinds: []string{"statements"}, Period: "2026-11", Mails: mails})
+	_, err = store.Enqueue(ctx, *r, db.Batch{Mails: mails})
 	must(t, err)
 	return &runOf{t, pool, store, *r}
 }

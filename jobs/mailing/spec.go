@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"outboxd/db"
 	"outboxd/jobs/jobfile"
 )
 
@@ -164,12 +163,3 @@ func (s Spec) Period(scheduled time.Time) string {
 }
 
 func quarter(t time.Time) int { return (int(t.Month()) + 2) / 3 }
-
-// Kinds are those of the run's keys in outbox_key, the job's own first, then that of the name it had before.
-func (s Spec) Kinds() []string {
-	kinds := []string{db.KeyKind(s.Job)}
-	if s.Was != "" {
-		kinds = append(kinds, db.KeyKind(s.Was))
-	}
-	return kinds
-}
