@@ -42,10 +42,10 @@ func mailing(t testing.TB, d *dbtest.Database, n int, state db.RunState) db.Run 
 func mails(t testing.TB, d *dbtest.Database, id uint64, from, n int) {
 	t.Helper()
 	for first := from; first < from+n; first += 10_000 {
-		numbers := dbtest.Numbers(min(10_000, from+n-first))
+		numbers := dbtest.Numbers(min(10_000, from+n-first)) + " ORDER BY seq"
 		d.Exec(t, fmt.Sprintf(`INSERT INTO {db}.outbox (recipients, subject, body_text, reference, account, run_id, held) SELECT CONCAT('r', seq + %d, '@kunde.example'), 'Statement', 'Text', CONCAT('customer:', seq + %[1]d), 'main', ?, 2 FROM `, first)+numbers, id)
 	}
-	d.Exec(t, `INSERT INTO {db}.outbox_run_mail (run_id, outbox_id, identity, business_key) SELECT o.run_id, o.id, UNHEX(MD5(o.rcpt)), SUBSTRING(o.reference, 10) FROM {db}.outbox o
+	d.Exec(t, `INSERT INTO {db}.outbox_run_mail (run_id, outbox_id, identity, business_key) SELECT o.run_id, o.id, LEFT(UNHEX(SHA2(o.rcpt, 256)), 16), SUBSTRING(o.reference, 10) FROM {db}.outbox o
 		LEFT JOIN {db}.outbox_run_mail m ON m.run_id = o.run_id AND m.outbox_id = o.id WHERE o.run_id = ? AND m.outbox_id IS NULL`, id)
 	d.Exec(t, `INSERT IGNORE INTO {db}.outbox_key (kind, value, period, outbox_id, at) SELECT 'statements', business_key, '2026-03', outbox_id, NOW() FROM {db}.outbox_run_mail WHERE run_id = ?`, id)
 	d.Exec(t, `UPDATE {db}.outbox_run SET enqueued = (SELECT COUNT(*) FROM {db}.outbox_run_mail WHERE run_id = ?) WHERE id = ?`, id, id)
