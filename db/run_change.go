@@ -72,7 +72,11 @@ func (s *Store) ChangeRun(ctx context.Context, id uint64, c RunChange, mails ...
 	if !changed { // there was nothing to commit
 		return false, nil
 	}
-	now, readErr := s.Run(ctx, id)
+	var now Run
+	readErr := s.pool.tx(ctx, func(tx *sqlx.Tx) (err error) { // under a lock: so it waits for that COMMIT
+		now, err = s.lockRunRow(ctx, tx, id)
+		return err
+	})
 	switch {
 	case readErr != nil:
 		return false, fmt.Errorf("change run %d of %s: %w", id, s.database, errors.Join(err, readErr))

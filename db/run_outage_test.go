@@ -25,7 +25,7 @@ func TestP7_RunBegunWithALostReply(t *testing.T) {
 			if !c.spent() {
 				t.Fatal("the connection was not cut")
 			}
-			there := d.Read(t, `SELECT COUNT(*) FROM {db}.outbox_run`)
+			there := d.Read(t, `SELECT COUNT(*) FROM {db}.outbox_run FOR UPDATE`) // waits for a COMMIT that the server may still hold
 			if lose == replyLost && (err != nil || r == nil) || (r != nil) != (err == nil) || r != nil && there != "1" || lose == statementLost && there != "0" {
 				t.Errorf("%s, %s: %+v, %v, %s runs", lose, n.Kind, r, err, there)
 			}
