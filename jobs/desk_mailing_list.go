@@ -156,7 +156,7 @@ func (d *Desk) runWith(ctx context.Context, p *Place, r db.Run, writeBacks map[u
 		i.Rate = rateOf(r, d.now())
 		i.Account, i.Finish = d.finish(ctx, p, spec, i)
 	}
-	i.Waits, i.Next = runWaits(p, i, spec, d.now())
+	i.Waits, i.Next = runWaits(p, i, spec)
 	return i
 }
 

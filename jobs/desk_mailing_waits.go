@@ -11,7 +11,7 @@ import (
 )
 
 // runWaits says in a sentence what a run waits for, or what became of it, and what a person can do.
-func runWaits(p *Place, i RunInfo, spec mailing.Spec, now time.Time) (waits, next string) {
+func runWaits(p *Place, i RunInfo, spec mailing.Spec) (waits, next string) {
 	name := i.RunName
 	switch i.State {
 	case db.RunAsked:
@@ -29,7 +29,7 @@ func runWaits(p *Place, i RunInfo, spec mailing.Spec, now time.Time) (waits, nex
 		if strings.Contains(i.Note, doesNotAddUp) {
 			return "It cannot end" + because(i.Note) + ".", fmt.Sprintf("outboxd mailing report %s shows the mails that are there; to end the run: outboxd mailing stop %s --cancel", name, name)
 		}
-		return canaryText(p, i, spec), ""
+		return canaryText(i, spec), ""
 	case db.RunStopped:
 		return "It is stopped" + because(i.Note) + ".",
 			fmt.Sprintf("to have it go on: outboxd mailing resume %s; to end it: outboxd mailing stop %s --cancel", name, name)
@@ -66,7 +66,7 @@ func approvalText(p *Place, i RunInfo, spec mailing.Spec) string {
 }
 
 // canaryText says on what the others of a run wait of which the first mails go alone.
-func canaryText(p *Place, i RunInfo, spec mailing.Spec) string {
+func canaryText(i RunInfo, spec mailing.Spec) string {
 	c := spec.Canary
 	if c == nil || i.Allowed == nil {
 		return ""

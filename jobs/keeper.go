@@ -124,7 +124,7 @@ func (k *keeper) look() time.Duration {
 	k.forget(runs)
 	pause := keepIdle
 	for _, r := range runs {
-		if r.Kind != kindMailing && r.Kind != kindReport {
+		if r.Kind != mailing.KindMailing && r.Kind != mailing.KindReport {
 			continue
 		}
 		pause = keepPoll

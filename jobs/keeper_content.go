@@ -5,6 +5,7 @@ import (
 
 	"outboxd/db"
 	"outboxd/jobs/jobfile"
+	"outboxd/jobs/mailing"
 )
 
 // checkedSamples are as many mails as are made before any of a run goes: the first one of each language, and others from its first to its last.
@@ -12,7 +13,7 @@ const checkedSamples = 3
 
 // pinTemplates keeps what the run's mails are made of, before the first of them is enqueued. A run that is gone on with has that already.
 func (f *filler) pinTemplates(ctx context.Context) error {
-	if f.run.Templates != "" || f.spec.Kind == kindReport {
+	if f.run.Templates != "" || f.spec.Kind == mailing.KindReport {
 		return nil
 	}
 	hash, err := pinTemplates(ctx, f.k.c.place, f.spec)
@@ -57,7 +58,7 @@ func (f *filler) count(ctx context.Context) (err error) {
 // proofs makes mails of some rows by the code that sends them: where one cannot be made the run fails. It returns the proof's mails.
 func (f *filler) proofs(ctx context.Context) ([]db.NewMail, error) {
 	made, err := sampleMails(ctx, f.world.File, f.k.c.place, f.k.now, f.run, f.spec, f.shown)
-	if err != nil || f.spec.Kind == kindReport || f.spec.Proof == nil && f.spec.Approval == nil || f.figures.Sendable == 0 {
+	if err != nil || f.spec.Kind == mailing.KindReport || f.spec.Proof == nil && f.spec.Approval == nil || f.figures.Sendable == 0 {
 		return nil, err // of a run with nothing to send the summary tells
 	}
 	if f.spec.Proof != nil {

@@ -162,7 +162,7 @@ func (f *filler) work(ctx context.Context) error {
 	if err := f.pinTemplates(ctx); err != nil {
 		return err
 	}
-	if f.spec.Kind == kindReport {
+	if f.spec.Kind == mailing.KindReport {
 		return f.reportRow(ctx)
 	}
 	var err error

@@ -9,11 +9,12 @@ import (
 	"outboxd/db"
 	"outboxd/jobs/fence"
 	"outboxd/jobs/jobfile"
+	"outboxd/jobs/mailing"
 )
 
 // mailings makes the scheduler one whose runs a keeper works on. done tells what that makes of a run that has begun.
 func (s *scheduling) mailings(policy string, lateBy time.Duration, done func(*db.Run)) {
-	s.kind, s.missed, s.work = kindMailing, missed{policy, lateBy}, nil
+	s.kind, s.missed, s.work = mailing.KindMailing, missed{policy, lateBy}, nil
 	s.spec = func(scheduled time.Time) (string, string) { return "{}", scheduled.Format("2006-01") }
 	s.begun = func(db.Run) {
 		s.fired = append(s.fired, s.clock.now())

@@ -14,6 +14,7 @@ import (
 	"outboxd/db"
 	"outboxd/jobs/jobfile"
 	"outboxd/jobs/mailing"
+	"outboxd/mail/compose"
 	"outboxd/mail/compose/table"
 	"outboxd/mail/compose/template"
 )
@@ -264,7 +265,7 @@ func (m *reportMaker) attach(ctx context.Context, all []db.NewAttachment) ([]db.
 		if err != nil {
 			return nil, err
 		}
-		if octets += int64(len(file.Content)); octets > m.k.maxSize {
+		if octets += compose.EncodedSize(len(file.Content)); octets > m.k.maxSize {
 			return nil, m.k.tooLarge(fmt.Sprintf("with attachment %q the report is %d octets", file.Name, octets))
 		}
 		all = append(all, db.NewAttachment{Name: file.Name, Type: file.Type, Content: file.Content})

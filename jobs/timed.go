@@ -10,15 +10,12 @@ import (
 
 	"outboxd/db"
 	"outboxd/jobs/fence"
-	"outboxd/jobs/mailing"
 )
 
-// The kinds of runs.
+// The kinds of runs beside those of mailings and reports.
 const (
-	kindMailing = mailing.KindMailing
-	kindReport  = mailing.KindReport
-	kindSQL     = "sql"
-	kindPurge   = "purge"
+	kindSQL   = "sql"
+	kindPurge = "purge"
 )
 
 // timed is a job that begins runs at its times. The keeper works on them.

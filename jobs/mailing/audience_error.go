@@ -18,7 +18,6 @@ const (
 	Twice     AudienceKind = "twice"   // two columns have one name
 	Repeats   AudienceKind = "repeats" // so many rows have the same key that the query is wrong
 	NoReader  AudienceKind = "reader"  // the company has no database user to read with
-	Empty     AudienceKind = "empty"   // it has no rows: an answer of a plan and of check, not of Read
 )
 
 // AudienceError is why an audience is none, with the remedy. Trying again helps only when somebody has mended it. What passes by

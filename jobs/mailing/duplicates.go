@@ -29,21 +29,8 @@ type entry struct {
 	line int64
 }
 
-// Duplicates are the lines whose key stands in an earlier line, with how many lines had it before: 1 for the second. Without a key,
-// the lines that are the same as an earlier one. So many that the query must be wrong are an *AudienceError.
-func (s *Spool) Duplicates() (map[int64]int, error) {
-	repeats, err := s.found()
-	if err != nil {
-		return nil, err
-	}
-	all := make(map[int64]int, len(repeats))
-	for line, r := range repeats {
-		all[line] = r.times
-	}
-	return all, nil
-}
-
-// found are the repeats, which are looked for once.
+// found are the lines whose key stands in an earlier line; without a key, those that are the same as an earlier one. They are looked
+// for once. So many that the query must be wrong are an *AudienceError.
 func (s *Spool) found() (map[int64]repeat, error) {
 	s.find.Do(func() { s.repeats, s.wrong = s.findRepeats(passHashes, maxRepeats) })
 	return s.repeats, s.wrong

@@ -40,3 +40,6 @@ func ReadRecord(record []byte, n int) ([]any, error) {
 	err := readRecord(record, values)
 	return values, err
 }
+
+// Duplicates finds them as a run does: the lines, with how many lines had the key before, 1 for the second.
+func (s *Spool) Duplicates() (map[int64]int, error) { return FindRepeats(s, passHashes, maxRepeats) }
