@@ -125,7 +125,7 @@ func (f *feeder) judge(p *parcel, outcomes []mail.Outcome) judgement {
 		d.ended = d.ended || d.each[i].State != db.RecipientOpen
 	}
 	d.state = db.Together(d.each, db.Queued)
-	d.reason = f.reason(d.each)
+	d.reason = troubles(d.each)
 	return d
 }
 
@@ -142,8 +142,8 @@ func giveUp(each []db.Recipient, open []int, outcomes []mail.Outcome, attempts i
 	}
 }
 
-// reason sums up for last_error what did not go well.
-func (f *feeder) reason(each []db.Recipient) string {
+// troubles sums up for last_error what did not go well.
+func troubles(each []db.Recipient) string {
 	var bad []db.Recipient
 	for _, r := range each {
 		if r.LastError != "" {
@@ -209,6 +209,8 @@ func (f *feeder) logOutcome(t db.Settlement, row db.Row, w way) {
 		f.log.Warn(eventUncertain, fields...)
 	case t.State == db.Skipped:
 		f.log.Warn(eventSkipped, fields...)
+	case t.State == db.Suppressed:
+		f.log.Info(eventSuppressed, fields...)
 	case t.State == db.Expired:
 		f.log.Warn(eventExpired, fields...)
 	case t.GivenBack:

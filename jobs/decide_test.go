@@ -96,8 +96,7 @@ func TestAlertAfter(t *testing.T) {
 	}
 }
 
-func TestReason(t *testing.T) {
-	f := &feeder{}
+func TestTroubles(t *testing.T) {
 	for _, c := range []struct {
 		each []db.Recipient
 		want string
@@ -107,8 +106,8 @@ func TestReason(t *testing.T) {
 		{[]db.Recipient{{Address: "a@b", LastError: "no"}}, "no"},
 		{[]db.Recipient{{Address: "a@b"}, {Address: "c@d", LastError: "no"}, {Address: "e@f", LastError: "never"}}, "2 of 3 recipients, first c@d: no"},
 	} {
-		if got := f.reason(c.each); got != c.want {
-			t.Errorf("reason %q, want %q", got, c.want)
+		if got := troubles(c.each); got != c.want {
+			t.Errorf("troubles %q, want %q", got, c.want)
 		}
 	}
 }

@@ -73,8 +73,14 @@ func (l *planner) report(ctx context.Context) error {
 	}
 	f := &mailing.Figures{Audience: 1}
 	l.reply.Figures = f
-	if m.State == db.Skipped {
-		f.Unusable, f.Troubles = 1, []mailing.Trouble{{Line: 1, Address: m.Recipients, Reason: m.LastError}}
+	switch m.State {
+	case db.Skipped:
+		f.Unusable = 1
+	case db.Suppressed:
+		f.Suppressed = 1
+	}
+	if f.Unusable+f.Suppressed > 0 {
+		f.Troubles = []mailing.Trouble{{Line: 1, Address: m.Recipients, Reason: m.LastError}}
 		return nil
 	}
 	f.Sendable, f.Accounts = 1, []mailing.AccountShare{{Account: m.Account, Mails: 1}}

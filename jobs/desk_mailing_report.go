@@ -75,6 +75,9 @@ func reportOf(p *Place, m db.RunMail, last db.Tried) MailReport {
 	case db.Uncertain:
 		r.Remedy = fmt.Sprintf("ask the recipient, or look into the account's sent mail; then: outboxd queue settle %s --as sent --reason TEXT (or --as failed)", r.Row)
 		return r
+	case db.Suppressed:
+		r.Remedy = unsuppress(r.Row)
+		return r
 	}
 	if o, ok := mail.Recall(last.Step, last.Code, last.Enhanced, last.Reply); ok && o.Remedy != "" {
 		r.Remedy = o.Remedy

@@ -77,6 +77,7 @@ func (d *Desk) previewRow(ctx context.Context, row string) (PreviewReply, error)
 	s.warnState(detail, taken)
 	if detail.State != db.Queued && detail.State != db.Sending {
 		taken.Known = nil // all recipients, for it is looked at and not sent again
+		s.packer.suppressed = func(context.Context, []string) (suppressed, error) { return nil, nil }
 	}
 	reply, err := s.pack(ctx, taken)
 	reply.Row = name.String()
@@ -212,7 +213,7 @@ func (s *sight) refused(err error) error {
 	var wrong *rowError
 	var skip *skipError
 	var wait *waitError
-	end := ""
+	end, hint := "", "mend what it names, then look again"
 	switch {
 	case errors.As(err, &wrong):
 		end = "would fail"
@@ -220,9 +221,10 @@ func (s *sight) refused(err error) error {
 		end = "would end as skipped"
 	case errors.As(err, &wait):
 		end = "would wait"
+	case isSuppressed(err):
+		end, hint = "would go to nobody", "if it is to be mailed all the same, delete the entry from outbox_suppression"
 	default:
 		return &AskError{Text: err.Error(), Hint: DatabaseHint(err), Err: err}
 	}
-	return &AskError{Text: s.what + " " + end + ": " + err.Error(), Err: err,
-		Hint: "mend what it names, then look again"}
+	return &AskError{Text: s.what + " " + end + ": " + err.Error(), Err: err, Hint: hint}
 }

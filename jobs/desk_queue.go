@@ -315,7 +315,7 @@ func stateHint(name RowName, action string, e *db.StateError) string {
 		return fmt.Sprintf("find out whether it arrived, then outboxd queue settle %s --as sent (or failed), or send it again: outboxd queue retry %s", name, name)
 	case e.State == db.Queued && e.Held && (action == "release" || action == "retry"):
 		return fmt.Sprintf("it goes with its run; what that waits for: outboxd queue why %s", name)
-	case action == "retry" && (e.State == db.Sent || e.State == db.Skipped || e.State == db.Suppressed):
+	case action == "retry" && (e.State == db.Sent || e.State == db.Skipped):
 		return "to send the mail again, insert a new row"
 	case action == "retry":
 		return "its expires_at is over: to send the mail all the same, insert a new row"

@@ -231,6 +231,9 @@ func (w *why) ended() {
 	case db.Expired:
 		w.say("It could not be sent before its expires_at%s.", because(w.row.LastError))
 		w.next = "if it is still wanted, insert a new row"
+	case db.Suppressed:
+		w.say("Nobody is to get it%s.", because(w.row.LastError))
+		w.next = unsuppress(w.name.String())
 	case db.Cancelled:
 		w.say("It was cancelled%s.", because(w.row.LastError))
 		w.next = "if it is wanted after all: outboxd queue retry " + w.name.String()
@@ -270,6 +273,10 @@ func (w *why) reply() string {
 // recipients tells which of them have it.
 func (w *why) recipients() {
 	for _, r := range w.row.Each {
+		if r.State == db.RecipientSuppressed { // the reason says so
+			w.say("%s: %s.", r.Address, strings.TrimSuffix(r.LastError, "."))
+			continue
+		}
 		w.say("%s: %s%s.", r.Address, r.State, because(r.LastError))
 	}
 }

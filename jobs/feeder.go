@@ -137,6 +137,9 @@ func (f *feeder) turn(stop context.Context) (more bool, err error) {
 	}
 	var got db.Claimed
 	if err = f.r.c.fence.Pass(stop); err == nil { // the permit may have come late
+		err = f.r.c.place.list.readable(stop)
+	}
+	if err == nil {
 		got, err = f.take(stop, p)
 	}
 	if err != nil || len(got.Rows) == 0 {

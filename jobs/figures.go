@@ -27,7 +27,7 @@ func noReader(spec mailing.Spec) error {
 // own keys are no mails that went before; of a plan r has no number. The lines are those that show what goes: so many samples, among them the
 // first of each language. Nothing is changed.
 func (w *World) figures(ctx context.Context, p *Place, sp *mailing.Spool, spec mailing.Spec, r db.Run, samples int, start, now time.Time) (mailing.Figures, []int64, error) {
-	counting := mailing.Counting{Account: senders(w.File, p.Company), Samples: samples}
+	counting := mailing.Counting{Account: senders(w.File, p.Company), Samples: samples, Nobody: p.list.nobody}
 	if r.Period != "" {
 		counting.Used = func(ctx context.Context, keys []string) (map[string]uint64, error) {
 			return p.Store.KeysUsed(ctx, r, keys)

@@ -231,6 +231,9 @@ func (f *filler) enqueue(stop context.Context) error {
 
 // insert gives mails what they carry, and enqueues them.
 func (f *filler) insert(ctx context.Context, mails []db.NewMail) error {
+	if err := f.usable(ctx, func() error { return f.k.c.place.list.end(ctx, mails) }); err != nil {
+		return err
+	}
 	if len(f.spec.Attach) == 0 {
 		return f.put(ctx, mails)
 	}
@@ -273,19 +276,29 @@ func (f *filler) passOver(ctx context.Context, mails []db.NewMail) ([]db.NewMail
 	return slices.DeleteFunc(mails, func(m db.NewMail) bool { return known[m.Identity] }), nil
 }
 
-// put enqueues mails as soon as the database can be used. Each transaction is short; a stop comes between two.
+// put enqueues mails. Each transaction is short; a stop comes between two.
 func (f *filler) put(ctx context.Context, mails []db.NewMail) error {
 	b := db.Batch{Resumed: f.resumed, Mails: mails}
+	return f.usable(ctx, func() error {
+		got, err := f.k.store.Enqueue(context.WithoutCancel(ctx), f.run, b)
+		if err == nil {
+			f.add(got)
+		}
+		b.Resumed = true // it may have been done
+		return err
+	})
+}
+
+// usable does something as soon as the database can be used.
+func (f *filler) usable(ctx context.Context, do func() error) error {
 	for pause := time.Second; ; pause = min(2*pause, lookAgain) {
 		f.pulse.beat()
 		err := f.k.fit(ctx)
-		var got db.Enqueued
 		if err == nil {
-			got, err = f.k.store.Enqueue(context.WithoutCancel(ctx), f.run, b)
+			err = do()
 		}
 		switch {
 		case err == nil:
-			f.add(got)
 			return nil
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
@@ -293,7 +306,6 @@ func (f *filler) put(ctx context.Context, mails []db.NewMail) error {
 			return err
 		}
 		f.k.c.report(err)
-		b.Resumed = true // it may have been done
 		if !sleep(ctx, pause) {
 			return context.Cause(ctx)
 		}

@@ -27,7 +27,7 @@ func (k *packer) compose(ctx context.Context, l *letter, p *parcel, attached []d
 	if err := k.address(l); err != nil {
 		return err
 	}
-	if err := p.address(l.To, l.Cc, l.bcc); err != nil {
+	if err := k.envelope(ctx, p, l.To, l.Cc, l.bcc); err != nil {
 		return err
 	}
 	p.sender(l.From, cmp.Or(k.returnPath(l.way), l.From.Addr()))

@@ -4,17 +4,18 @@ package jobs
 // line. Operators count on these names; docs/operations.md lists them with their fields. Those of alerts and of
 // the fence stand in their packages.
 const (
-	eventSent      = "sent"       // accepted for every recipient
-	eventPartial   = "partial"    // accepted for some recipients, refused for good for the others
-	eventFailed    = "failed"     // refused for good, given up, or not a mail at all
-	eventDeferred  = "deferred"   // refused for now; wait says for how long
-	eventUncertain = "uncertain"  // the dot may have gone and no reply came
-	eventExpired   = "expired"    // expires_at was over
-	eventSkipped   = "skipped"    // its dedupe_key is used up by a mail of before, or its query found nothing
-	eventGivenBack = "given_back" // not tried: the account fell ill, lost its slot, its content could not be read yet, or outboxd stops
-	eventLeaseLost = "lease_lost" // somebody else has the row by now; nothing was written
-	eventUnsettled = "unsettled"  // the server refuses the outcome; the lease runs out and the mark decides
-	eventRescued   = "rescued"    // rows that a dead daemon left behind
+	eventSent       = "sent"       // accepted for every recipient
+	eventPartial    = "partial"    // accepted for some recipients, refused for good for the others
+	eventFailed     = "failed"     // refused for good, given up, or not a mail at all
+	eventDeferred   = "deferred"   // refused for now; wait says for how long
+	eventUncertain  = "uncertain"  // the dot may have gone and no reply came
+	eventExpired    = "expired"    // expires_at was over
+	eventSkipped    = "skipped"    // its dedupe_key is used up by a mail of before, or its query found nothing
+	eventSuppressed = "suppressed" // the company's list says that its recipients get no mail
+	eventGivenBack  = "given_back" // not tried: the account fell ill, lost its slot, its content could not be read yet, or outboxd stops
+	eventLeaseLost  = "lease_lost" // somebody else has the row by now; nothing was written
+	eventUnsettled  = "unsettled"  // the server refuses the outcome; the lease runs out and the mark decides
+	eventRescued    = "rescued"    // rows that a dead daemon left behind
 
 	eventSurplusHeld = "surplus_held" // more rows arrived than hold_above allows
 

@@ -22,9 +22,10 @@ type packer struct {
 	windows   []db.Window // of the account
 	sources   *sources    // nil when nobody is told of their trouble
 
-	content  func(context.Context, db.Row) (db.Content, error)    // what belongs to a row beside its own columns
-	attached func(context.Context, db.Attachment) ([]byte, error) // the content of an attachment that is stored
-	run      *knownRun                                            // of rows that are in no table: a plan's; nil asks for that of each row
+	suppressed func(ctx context.Context, addresses []string) (suppressed, error) // who gets no mail
+	content    func(context.Context, db.Row) (db.Content, error)                 // what belongs to a row beside its own columns
+	attached   func(context.Context, db.Attachment) ([]byte, error)              // the content of an attachment that is stored
+	run        *knownRun                                                         // of rows that are in no table: a plan's; nil asks for that of each row
 }
 
 // defaultSize is the largest message where the account states no max_size, in octets.
@@ -32,14 +33,14 @@ const defaultSize = 50_000_000
 
 func newPacker(place *Place, account *jobfile.Account, job *jobfile.Deliver) *packer {
 	k := &packer{place: place, account: account, forbidden: job.ForbiddenTypes, maxSize: account.MaxSize, windows: accountBucket(account).Windows,
-		content: place.Store.Content, attached: place.Store.AttachmentContent}
+		suppressed: place.list.of, content: place.Store.Content, attached: place.Store.AttachmentContent}
 	if k.maxSize == 0 {
 		k.maxSize = defaultSize
 	}
 	return k
 }
 
-// pack makes the parcel of a row that goes this way. Everything that can fail without a mail server fails here: a *rowError, *skipError or
+// pack makes the parcel of a row that goes this way. Everything that can fail without a mail server fails here: a *rowError, *skipError, *suppressedError or
 // *waitError says what becomes of the row, any other error is the database's. room is what a large message has to ask for; nil
 // bounds nothing.
 func (k *packer) pack(ctx context.Context, row db.Row, w way, room *share) (*parcel, error) {

@@ -48,8 +48,8 @@ func (p *parcel) address(to, cc, bcc []mail.Address) error {
 	for i := range p.all {
 		for _, known := range p.row.Known {
 			// By position and address: a row that was edited meanwhile is not mixed up. One still under an earlier mark
-			// is open: that taking ended before the body.
-			if known.Position == i && known.Address == p.all[i].Address && known.State != db.RecipientSending {
+			// is open: that taking ended before the body. So is one that was suppressed: the list is asked anew.
+			if known.Position == i && known.Address == p.all[i].Address && known.State != db.RecipientSending && known.State != db.RecipientSuppressed {
 				p.all[i] = known
 			}
 		}

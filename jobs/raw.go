@@ -38,7 +38,7 @@ func (k *packer) forward(ctx context.Context, l *letter, p *parcel, attached []d
 	if err := k.checkRaw(r, row, l.way); err != nil {
 		return err
 	}
-	if err := k.addressRaw(r, row, l.way, p); err != nil {
+	if err := k.addressRaw(ctx, r, row, l.way, p); err != nil {
 		return err
 	}
 	p.messageID = cmp.Or(r.MessageID, row.MessageID, k.place.messageID(row, r.From.Host))
@@ -74,14 +74,14 @@ func (k *packer) checkRaw(r *compose.Raw, row db.Row, w way) error {
 }
 
 // addressRaw fills the envelope. A diverted message keeps its header.
-func (k *packer) addressRaw(r *compose.Raw, row db.Row, w way, p *parcel) error {
+func (k *packer) addressRaw(ctx context.Context, r *compose.Raw, row db.Row, w way, p *parcel) error {
 	l := &letter{row: row, way: w}
 	if row.Recipients+row.Cc+row.Bcc == "" {
 		l.To, l.Cc, l.bcc = r.To, r.Cc, r.Bcc
 	} else if err := k.address(l); err != nil {
 		return err
 	}
-	if err := p.address(l.To, l.Cc, l.bcc); err != nil {
+	if err := k.envelope(ctx, p, l.To, l.Cc, l.bcc); err != nil {
 		return err
 	}
 	sender := r.From

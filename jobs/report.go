@@ -43,6 +43,11 @@ func reportMail(ctx context.Context, file *jobfile.File, p *Place, r db.Run, spe
 		mail.State, mail.LastError, err = db.Skipped, skip.Error(), nil
 		mail.Attachments = nil
 	}
+	if err == nil {
+		one := []db.NewMail{mail}
+		err = p.list.end(ctx, one)
+		mail = one[0]
+	}
 	return mail, err
 }
 

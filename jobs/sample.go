@@ -76,6 +76,8 @@ func (s *sampler) sample(ctx context.Context, m db.NewMail) (one Sample, err err
 		one.Trouble = ended.why
 	case errors.As(meaning(err), &skip):
 		one.Trouble = skip.Error()
+	case isSuppressed(err):
+		one.Trouble = err.Error()
 	default:
 		return one, err
 	}

@@ -89,6 +89,7 @@ func givenBack(row db.Row, reason string, wait time.Duration) db.Settlement {
 func (f *feeder) unpacked(row db.Row, err error) db.Settlement {
 	var wrong *rowError
 	var skip *skipError
+	var nobody *suppressedError
 	var wait *waitError
 	var gone *db.NoRowError
 	var lost *db.LeaseLostError
@@ -99,6 +100,8 @@ func (f *feeder) unpacked(row db.Row, err error) db.Settlement {
 		return db.Settlement{Lease: row.Lease, Change: db.Change{State: db.Failed, Verdict: true, LastError: err.Error()}}
 	case errors.As(err, &skip):
 		return db.Settlement{Lease: row.Lease, Change: db.Change{State: db.Skipped, Verdict: true, LastError: err.Error()}}
+	case errors.As(err, &nobody): // no verdict: nothing was tried
+		return db.Settlement{Lease: row.Lease, Change: db.Change{State: nobody.state, LastError: nobody.text}, Recipients: nobody.each}
 	case errors.As(err, &wait):
 		return givenBack(row, wait.reason, wait.wait)
 	}

@@ -30,11 +30,12 @@ type Place struct {
 	Company *jobfile.Company
 	Store   *db.Store
 	Pool    *db.Pool
-	Own     *db.Buckets // for its jobs, and for accounts that serve this company alone
-	Reader  *db.Pool    // of queries; nil when the company may not query
-	signers signers     // of its mails
-	runs    *runSpecs   // of its mailings
-	pins    *pins       // their templates
+	Own     *db.Buckets   // for its jobs, and for accounts that serve this company alone
+	Reader  *db.Pool      // of queries; nil when the company may not query
+	signers signers       // of its mails
+	list    *suppressions // who gets no mail
+	runs    *runSpecs     // of its mailings
+	pins    *pins         // their templates
 
 	templates func() (*templates, error) // read once, when they are first wanted
 }
@@ -113,6 +114,7 @@ func (w *World) place(c *jobfile.Company) (*Place, error) {
 	if p.Store, err = pool.Store(c.Database); err != nil {
 		return nil, err
 	}
+	p.list = newSuppressions(c, p.Store)
 	p.runs = &runSpecs{fetch: p.Store.Run, known: map[uint64]*knownRun{}}
 	p.pins = &pins{fetch: p.Store.Pinned, known: map[string]*pinned{}}
 	if p.Own, err = pool.Buckets(c.Database, nil); err != nil || c.Reader == nil {

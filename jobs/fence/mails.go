@@ -65,7 +65,8 @@ func mailOf(row db.Row) witness.Mail {
 }
 
 var letterOf = map[db.RecipientState]string{db.RecipientSending: string(witness.Marked), db.RecipientAccepted: string(witness.Accepted),
-	db.RecipientUncertain: string(witness.Uncertain), db.RecipientFailed: string(witness.Failed), db.RecipientOpen: string(witness.Open)}
+	db.RecipientUncertain: string(witness.Uncertain), db.RecipientFailed: string(witness.Failed), db.RecipientOpen: string(witness.Open),
+	db.RecipientSuppressed: string(witness.Failed)}
 
 // what is a letter for each recipient, alone the one of a row with a single recipient.
 func what(all []db.Recipient, alone db.RecipientState) string {

@@ -14,6 +14,8 @@ const maxTroubles = 20
 
 // Counting is what Count asks others for. Each may be nil.
 type Counting struct {
+	// Nobody tells of which mails, by the places of their addresses, nobody gets one, and why.
+	Nobody func(ctx context.Context, mails [][]string) (map[int]string, error)
 	// Used returns those of the keys that were mailed in this period, with the numbers of the mails.
 	Used func(ctx context.Context, keys []string) (map[string]uint64, error)
 	// Account returns which account sends the mail, or why none can.
@@ -28,7 +30,11 @@ func Count(ctx context.Context, s *Spool, c Counting) (Figures, []int64, error) 
 	n := &counter{Counting: c, choice: newChoice(), accounts: map[string]int64{}}
 	n.Audience = s.Rows()
 	err := s.each(ctx, 1, func(line int64, m *made) error {
-		n.waiting = append(n.waiting, counted{line, m.verdict, slim(m.NewMail)})
+		one := counted{line: line, verdict: m.verdict, NewMail: slim(m.NewMail)}
+		if n.Nobody != nil && m.verdict == sendable {
+			one.to = Addresses(m.NewMail)
+		}
+		n.waiting = append(n.waiting, one)
 		if len(n.waiting) == countedAtOnce {
 			return n.look(ctx)
 		}
@@ -55,6 +61,7 @@ const countedAtOnce = 1000
 type counted struct {
 	line    int64
 	verdict verdict
+	to      []string // bare addresses, where it is asked whether they are suppressed
 	db.NewMail
 }
 
@@ -75,8 +82,11 @@ type counter struct {
 	waiting  []counted // lines that are looked at together
 }
 
-// look finishes the lines that wait, in order.
+// look finishes the lines that wait, in order. Who is suppressed uses up no key.
 func (n *counter) look(ctx context.Context) error {
+	if err := n.suppress(ctx); err != nil {
+		return err
+	}
 	used := map[string]uint64{}
 	if n.Used != nil {
 		var keys []string
@@ -97,6 +107,22 @@ func (n *counter) look(ctx context.Context) error {
 	}
 	n.waiting = n.waiting[:0]
 	return nil
+}
+
+// suppress ends the lines that wait of which nobody gets a mail.
+func (n *counter) suppress(ctx context.Context) error {
+	if n.Nobody == nil {
+		return nil
+	}
+	mails := make([][]string, len(n.waiting))
+	for i, m := range n.waiting {
+		mails[i] = m.to
+	}
+	why, err := n.Nobody(ctx, mails)
+	for i, text := range why {
+		n.waiting[i].verdict, n.waiting[i].LastError = noRecipient, text
+	}
+	return err
 }
 
 // judge counts a line.
@@ -132,6 +158,8 @@ func (n *counter) not(m counted) {
 		n.BadAddress++
 	case duplicate:
 		n.Duplicate++
+	case noRecipient:
+		n.Suppressed++
 	default:
 		n.Unusable++
 	}

@@ -25,6 +25,7 @@ const (
 	badAddress
 	unusable
 	duplicate
+	noRecipient // all of them are suppressed
 )
 
 // made is the mail of a line.
