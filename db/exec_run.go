@@ -23,9 +23,9 @@ func (e *StatementError) Error() string { return e.Text }
 // transactionVerbs are the first words of statements that would end the transaction which the run's end is part of.
 var transactionVerbs = []string{"COMMIT", "ROLLBACK", "START", "XA", "LOCK", "UNLOCK", "USE"}
 
-// CheckStatement returns a *ReadError unless the text is one statement that can stand in a transaction with the end of its run. What
+// checkStatement returns a *ReadError unless the text is one statement that can stand in a transaction with the end of its run. What
 // a procedure does within is not looked at.
-func CheckStatement(statement string) error {
+func checkStatement(statement string) error {
 	return checkOne(statement, func(t token, word string) error {
 		if slices.Contains(transactionVerbs, word) || word == "BEGIN" {
 			return refused("it begins with %s: a statement is one of a transaction that outboxd begins and ends; what needs several stands in a procedure: CALL it", cut(t.text, 40))
@@ -41,7 +41,7 @@ func CheckStatement(statement string) error {
 // failed, or took longer than limit and was ended: in both cases nothing of it was kept. After any other error the run is
 // still to be done.
 func (s *Store) ExecRun(ctx context.Context, r Run, statement string, limit time.Duration) error {
-	if err := CheckStatement(statement); err != nil {
+	if err := checkStatement(statement); err != nil {
 		return &StatementError{err.Error()}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -108,10 +108,11 @@ func (s *Store) execRun(caller context.Context, r Run, statement string, limit t
 		return nil
 	})
 	var my *mysql.MySQLError
+	var unknown *commitUnknownError
 	slow := errors.As(err, &my) && my.Number == timeOverMariaDB || ctx.Err() != nil && caller.Err() == nil
 	switch {
-	case err == nil:
-		return nil
+	case err == nil, errors.As(err, &unknown): // also when the time was over by then: it may be done
+		return err
 	case slow:
 		return &StatementError{fmt.Sprintf("the statement was ended after %s; let it do less at a time, or give it more time in jobs.yaml (time)", limit)}
 	case errors.As(err, &my) && !Waits(err):

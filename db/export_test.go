@@ -197,3 +197,6 @@ func (s *Store) SetWriteBackClock(now func() time.Time) { s.backs.now = now }
 
 // BeatEvery has the lease of a run be prolonged so often while its statement runs.
 func (s *Store) BeatEvery(d time.Duration) { s.beatEvery = d }
+
+// CheckWriteBack tells whether a statement may be a write-back.
+var CheckWriteBack = checkWriteBack

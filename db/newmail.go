@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -158,16 +159,14 @@ func (s *Store) insertChunk(ctx context.Context, tx *sqlx.Tx, run uint64, mails 
 // insertID runs an INSERT and returns the number of its first row. A raw one sends the values beside the statement, where nothing
 // is escaped.
 func insertID(ctx context.Context, tx *sqlx.Tx, statement string, raw bool, args []any) (uint64, error) {
-	insert := func() (interface{ LastInsertId() (int64, error) }, error) {
-		return tx.ExecContext(ctx, statement, args...)
-	}
+	insert := func() (sql.Result, error) { return tx.ExecContext(ctx, statement, args...) }
 	if raw {
 		prepared, err := tx.PreparexContext(ctx, statement)
 		if err != nil {
 			return 0, err
 		}
 		defer prepared.Close()
-		insert = func() (interface{ LastInsertId() (int64, error) }, error) { return prepared.ExecContext(ctx, args...) }
+		insert = func() (sql.Result, error) { return prepared.ExecContext(ctx, args...) }
 	}
 	r, err := insert()
 	if err != nil {

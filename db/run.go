@@ -3,6 +3,7 @@ package db
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -92,6 +93,29 @@ type Run struct {
 	EndsAs      RunState   `db:"ends_as" json:"ends_as,omitempty"`
 	Note        string     `db:"note" json:"note,omitempty"`
 	LinkKey     []byte     `db:"link_key" json:"-"`
+}
+
+// runSpec is what the store reads of Run.Spec.
+type runSpec struct {
+	Was      string `json:"was"`
+	OnSent   string `json:"on_sent"`
+	OnFailed string `json:"on_failed"`
+}
+
+// names are the job's: as the run has it, then the one before.
+func (r Run) names() []string {
+	if was := r.spec().Was; was != "" {
+		return []string{r.Job, was}
+	}
+	return []string{r.Job}
+}
+
+// spec says nothing of what is no spec.
+func (r Run) spec() (s runSpec) {
+	if json.Unmarshal([]byte(r.Spec), &s) != nil {
+		return runSpec{}
+	}
+	return s
 }
 
 // NewRun is a run to begin. A purge, or a statement, begins with a lease: whoever begins it works. Any other is free: whoever

@@ -134,12 +134,6 @@ func (s *Store) noOpenRun(ctx context.Context, tx *sqlx.Tx, n NewRun) error {
 	return nil
 }
 
-// SkipRun notes that what a purge had to do up to a wall time is not made up for.
-func (s *Store) SkipRun(ctx context.Context, job string, until time.Time, i Instance) error {
-	_, err := s.BeginRun(ctx, NewRun{Job: job, Kind: purgeKind, Scheduled: until, State: RunSkipped}, i)
-	return wrap(err, "skip")
-}
-
 // TakeRun goes on with a run that nobody has. It returns nil when another daemon was faster.
 func (s *Store) TakeRun(ctx context.Context, r Run, i Instance) (*Run, error) {
 	token := i.token()

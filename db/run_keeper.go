@@ -43,9 +43,3 @@ func (s *Store) RunOpen(ctx context.Context, id uint64) (bool, error) {
 	}
 	return len(open) > 0, wrap(err, fmt.Sprintf("look for open mails of run %d of %s", id, s.database))
 }
-
-// DropWriteBack gives a write-back up that has nothing to say any more: its mail is gone, or its job has none for how it has ended.
-func (s *Store) DropWriteBack(ctx context.Context, p PendingWriteBack) error {
-	_, err := s.pool.write(ctx, s.sql.text("run-write-no-more"), p.ID)
-	return wrap(err, fmt.Sprintf("give up the write-back of mail %d of %s", p.ID, s.database))
-}

@@ -21,7 +21,7 @@ const (
 type WriteBack struct {
 	Run       uint64
 	Event     string         // WroteSent or WroteFailed
-	Statement string         // one that CheckWriteBack lets pass
+	Statement string         // one UPDATE, INSERT, DELETE or REPLACE
 	Args      map[string]any // its parameters: see Bind
 	Sent      bool           // the parameter sent_at is the time that the row gets with this outcome
 	Zone      *time.Location // in which the statement's session is, so that NOW() is what the company's clocks show; nil means UTC
@@ -72,7 +72,7 @@ func (s *Store) settleBack(ctx context.Context, t Settlement) error {
 	}
 	statement, args, err := Bind(t.WriteBack.Statement, t.WriteBack.Args)
 	if err == nil {
-		err = CheckWriteBack(t.WriteBack.Statement)
+		err = checkWriteBack(t.WriteBack.Statement)
 	}
 	if err != nil {
 		return err

@@ -12,9 +12,9 @@ import (
 // writeVerbs are the words that a write-back begins with. None of them ends the transaction that it is part of.
 var writeVerbs = []string{"UPDATE", "INSERT", "DELETE", "REPLACE"}
 
-// CheckWriteBack returns a *ReadError unless the text is exactly one UPDATE, INSERT, DELETE or REPLACE. Its parameters are not
+// checkWriteBack returns a *ReadError unless the text is exactly one UPDATE, INSERT, DELETE or REPLACE. Its parameters are not
 // looked at.
-func CheckWriteBack(statement string) error {
+func checkWriteBack(statement string) error {
 	return checkOne(statement, func(t token, word string) error {
 		if !slices.Contains(writeVerbs, word) {
 			return refused("it begins with %s: a write-back is one %s", cut(t.text, 40), strings.Join(writeVerbs[:3], ", ")+" or "+writeVerbs[3])

@@ -45,7 +45,7 @@ func (e *WriteBackError) Error() string {
 func (s *Store) RetryWriteBack(ctx context.Context, p PendingWriteBack, w WriteBack) error {
 	statement, args, err := Bind(w.Statement, w.Args)
 	if err == nil {
-		err = CheckWriteBack(w.Statement)
+		err = checkWriteBack(w.Statement)
 	}
 	if err == nil {
 		err = s.onOwn(ctx, retrying, retrying.statement+readGrace, func(ctx context.Context, tx *sqlx.Tx, own *ownSession) error {
@@ -74,6 +74,13 @@ func (s *Store) RetryWriteBack(ctx context.Context, p PendingWriteBack, w WriteB
 	return s.FailWriteBack(ctx, p, err)
 }
 
+// DropWriteBack gives a pending write-back up that has nothing to say any more: its mail is gone, or its job has none for how it has
+// ended. One that has taken its place since stays.
+func (s *Store) DropWriteBack(ctx context.Context, p PendingWriteBack) error {
+	_, err := s.pool.write(ctx, s.sql.text("write-back-drop"), p.ID, p.Run, p.Event, p.Tries)
+	return wrap(err, fmt.Sprintf("give up the write-back of mail %d of %s", p.ID, s.database))
+}
+
 // FailWriteBack notes that a pending write-back has failed, also one that could not be made, and returns it as a *WriteBackError.
 func (s *Store) FailWriteBack(ctx context.Context, p PendingWriteBack, why error) error {
 	e := &WriteBackError{p, writeBackText(why), heldUp(why)}
@@ -100,24 +107,15 @@ type WriteBackCount struct {
 	LastError string    `db:"last_error" json:"last_error,omitempty"`
 }
 
-// WriteBackCounts returns the runs that have write-backs left for later; of the named runs, or of all.
-func (s *Store) WriteBackCounts(ctx context.Context, runs ...uint64) (map[uint64]WriteBackCount, error) {
+// WriteBackCounts tells how many write-backs are left for later, by the runs that have some.
+func (s *Store) WriteBackCounts(ctx context.Context) (map[uint64]WriteBackCount, error) {
 	found, err := selectAll[WriteBackCount](ctx, s.pool.db, s.sql.text("write-back-count"))
 	if err != nil {
 		return nil, fmt.Errorf("count write-backs in %s: %w", s.database, err)
 	}
-	all := map[uint64]WriteBackCount{}
+	all := make(map[uint64]WriteBackCount, len(found))
 	for _, c := range found {
 		all[c.Run] = c
 	}
-	if len(runs) == 0 {
-		return all, nil
-	}
-	some := map[uint64]WriteBackCount{}
-	for _, run := range runs {
-		if c, ok := all[run]; ok {
-			some[run] = c
-		}
-	}
-	return some, nil
+	return all, nil
 }

@@ -137,7 +137,7 @@ func (d *Desk) runNow(ctx context.Context, p *Place, id uint64) (RunInfo, error)
 
 // runInfo tells how a run stands. What cannot be asked is left out.
 func (d *Desk) runInfo(ctx context.Context, p *Place, r db.Run) RunInfo {
-	writeBacks, _ := p.Store.WriteBackCounts(ctx, r.ID)
+	writeBacks, _ := p.Store.WriteBackCounts(ctx)
 	return d.runWith(ctx, p, r, writeBacks)
 }
 

@@ -2,11 +2,21 @@
 -- Values: run, identities.
 SELECT identity FROM {db}.outbox_run_mail WHERE run_id = ? AND identity IN ({ids})
 
+-- name: run-mail-id
+-- Values: run, identity.
+SELECT outbox_id FROM {db}.outbox_run_mail WHERE run_id = ? AND identity = ?
+
 -- name: enqueue-used
 -- Keys that a mail of the period has used up. Values: kind, period, keys.
 SELECT k.value, k.outbox_id, k.at, COALESCE(o.run_id, 0) AS run_id
 FROM {db}.outbox_key k LEFT JOIN {db}.outbox o ON o.id = k.outbox_id
 WHERE k.kind = ? AND k.period = ? AND k.value IN ({ids})
+
+-- name: keys-used
+-- Keys that a mail of the period has used up, but for those of one run. Values: run, kind, period, keys.
+SELECT k.value, k.outbox_id FROM {db}.outbox_key k
+LEFT JOIN {db}.outbox_run_mail m ON m.run_id = ? AND m.outbox_id = k.outbox_id
+WHERE k.kind = ? AND k.period = ? AND k.value IN ({ids}) AND m.outbox_id IS NULL
 
 -- name: enqueue-mails
 -- One row of values a mail.

@@ -23,6 +23,10 @@ SELECT tries FROM {db}.outbox_writeback WHERE outbox_id = ? AND run_id = ? AND e
 -- name: write-back-done
 DELETE FROM {db}.outbox_writeback WHERE outbox_id = ?
 
+-- name: write-back-drop
+-- Values: id, run, event, tries.
+DELETE FROM {db}.outbox_writeback WHERE outbox_id = ? AND run_id = ? AND event = ? AND tries = ?
+
 -- name: write-back-failed
 -- Values: pause in µs, error, id, run, event, tries.
 UPDATE {db}.outbox_writeback SET tries = tries + 1, next_at = TIMESTAMPADD(MICROSECOND, ?, UTC_TIMESTAMP(6)), last_error = ?
