@@ -45,6 +45,7 @@ type standing struct {
 	id                                       uint64
 	state, note                              string
 	audience, sent, failed, skipped, written int
+	unwritten                                int // write-backs that outboxd has left for later
 }
 
 // look tells what changed about the run, and takes part: while it is held it pays an invoice and approves.
@@ -60,7 +61,7 @@ func (s *story) look(ctx context.Context, mails []caught) error {
 	switch {
 	case now.state == "held" && !s.approved && slices.ContainsFunc(mails, toAccountant):
 		return s.approve(ctx)
-	case now.state == "done" && s.reported == nil && now.written > 0:
+	case now.state == "done" && s.reported == nil && now.unwritten == 0:
 		return s.tellReport(ctx)
 	}
 	return nil
@@ -75,6 +76,9 @@ func (s *story) read(ctx context.Context) (p standing, err error) {
 		return standing{}, nil
 	}
 	if err == nil {
+		err = s.pool.QueryRowContext(ctx, "SELECT COUNT(*) FROM acme.outbox_writeback WHERE run_id = ?", p.id).Scan(&p.unwritten)
+	}
+	if err == nil { // afterwards: of a run that is done, what is not left for later is written
 		err = s.pool.QueryRowContext(ctx, "SELECT COUNT(*) FROM acme.customer WHERE mailed_at IS NOT NULL").Scan(&p.written)
 	}
 	if err != nil {

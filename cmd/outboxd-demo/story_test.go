@@ -15,7 +15,8 @@ func testStory(t *testing.T) (*story, *strings.Builder) {
 	t.Helper()
 	pool := testDatabase(t)
 	run(t, pool, "CREATE DATABASE acme", "CREATE TABLE acme.outbox_tag (tag VARCHAR(63), address VARCHAR(255), name VARCHAR(255), language VARCHAR(35))",
-		`CREATE TABLE acme.outbox_run (id BIGINT UNSIGNED PRIMARY KEY, job VARCHAR(63), state VARCHAR(16), note TEXT, audience BIGINT, sent BIGINT, failed BIGINT, skipped BIGINT, approved_by VARCHAR(255))`)
+		`CREATE TABLE acme.outbox_run (id BIGINT UNSIGNED PRIMARY KEY, job VARCHAR(63), state VARCHAR(16), note TEXT, audience BIGINT, sent BIGINT, failed BIGINT, skipped BIGINT, approved_by VARCHAR(255))`,
+		"CREATE TABLE acme.outbox_writeback (run_id BIGINT UNSIGNED)")
 	must(t, insertBooks(t.Context(), pool))
 	out := new(strings.Builder)
 	return &story{pool: pool, eva: pool, say: func(format string, args ...any) { fmt.Fprintf(out, format+"\n", args...) }}, out
@@ -51,7 +52,12 @@ func TestStory(t *testing.T) {
 	if n := number(t, s.pool, "SELECT COUNT(*) FROM acme.v_open_items WHERE id = 1005"); n != 0 {
 		t.Error("nobody has paid")
 	}
-	run(t, s.pool, "UPDATE acme.outbox_run SET state = 'done', sent = 6, failed = 1, skipped = 3, note = 'adds up' WHERE id = 2", "UPDATE acme.customer SET mailed_at = NOW() WHERE id IN (1001, 1002, 1003, 1004, 1012, 1013)")
+	run(t, s.pool, "UPDATE acme.outbox_run SET state = 'done', sent = 6, failed = 1, skipped = 3, note = 'adds up' WHERE id = 2", "UPDATE acme.customer SET mailed_at = NOW() WHERE id IN (1001, 1002)", "INSERT INTO acme.outbox_writeback VALUES (2)")
+	look()
+	if asked != 0 {
+		t.Error("four customers have not been written back, and it told of all")
+	}
+	run(t, s.pool, "UPDATE acme.customer SET mailed_at = NOW() WHERE id IN (1003, 1004, 1012, 1013)", "DELETE FROM acme.outbox_writeback")
 	for range 2 {
 		look()
 	}
