@@ -225,6 +225,7 @@ type Schema struct {
 	Pool     *db.Pool // nil when it comes from Schemas
 	Parts    []db.Part
 	Needs    db.Needs // which jobs there are that want further rights
+	Approves bool     // runs may wait for an approval, also by SQL
 
 	login *jobfile.Login // nil: the server's own user
 }
@@ -245,6 +246,7 @@ func Schemas(file *jobfile.File) []Schema {
 	for _, c := range file.Companies {
 		s := newSchema("company "+c.Name, file.Server(c.Server), c.Database, c.Login, db.CompanyPart, db.BucketPart)
 		s.Needs = db.Needs{Purges: len(c.Jobs.Purge) > 0, Mailings: len(c.Audiences)+len(c.Jobs.Mailing)+len(c.Jobs.Report)+len(c.Jobs.SQL) > 0}
+		s.Approves = c.Approves()
 		if c.Server == control.Server && c.Database == control.Database {
 			s.Parts, shared = append(s.Parts, db.ControlPart), true
 		}

@@ -60,7 +60,7 @@ func (c migrateCommand) apply(i *invocation, file *jobfile.File) error {
 }
 
 func printSchemas(to io.Writer, file *jobfile.File) error {
-	w := &errorWriter{w: to}
+	w, triggers := &errorWriter{w: to}, ""
 	for _, s := range jobs.Schemas(file) {
 		where := strings.Join(s.Server.Addresses(), ", ")
 		fmt.Fprintf(w, "-- %s\n-- %s: database %s on server %s (%s)\n-- %s\n", strings.Repeat("=", 76), s.For, s.Database, s.Server.Name, clean(where), strings.Repeat("=", 76))
@@ -75,6 +75,16 @@ func printSchemas(to io.Writer, file *jobfile.File) error {
 			grants = fmt.Sprintf("-- The rights of the user are left to you: %s\n", clean(err.Error()))
 		}
 		fmt.Fprintln(w, grants)
+		if s.Approves {
+			text, err := db.ApproverTrigger(s.Database)
+			if err != nil {
+				return err
+			}
+			triggers += text
+		}
+	}
+	if triggers != "" { // last: a server that allows no triggers stops nothing else
+		fmt.Fprintf(w, "-- %s\n-- So that nobody approves a run by SQL in another's name. The rights of who makes a trigger must last.\n-- %[1]s\n%s", strings.Repeat("=", 76), triggers)
 	}
 	return w.err
 }

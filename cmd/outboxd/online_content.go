@@ -52,6 +52,9 @@ func lookAtMailings(i *invocation, world *jobs.World, p *jobs.Place) (looks []fu
 	for _, j := range c.Jobs.Mailing {
 		looks = append(looks, func() []finding { return lookAtMailing(i, world, p, j) })
 	}
+	if c.Approves() {
+		looks = append(looks, func() []finding { return lookAtApproval(i, p) })
+	}
 	for _, a := range c.Audiences {
 		used := slices.ContainsFunc(c.Jobs.Mailing, func(j *jobfile.Mailing) bool { return j.Audience.Name == a.Name })
 		if used {
@@ -66,6 +69,22 @@ func lookAtMailings(i *invocation, world *jobs.World, p *jobs.Place) (looks []fu
 		})
 	}
 	return looks
+}
+
+// lookAtApproval tells whether an approval by SQL can only be in the name of the database user who gives it.
+func lookAtApproval(i *invocation, p *jobs.Place) []finding {
+	ctx, cancel := context.WithTimeout(i.ctx, onlineTime)
+	defer cancel()
+	about := fmt.Sprintf("company %s, database %s", p.Company.Name, p.Company.Database)
+	itself, err := p.Store.RecordsApprover(ctx)
+	switch {
+	case err != nil: // the look at the database tells
+		return nil
+	case itself:
+		return []finding{found("approval", levelOK, about, "the database writes by itself who approves a run by SQL", "")}
+	}
+	return []finding{found("approval", levelWarn, about, "whoever may write outbox_run.approved_by can approve a run by SQL in another's name",
+		"nothing, if only outboxd's user may write it; else a DBA runs the statements at the end of outboxd migrate --print, which make a trigger that writes who it was")}
 }
 
 func lookAtMailing(i *invocation, world *jobs.World, p *jobs.Place, j *jobfile.Mailing) []finding {

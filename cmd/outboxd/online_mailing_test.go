@@ -58,6 +58,32 @@ func TestCheckOnlineTriesMailings(t *testing.T) {
 	}
 }
 
+// TestCheckOnlineTellsWhoRecordsApprovals: an approval by SQL may be in another's name until a DBA has run what migrate --print shows last.
+func TestCheckOnlineTellsWhoRecordsApprovals(t *testing.T) {
+	s := mailingSite(t, "eva")
+	s.must(exitDone, "check --online", "warn  company acme, database "+s.db.Name+": whoever may write outbox_run.approved_by can approve a run by SQL in another's name (approval)", "outboxd migrate --print")
+	_, triggers, found := strings.Cut(s.must(exitDone, "migrate --print"), "DROP TRIGGER IF EXISTS")
+	if !found {
+		t.Fatal("migrate --print has no trigger")
+	}
+	for statement := range strings.SplitSeq(strings.TrimSpace("DROP TRIGGER IF EXISTS"+triggers), ";\n") {
+		s.db.Exec(t, strings.TrimSuffix(statement, ";"))
+	}
+	s.must(exitDone, "check --online", "ok    company acme, database "+s.db.Name+": the database writes by itself who approves a run by SQL (approval)")
+	if n := s.db.Read(t, `SELECT COUNT(*) FROM {db}.outbox_run`); n != "0" {
+		t.Errorf("a check has left %s runs", n)
+	}
+	text, err := os.ReadFile(s.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	without := strings.ReplaceAll(strings.ReplaceAll(string(text), ", approval: {by: [jan]}", ""), "        approval: {by: [jan], within: 8h}\n", "")
+	s.write(without)
+	if out := s.must(exitDone, "migrate --print") + s.must(exitDone, "check --online"); strings.Contains(out, "TRIGGER") || strings.Contains(out, "(approval)") {
+		t.Error("of a company without approvals it tells of them")
+	}
+}
+
 func numbers(alias string) string {
 	return strings.Replace(dbtest.Numbers(10000), ") numbers", ") "+alias, 1)
 }

@@ -1,6 +1,9 @@
 package jobfile
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // The words that stand for a choice in what is mailed on a schedule.
 const (
@@ -156,6 +159,11 @@ type MailingDefaults struct {
 	Approval *Approval `key:"approval" otherwise:"it is sent without" doc:"Nothing is sent until one of these people approves." eg:"approval: {by: [jan], within: 8h, else: cancel}"`
 	Canary   *Canary   `key:"canary" otherwise:"all are sent" doc:"The first ones go, and the others only when these went well." eg:"canary: {first: 50, wait: 30m, stop_above: 5%}"`
 	Summary  []string  `key:"summary" is:"list of people and addresses" otherwise:"nobody" doc:"Who gets a summary when all has an end: names of people, starter, or addresses." eg:"summary: [starter]"`
+}
+
+// Approves tells whether runs of the company may wait for an approval.
+func (c *Company) Approves() bool {
+	return c.Mailing != nil && c.Mailing.Approval != nil || slices.ContainsFunc(c.Jobs.Mailing, func(j *Mailing) bool { return j.Approval != nil })
 }
 
 // Public is where people reach outboxd with a browser.
