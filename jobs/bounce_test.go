@@ -19,8 +19,8 @@ const bouncesLater = `UPDATE {db}.outbox SET bounced_at = IF(FIND_IN_SET(id, ?),
 func TestCanaryCountsBounces(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ refused, bounced, state, note string }{
-		"bounces alone": {"", "2,3", "stopped", "stopped: of the first 10 mails 0 were refused and 2 came back, more than 15 % (canary)"},
-		"both":          {"c1@kunde.example", "2", "stopped", "stopped: of the first 10 mails 1 were refused and 1 came back, more than 15 % (canary)"},
+		"bounces alone": {"", "2,3", "stopped", "stopped: of the first 10 mails 2 came back, more than 15 % (canary)"},
+		"both":          {"c1@kunde.example", "2", "stopped", "stopped: of the first 10 mails 1 was refused and 1 came back, more than 15 % (canary)"},
 		"below":         {"", "2", "done", "The counts add up: 20 sent = 20, the rows of the audience. Every one has an end"},
 		"not sent":      {"c1@kunde.example", "1,11,12", "done", "The counts add up: 19 sent + 1 failed = 20, the rows of the audience. Every one has an end"},
 	} {

@@ -154,11 +154,17 @@ func (h *hand) judge(stop context.Context) error {
 
 // badText says how many of the first mails did not do well.
 func badText(first db.RunFirst) string {
-	text := fmt.Sprintf("%d were refused", first.Refused)
-	if first.Bounced > 0 {
-		text += fmt.Sprintf(" and %d came back", first.Bounced)
+	refused, back := fmt.Sprintf("%d were refused", first.Refused), fmt.Sprintf("%d came back", first.Bounced)
+	if first.Refused == 1 {
+		refused = "1 was refused"
 	}
-	return text
+	switch {
+	case first.Bounced == 0:
+		return refused
+	case first.Refused == 0:
+		return back
+	}
+	return refused + " and " + back
 }
 
 // first tells how the mails did that went first. After a stop and a resume the run does not know any more which ones those are: it
