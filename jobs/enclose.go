@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"path"
 	"sync"
 	"time"
@@ -136,7 +135,7 @@ func (e *encloser) one(ctx context.Context, k *packer, l *letter, number int, a 
 // isFixed tells whether an attachment is the same for all mails.
 func (e *encloser) isFixed(a mailing.Attach) bool {
 	for _, text := range []string{a.File, a.Name} {
-		if _, err := mailing.Fill(text, e.run.dates()); err != nil {
+		if _, err := e.run.fill("attach", text, nil); err != nil {
 			return false
 		}
 	}
@@ -146,18 +145,16 @@ func (e *encloser) isFixed(a mailing.Attach) bool {
 
 // enclosed makes one attachment with the row's values.
 func (k *packer) enclosed(ctx context.Context, l *letter, a mailing.Attach) (file compose.Attachment, err error) {
-	return k.enclosedBy(ctx, l, a, func(ctx context.Context, statement string) (*table.Result, error) { return k.query(ctx, l, statement) })
-}
-
-// enclosedBy is enclosed with queries that are asked, or were, by somebody else.
-func (k *packer) enclosedBy(ctx context.Context, l *letter, a mailing.Attach, ask func(context.Context, string) (*table.Result, error)) (file compose.Attachment, err error) {
 	row, err := l.values()
 	if err != nil {
 		return file, err
 	}
-	values := l.run.dates()
-	maps.Copy(values, row)
-	name, err := fill("name", a.Name, values)
+	return k.enclosedBy(ctx, l.run, row, a, func(ctx context.Context, statement string) (*table.Result, error) { return k.query(ctx, l, statement) })
+}
+
+// enclosedBy is enclosed with queries that are asked, or were, by somebody else, and a row that may be nil.
+func (k *packer) enclosedBy(ctx context.Context, run *knownRun, row map[string]any, a mailing.Attach, ask func(context.Context, string) (*table.Result, error)) (file compose.Attachment, err error) {
+	name, err := run.fill("attach: name", a.Name, row)
 	if err != nil {
 		return file, err
 	}
@@ -167,7 +164,7 @@ func (k *packer) enclosedBy(ctx context.Context, l *letter, a mailing.Attach, as
 			return file, fmt.Errorf("attachment %q: %w", name, err)
 		}
 	} else {
-		where, err := fill("file", a.File, values)
+		where, err := run.fill("attach: file", a.File, row)
 		if err != nil {
 			return file, err
 		}
@@ -195,15 +192,6 @@ func (k *packer) below(name string) ([]byte, error) {
 	content, err := readBelow(k.place.Company.Attachments, name, info)
 	k.sources.noteFile(err)
 	return content, err
-}
-
-// fill puts the row's values into a text of the spec.
-func fill(key, text string, values map[string]any) (string, error) {
-	made, err := mailing.Fill(text, values)
-	if err != nil {
-		return "", &rowError{fmt.Sprintf("attach: %s: %v", key, err)}
-	}
-	return made, nil
 }
 
 // rowOf is the row of the outbox that a mail would be.

@@ -26,7 +26,6 @@ type reportMaker struct {
 	run   *knownRun
 	k     *packer
 	l     *letter
-	texts map[string]any           // of placeholders, and parameters of the template and of queries
 	found map[string]*table.Result // by the statement
 	rows  int                      // of all queries
 	asked int                      // queries
@@ -36,7 +35,7 @@ type reportMaker struct {
 // isRowError knows fails the run; any other means that it has to wait.
 func reportMail(ctx context.Context, file *jobfile.File, p *Place, r db.Run, spec mailing.Spec, s *sources) (db.NewMail, error) {
 	run := &knownRun{Run: r, spec: spec}
-	m := &reportMaker{file: file, place: p, run: run, texts: run.dates(), found: map[string]*table.Result{}}
+	m := &reportMaker{file: file, place: p, run: run, found: map[string]*table.Result{}}
 	mail, err := m.mail(ctx, s)
 	var skip *skipError
 	if errors.As(meaning(err), &skip) {
@@ -61,7 +60,7 @@ func (m *reportMaker) mail(ctx context.Context, s *sources) (db.NewMail, error) 
 		to = append(to, a.address)
 	}
 	mail := db.NewMail{Identity: [16]byte(reportIdentity[:16]), Key: "report", Recipients: strings.Join(to, ", "), Account: cmp.Or(spec.Account, jobfile.GeneralAccount), Priority: spec.Priority, Reference: m.run.Job}
-	params, err := json.Marshal(m.texts)
+	params, err := json.Marshal(m.run.dates()) // which template and queries know
 	if err == nil {
 		e := newEncloser(m.file, m.place, m.run.Run, spec, s)
 		m.l = &letter{row: rowOf(mail), run: m.run, params: string(params)}
@@ -126,9 +125,9 @@ func (m *reportMaker) query(ctx context.Context, statement string) (*table.Resul
 // write makes subject and body.
 func (m *reportMaker) write(ctx context.Context, mail *db.NewMail) error {
 	spec := m.run.spec
-	subject, err := mailing.Fill(spec.Subject, m.texts)
+	subject, err := m.run.fill("subject", spec.Subject, nil)
 	if err != nil {
-		return &rowError{"subject: " + err.Error()}
+		return err
 	}
 	tables, err := m.tables(ctx)
 	if err != nil {
@@ -136,8 +135,8 @@ func (m *reportMaker) write(ctx context.Context, mail *db.NewMail) error {
 	}
 	if spec.Template == "" {
 		mail.Subject = subject
-		mail.Text, mail.HTML = m.plain(tables)
-		return nil
+		mail.Text, mail.HTML, err = m.plain(tables)
+		return err
 	}
 	made, err := m.render(ctx, spec.TemplateName())
 	if err != nil {
@@ -181,7 +180,7 @@ func (m *reportMaker) tables(ctx context.Context) (template.Rendered, error) {
 		if a.As != jobfile.HTML {
 			continue
 		}
-		name, err := fill("name", a.Name, m.texts)
+		name, err := m.run.fill("attach: name", a.Name, nil)
 		if err != nil {
 			return template.Rendered{}, err
 		}
@@ -218,20 +217,16 @@ func (m *reportMaker) tables(ctx context.Context) (template.Rendered, error) {
 const tablesName = "@tables"
 
 // plain is the body of a report without template: its text, and its tables.
-func (m *reportMaker) plain(tables template.Rendered) (text, html string) {
-	pairs := []string{}
-	for name, value := range m.texts {
-		pairs = append(pairs, "{"+name+"}", fmt.Sprint(value))
-	}
-	text = strings.NewReplacer(pairs...).Replace(m.run.spec.Text)
-	if tables.HTML == "" {
-		return cmp.Or(text, "The report is attached.\n"), ""
+func (m *reportMaker) plain(tables template.Rendered) (text, html string, err error) {
+	text, err = m.run.fill("text", m.run.spec.Text, nil)
+	if err != nil || tables.HTML == "" {
+		return cmp.Or(text, "The report is attached.\n"), "", err
 	}
 	html = intoBody(textHTML(text), tables.HTML)
 	if text != "" {
 		text = strings.TrimRight(text, "\n") + "\n\n"
 	}
-	return text + tables.Text, html
+	return text + tables.Text, html, nil
 }
 
 // textHTML is a plain text as HTML.
@@ -266,7 +261,7 @@ func (m *reportMaker) attach(ctx context.Context, all []db.NewAttachment) ([]db.
 		if a.As == jobfile.HTML {
 			continue
 		}
-		file, err := m.k.enclosedBy(ctx, m.l, a, m.query)
+		file, err := m.k.enclosedBy(ctx, m.run, nil, a, m.query)
 		if err != nil {
 			return nil, err
 		}

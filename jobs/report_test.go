@@ -26,7 +26,7 @@ func (s *site) reporting(keys ...string) (*jobfile.File, *jobs.Place) {
 
 func weekly() (db.Run, mailing.Spec) {
 	spec := mailing.Spec{Kind: mailing.KindReport, Job: "weekly-sales", To: []string{"board@acme.example", "Eva <eva@acme.example>"}, Subject: "Sales, week {week}", Account: "system",
-		Text: "The sales up to {date}: Q{quarter}, {month}/{year}.\nA {brace} stays.\n",
+		Text: "The sales up to {date}: Q{quarter}, {month}/{year}.\nA {{brace}} stays.\n",
 		Attach: []mailing.Attach{
 			{As: "html", Name: "By product, week {week}", Query: "SELECT product, amount, day FROM sale WHERE day <= :scheduled_at ORDER BY amount DESC"},
 			{As: "xlsx", Name: "sales-{week}.xlsx", Query: "SELECT * FROM sale"},
@@ -155,5 +155,18 @@ func TestAReportIsSentAsItWasMade(t *testing.T) {
 	sent := page.Read(s.smtp.Messages()[0].Data)
 	if sent.Get("Subject") != "Sales, week 49" || len(sent.Faults) > 0 || !strings.Contains(sent.HTML, "Čaj &amp; med") {
 		t.Errorf("%q %q %s", sent.Get("Subject"), sent.Faults, sent.HTML)
+	}
+}
+
+// TestAReportOfTheFirstWeekOfAYear, which may begin in December: the year beside a week is the week's.
+func TestAReportOfTheFirstWeekOfAYear(t *testing.T) {
+	s := newSite(t)
+	file, place := s.reporting()
+	run, spec := weekly()
+	run.Scheduled = time.Date(2030, 12, 30, 7, 0, 0, 0, time.UTC)
+	spec.Subject, spec.Text, spec.Attach = "Sales, week {week} of { year }", "Until {month}/{year}", []mailing.Attach{{As: "csv", Name: "sales {year}-{week}.csv", Query: "SELECT :year AS year"}}
+	m, err := jobs.ReportMail(t.Context(), file, place, run, spec)
+	if err != nil || m.Subject != "Sales, week 1 of 2031" || m.Text != "Until 12/2030" || m.Attachments[0].Name != "sales 2031-1.csv" || string(m.Attachments[0].Content) != "year\r\n2030\r\n" {
+		t.Errorf("%v: %q %q %q %q", err, m.Subject, m.Text, m.Attachments[0].Name, m.Attachments[0].Content)
 	}
 }

@@ -89,7 +89,16 @@ func (r *knownRun) values() map[string]any {
 	return map[string]any{"scheduled_at": r.Scheduled, "period": r.Period}
 }
 
-// dates are the placeholders that the run's time gives: the time that it stands for, where a holiday has moved it.
+// fill puts the run's dates and a row's values into a text of the spec; what says which text that is.
+func (r *knownRun) fill(what, text string, row map[string]any) (string, error) {
+	made, err := mailing.FillAt(text, r.spec.Stands(r.Scheduled), row)
+	if err != nil {
+		return "", &rowError{what + ": " + err.Error()}
+	}
+	return made, nil
+}
+
+// dates are the values that the run's time gives to a report's template and queries: the time that it stands for, where a holiday has moved it.
 func (r *knownRun) dates() map[string]any {
 	return mailing.Dates(r.spec.Stands(r.Scheduled))
 }

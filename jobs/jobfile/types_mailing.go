@@ -135,7 +135,7 @@ type Report struct {
 	Kind string `key:"kind" required:"yes" oneof:"report" doc:"What the job does. report sends the results of queries to fixed recipients, by the account system." eg:"kind: report"`
 	Timing
 	To       []string `key:"to" required:"yes" is:"list of addresses" doc:"Who gets it, in one mail." eg:"to: [board@acme.example]"`
-	Subject  string   `key:"subject" otherwise:"the template's; required without one" doc:"The subject. {week} {date} {month} {quarter} {year} are those of the scheduled time." eg:"subject: \"Sales, week {week}\""`
+	Subject  string   `key:"subject" otherwise:"the template's; required without one" doc:"The subject. {week} {date} {month} {quarter} {year} are those of the scheduled time, {year} beside {week} that of the week." eg:"subject: \"Sales, week {week}\""`
 	Template string   `key:"template" is:"name of a template" otherwise:"none" doc:"What it says, in place of text." eg:"template: weekly"`
 	Text     string   `key:"text" text:"long" otherwise:"none" doc:"What it says above its tables." eg:"text: The sales of the week are attached."`
 	Attach   []Attach `key:"attach" is:"list of files and queries" otherwise:"nothing" doc:"What goes with it." eg:"attach: [{name: sales.xlsx, as: xlsx, query: SELECT * FROM v_sales_week}]"`

@@ -16,6 +16,18 @@ func Dates(scheduled time.Time) map[string]any {
 		"quarter": strconv.Itoa(quarter(scheduled)), "year": scheduled.Format("2006")}
 }
 
+// FillAt fills a text with the dates of a run's time and a row's values, which go first. {year} beside {week} is the year of that week: the
+// first one may begin in December.
+func FillAt(text string, scheduled time.Time, row map[string]any) (string, error) {
+	values := Dates(scheduled)
+	if strings.Contains(strings.ReplaceAll(text, " ", ""), "{week}") {
+		year, _ := scheduled.ISOWeek()
+		values["year"] = strconv.Itoa(year)
+	}
+	maps.Copy(values, row)
+	return Fill(text, values)
+}
+
 // Fill puts values in the place of their names in braces: invoices/{pdf}. Two braces stand for one. A name that there is not, or whose
 // value is null, is an error.
 func Fill(text string, values map[string]any) (string, error) {
