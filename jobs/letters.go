@@ -32,8 +32,8 @@ func (f figure) Line() string {
 	return strings.TrimRight(fmt.Sprintf("  %-26s %10s  %s", f.Name, f.Value, f.Note), " ")
 }
 
-// grouped writes a number with a thin gap between thousands: neither a comma nor a point, which stand for other things in other countries.
-func grouped(n int64) string {
+// Grouped writes a number with a gap between thousands: neither a comma nor a point, which stand for other things in other countries.
+func Grouped(n int64) string {
 	text := strconv.FormatInt(max(n, -n), 10)
 	for i := len(text) - 3; i > 0; i -= 3 {
 		text = text[:i] + "\u00a0" + text[i:]
@@ -49,7 +49,7 @@ func mailCount(n int64) string {
 	if n == 1 {
 		return "1 mail"
 	}
-	return grouped(n) + " mails"
+	return Grouped(n) + " mails"
 }
 
 // addressee is who gets a letter.

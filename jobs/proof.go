@@ -81,7 +81,7 @@ func (p *proof) letter() proofLetter {
 		Figures: p.lines(), Troubles: p.figures.Troubles,
 	}
 	if bad := p.figures.Audience - p.figures.Sendable; bad > int64(len(l.Troubles)) && len(l.Troubles) > 0 {
-		l.More = fmt.Sprintf("These are the first %d of %s rows. All of them: outboxd mailing report %s", len(l.Troubles), grouped(bad), name)
+		l.More = fmt.Sprintf("These are the first %d of %s rows. All of them: outboxd mailing report %s", len(l.Troubles), Grouped(bad), name)
 	}
 	if p.spec.Approval != nil {
 		l.Stop, l.StopCommand = "If it is not to go at all:", "outboxd mailing stop "+name+" --cancel"
@@ -103,7 +103,7 @@ func (p *proof) starter() string {
 // lines are the figures as a person reads them. Those that are zero are left out, but for the audience.
 func (p *proof) lines() []figure {
 	f := p.figures
-	lines := []figure{{"Rows of the audience", grouped(f.Audience), p.change()}, {"Would get it", grouped(f.Sendable), ""}}
+	lines := []figure{{"Rows of the audience", Grouped(f.Audience), p.change()}, {"Would get it", Grouped(f.Sendable), ""}}
 	for _, one := range []struct {
 		name string
 		n    int64
@@ -114,11 +114,11 @@ func (p *proof) lines() []figure {
 		{"Mailed before", f.Already, "in " + cmp.Or(p.run.Period, "this run") + ", and not again"},
 	} {
 		if one.n > 0 {
-			lines = append(lines, figure{one.name, grouped(one.n), one.note})
+			lines = append(lines, figure{one.name, Grouped(one.n), one.note})
 		}
 	}
 	for _, a := range f.Accounts {
-		lines = append(lines, figure{"By account " + a.Account, grouped(a.Mails), p.sender(a.Account)})
+		lines = append(lines, figure{"By account " + a.Account, Grouped(a.Mails), p.sender(a.Account)})
 	}
 	if f.Finish != nil {
 		lines = append(lines, figure{"Would end", f.Finish.In(p.place.Company.Timezone).Format("2006-01-02 15:04"), f.FinishNote})
@@ -140,7 +140,7 @@ func (p *proof) change() string {
 	case before == 0:
 		return "none the last time"
 	default:
-		return fmt.Sprintf("%s the last time, %+.0f %%", grouped(before), 100*float64(d)/float64(before))
+		return fmt.Sprintf("%s the last time, %+.0f %%", Grouped(before), 100*float64(d)/float64(before))
 	}
 }
 

@@ -104,7 +104,7 @@ func (s *summary) letter() summaryLetter {
 		audience = *r.Audience
 	}
 	l := summaryLetter{
-		Title:  fmt.Sprintf("%s for %s%s: %s of %s sent", r.Job, onClocks(r.Scheduled), endText(r), grouped(r.Sent), mailCount(audience)) + s.back(", %s came back"),
+		Title:  fmt.Sprintf("%s for %s%s: %s of %s sent", r.Job, onClocks(r.Scheduled), endText(r), Grouped(r.Sent), mailCount(audience)) + s.back(", %s came back"),
 		Lead:   s.lead(audience) + s.back(" Of these %s came back."),
 		Sum:    sumText(r, audience),
 		Note:   r.Note,
@@ -113,9 +113,9 @@ func (s *summary) letter() summaryLetter {
 	l.Figures = s.figures(audience)
 	l.Failures = s.failures[:min(len(s.failures), summaryShown)]
 	if n := len(s.failures); n > summaryShown {
-		l.More = fmt.Sprintf("These are the first %d of %s.", summaryShown, grouped(int64(n)))
+		l.More = fmt.Sprintf("These are the first %d of %s.", summaryShown, Grouped(int64(n)))
 		if n > summaryMost {
-			l.More = fmt.Sprintf("These are the first %d of more than %s.", summaryShown, grouped(summaryMost))
+			l.More = fmt.Sprintf("These are the first %d of more than %s.", summaryShown, Grouped(summaryMost))
 		}
 	}
 	if l.Again = s.again(); r.Period != "" {
@@ -136,9 +136,9 @@ func (s *summary) back(format string) string {
 	case n == 0:
 		return ""
 	case len(s.failures) > summaryMost: // there are more of them
-		return fmt.Sprintf(format, "at least "+grouped(n))
+		return fmt.Sprintf(format, "at least "+Grouped(n))
 	}
-	return fmt.Sprintf(format, grouped(n))
+	return fmt.Sprintf(format, Grouped(n))
 }
 
 // again says how what was not sent, or came back, is sent again.
@@ -163,7 +163,7 @@ func (s *summary) lead(audience int64) string {
 	case r.Sent == audience:
 		return head + ", and the server has taken every mail."
 	}
-	return fmt.Sprintf("%s. Of %s the server has taken %s.", head, mailCount(audience), grouped(r.Sent))
+	return fmt.Sprintf("%s. Of %s the server has taken %s.", head, mailCount(audience), Grouped(r.Sent))
 }
 
 // endText says that a run did not end as it should.
@@ -195,14 +195,14 @@ func endings(c db.RunCounts) []figure {
 		{"Gone", c.Gone, "deleted from the outbox before they ended"},
 	} {
 		if one.n > 0 {
-			all = append(all, figure{one.name, grouped(one.n), one.note})
+			all = append(all, figure{one.name, Grouped(one.n), one.note})
 		}
 	}
 	return all
 }
 
 func (s *summary) figures(audience int64) []figure {
-	all := append([]figure{{"Rows of the audience", grouped(audience), ""}}, endings(s.run.RunCounts)...)
+	all := append([]figure{{"Rows of the audience", Grouped(audience), ""}}, endings(s.run.RunCounts)...)
 	if n := s.back("%s"); n != "" {
 		all = append(all, figure{"Of those sent came back", n, "a server further on could not deliver them"})
 	}
@@ -210,24 +210,28 @@ func (s *summary) figures(audience int64) []figure {
 	return append(all, figure{"Begun", s.run.StartedAt.In(zone).Format("2006-01-02 15:04"), ""}, figure{"Ended", s.run.EndedAt.In(zone).Format("2006-01-02 15:04"), ""})
 }
 
+// EndTexts say how many mails have come to which end: 6 sent, 1 failed.
+func EndTexts(c db.RunCounts) (texts []string) {
+	for _, f := range endings(c) {
+		texts = append(texts, f.Value+" "+strings.ToLower(f.Name))
+	}
+	return texts
+}
+
 // sumText says that the counts of a run that has ended add up to its audience, or that they do not.
 func sumText(r db.Run, audience int64) string {
-	var parts []string
-	for _, f := range endings(r.RunCounts) {
-		parts = append(parts, f.Value+" "+strings.ToLower(f.Name))
-	}
-	sum := strings.Join(parts, " + ")
+	sum := strings.Join(EndTexts(r.RunCounts), " + ")
 	switch {
 	case audience == 0 && r.Sum() == 0 && r.State != db.RunDone: // nobody knows how many rows there are
 		return "No mail was made."
 	case audience == 0 && r.Sum() == 0:
 		return "The audience had no rows."
 	case r.Sum() == audience:
-		return fmt.Sprintf("The counts add up: %s = %s, the rows of the audience. Every one has an end.", sum, grouped(audience))
+		return fmt.Sprintf("The counts add up: %s = %s, the rows of the audience. Every one has an end.", sum, Grouped(audience))
 	}
-	text := fmt.Sprintf("The counts do not add up: %s = %s, and the audience had %s.", cmp.Or(sum, "none"), grouped(r.Sum()), mailCount(audience))
+	text := fmt.Sprintf("The counts do not add up: %s = %s, and the audience had %s.", cmp.Or(sum, "none"), Grouped(r.Sum()), mailCount(audience))
 	if lost := audience - r.Sum(); lost > 0 {
-		text += fmt.Sprintf(" What became of %s nobody knows: outbox_run_mail or outbox_run was changed by hand.", grouped(lost))
+		text += fmt.Sprintf(" What became of %s nobody knows: outbox_run_mail or outbox_run was changed by hand.", Grouped(lost))
 	}
 	return text
 }

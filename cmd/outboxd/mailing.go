@@ -83,7 +83,7 @@ func printRuns(to io.Writer, r jobs.MailingListReply) error {
 func runTable(w io.Writer, runs []jobs.RunInfo) error {
 	t := newTable(w, "RUN", "JOB", "FOR", "STATE", "BY", "AUDIENCE", "SENT", "NOT SENT", "LEFT", "RATE", "EXPECTED END")
 	for _, r := range runs {
-		t.row(r.RunName, r.Job, wall(r.Scheduled), r.State, r.StartedBy, audienceOf(r), r.Sent, r.Sum()-r.Sent, r.Left, rateText(r), expectedEnd(r))
+		t.row(r.RunName, r.Job, wall(r.Scheduled), r.State, r.StartedBy, audienceOf(r), jobs.Grouped(r.Sent), jobs.Grouped(r.Sum()-r.Sent), jobs.Grouped(r.Left), rateText(r), expectedEnd(r))
 	}
 	return t.end()
 }
@@ -116,9 +116,9 @@ func zoneOf(name string) *time.Location {
 func audienceOf(r jobs.RunInfo) string {
 	switch {
 	case r.Audience != nil:
-		return fmt.Sprint(*r.Audience)
+		return jobs.Grouped(*r.Audience)
 	case r.State.Open() && r.State != db.RunAsked:
-		return fmt.Sprintf("%d so far", r.Enqueued)
+		return jobs.Grouped(r.Enqueued) + " so far"
 	}
 	return ""
 }
@@ -127,7 +127,7 @@ func rateText(r jobs.RunInfo) string {
 	if r.Rate == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d/hour", r.Rate)
+	return jobs.Grouped(int64(r.Rate)) + "/hour"
 }
 
 // expectedEnd is when a run will have ended, as far as is known, or when it has.

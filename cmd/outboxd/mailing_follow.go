@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"outboxd/db"
 	"outboxd/jobs"
@@ -76,15 +77,9 @@ func printOutcome(i *invocation, r jobs.RunInfo) error {
 
 // countsText says how many mails have come to which end.
 func countsText(r jobs.RunInfo) string {
-	var parts []string
-	for _, c := range []struct {
-		n    int64
-		what string
-	}{{r.Sent, "sent"}, {r.Partial, "partly sent"}, {r.Failed, "failed"}, {r.Skipped, "skipped"}, {r.Suppressed, "suppressed"}, {r.Cancelled, "cancelled"},
-		{r.Expired, "expired"}, {r.Gone, "deleted"}, {r.Left, "not ended"}} {
-		if c.n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", c.n, c.what))
-		}
+	parts := jobs.EndTexts(r.RunCounts)
+	if r.Left > 0 {
+		parts = append(parts, jobs.Grouped(r.Left)+" not ended")
 	}
 	if len(parts) == 0 {
 		parts = []string{"nothing sent"}
@@ -119,20 +114,20 @@ func (p *progress) draw(r jobs.RunInfo) {
 	if r.State == db.RunRunning {
 		done, what = r.Enqueued, "made"
 		if r.Audience == nil {
-			p.line(fmt.Sprintf("%s %s: %s rows made", clean(r.RunName), r.State, thousands(done)))
+			p.line(fmt.Sprintf("%s %s: %s rows made", clean(r.RunName), r.State, jobs.Grouped(done)))
 			return
 		}
 	}
-	text := fmt.Sprintf("%s %s %s %s of %s %s", clean(r.RunName), r.State, barOf(done, all), thousands(done), thousands(all), what)
+	text := fmt.Sprintf("%s %s %s %s of %s %s", clean(r.RunName), r.State, barOf(done, all), jobs.Grouped(done), jobs.Grouped(all), what)
 	var more []string // as much as there is room for
 	if r.Finish != nil {
 		more = append(more, ", until "+r.Finish.In(zoneOf(r.Timezone)).Format("2 Jan 15:04"))
 	}
 	if r.Rate > 0 {
-		more = append(more, fmt.Sprintf(", %s/hour", thousands(int64(r.Rate))))
+		more = append(more, fmt.Sprintf(", %s/hour", jobs.Grouped(int64(r.Rate))))
 	}
 	for _, part := range more {
-		if len(text)+len(part) <= mostWidth {
+		if utf8.RuneCountInString(text+part) <= mostWidth {
 			text += part
 		}
 	}
@@ -162,15 +157,6 @@ func barOf(done, all int64) string {
 		full = int(min(done, all) * barWidth / all)
 	}
 	return "[" + strings.Repeat("#", full) + strings.Repeat(".", barWidth-full) + "]"
-}
-
-// thousands writes a number in groups: 12,345.
-func thousands(n int64) string {
-	text := fmt.Sprint(n)
-	for i := len(text) - 3; i > 0; i -= 3 {
-		text = text[:i] + "," + text[i:]
-	}
-	return text
 }
 
 // busy shows on a terminal that something takes its time, until done is called.

@@ -131,17 +131,17 @@ func walls(all []time.Time) string {
 
 // figureRows are the figures, as a proof shows them too.
 func (p plan) figureRows(t *table, f mailing.Figures) {
-	size := thousands(f.Audience)
+	size := jobs.Grouped(f.Audience)
 	if f.Previous != nil {
-		size += fmt.Sprintf(" (the last time %s: %+d)", thousands(*f.Previous), f.Audience-*f.Previous)
+		size += fmt.Sprintf(" (the last time %s: %+d)", jobs.Grouped(*f.Previous), f.Audience-*f.Previous)
 	}
 	t.row("audience", size)
-	t.row("would get it", thousands(f.Sendable))
+	t.row("would get it", jobs.Grouped(f.Sendable))
 	for _, line := range []struct {
 		name string
 		n    int64
 	}{{"no address", f.NoAddress}, {"bad address", f.BadAddress}, {"unusable", f.Unusable}, {"suppressed", f.Suppressed}, {"duplicate key", f.Duplicate}, {"mailed before", f.Already}} {
-		t.row(line.name, thousands(line.n))
+		t.row(line.name, jobs.Grouped(line.n))
 	}
 	if f.Finish != nil {
 		t.row("would end", strings.TrimSpace(f.Finish.In(zoneOf(p.Timezone)).Format("2006-01-02 15:04")+" "+f.FinishNote))
@@ -154,7 +154,7 @@ func (p plan) accounts() string {
 	var texts []string
 	if p.Figures != nil {
 		for _, a := range p.Figures.Accounts {
-			texts = append(texts, fmt.Sprintf("%s %s", a.Account, thousands(a.Mails)))
+			texts = append(texts, fmt.Sprintf("%s %s", a.Account, jobs.Grouped(a.Mails)))
 		}
 	}
 	return strings.Join(texts, ", ")

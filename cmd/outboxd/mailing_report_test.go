@@ -27,7 +27,7 @@ func TestMailingReport(t *testing.T) {
 		(12, 'b', 'bulk', 'host', NOW(6), NOW(6), 'rcpt', 'permanent', 550, '5.1.1', '550 5.1.1 user unknown')`)
 	s.db.Exec(t, `INSERT INTO {db}.outbox_run_mail (run_id, outbox_id, identity, business_key, state, written) VALUES
 		(1, 11, '1', '1 / x', 'sent', 1), (1, 12, '2', '2 / x', 'failed', 0), (1, 13, '3', '3 / x', 'skipped', 0), (1, 14, '4', '4 / x', 'gone', 0)`)
-	s.must(exitDone, "mailing report "+run, "acme/1, statements for 2026-01-01 08:00, is done: 1 sent, 1 failed, 1 skipped, 1 deleted, of 4", "closed", "acme/11", "2026-11-22 09:00:00", "1 / x",
+	s.must(exitDone, "mailing report "+run, "acme/1, statements for 2026-01-01 08:00, is done: 1 sent, 1 failed, 1 skipped, 1 gone, of 4", "closed", "acme/11", "2026-11-22 09:00:00", "1 / x",
 		"250 2.0.0 queued as 77", "550 5.1.1", "no address: fill in customer.email", "gone")
 	if out := s.must(exitDone, "mailing report "+run+" --failed", "acme/12", "acme/13"); strings.Contains(out, "acme/11") {
 		t.Errorf("one that was sent:\n%s", out)

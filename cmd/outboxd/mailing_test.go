@@ -263,8 +263,8 @@ func TestProgressLine(t *testing.T) {
 	r.State, r.Audience, r.Sent = "sending", &audience, 5_000
 	p.draw(r)
 	p.clear()
-	want := []string{"", "acme/12 running: 1,234,567 rows made",
-		"acme/12 sending [########........] 5,000 of 10,000 ended, until 22 Nov 14:20", strings.Repeat(" ", 76), ""}
+	want := []string{"", "acme/12 running: 1\u00a0234\u00a0567 rows made",
+		"acme/12 sending [########........] 5\u00a0000 of 10\u00a0000 ended, until 22 Nov 14:20", strings.Repeat(" ", 76), ""}
 	if got := strings.Split(out.String(), "\r"); strings.Join(got, "|") != strings.Join(want, "|") {
 		t.Errorf("%q", got)
 	}
