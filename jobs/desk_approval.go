@@ -161,7 +161,7 @@ func (d *Desk) Approval(ctx context.Context, q ApprovalLink) (Approval, error) {
 // standing is where a run stands that does not wait for approval.
 func (l linked) standing() string {
 	text := fmt.Sprintf("It is %s.", l.run.State)
-	if l.run.ApprovedBy != "" && l.run.ApprovedAt != nil {
+	if by := l.run.ApprovedBy; by != "" && by != approvedByNobody && l.run.ApprovedAt != nil {
 		text = fmt.Sprintf("It was approved by %s at %s, and is %s.", l.run.ApprovedBy, timeText(*l.run.ApprovedAt, l.place.Company.Timezone), l.run.State)
 	}
 	if l.run.Note != "" {
@@ -173,7 +173,7 @@ func (l linked) standing() string {
 // facts are the plan's figures, as the run counted them.
 func (l linked) facts() []ApprovalFact {
 	r, zone := l.run, l.place.Company.Timezone
-	all := []ApprovalFact{{"Run", runName(l.place, r.ID)}, {"Scheduled", r.Scheduled.Format("2006-01-02 15:04")}}
+	all := []ApprovalFact{{"Run", runName(l.place, r.ID)}, {"Scheduled", OnClocks(r.Scheduled)}}
 	add := func(name, value string) {
 		if value != "" {
 			all = append(all, ApprovalFact{name, value})
@@ -182,15 +182,15 @@ func (l linked) facts() []ApprovalFact {
 	add("Started by", r.StartedBy)
 	add("Audience", l.spec.Audience)
 	if r.Audience != nil {
-		add("Rows of the audience", strconv.FormatInt(*r.Audience, 10))
+		add("Rows of the audience", Grouped(*r.Audience))
 	}
-	add("Get a mail", strconv.FormatInt(r.Enqueued-r.Skipped-r.Suppressed-r.Failed-r.Cancelled-r.Expired-r.Gone, 10))
-	add("Get nothing", strconv.FormatInt(r.Skipped+r.Suppressed+r.Failed+r.Cancelled+r.Expired+r.Gone, 10))
+	add("Get a mail", Grouped(r.Enqueued-r.Skipped-r.Suppressed-r.Failed-r.Cancelled-r.Expired-r.Gone))
+	add("Get nothing", Grouped(r.Skipped+r.Suppressed+r.Failed+r.Cancelled+r.Expired+r.Gone))
 	add("Template", l.spec.Template)
 	add("Subject", l.spec.Subject)
 	add("Account", l.spec.Account)
 	if c := l.spec.Canary; c != nil {
-		add("Begins with", fmt.Sprintf("%d mails, the others after %s if at most %g %% are refused or come back", c.First, c.Wait, c.StopAbove))
+		add("Begins with", fmt.Sprintf("%s, the others %s after they all have ended, unless more than %s of them fail or come back", mailCount(c.First), lengthText(c.Wait), jobfile.Percent(c.StopAbove)))
 	}
 	if r.State == db.RunHeld && r.DecideUntil != nil && l.spec.Approval != nil {
 		add("Until", timeText(*r.DecideUntil, zone)+", then "+otherwise(l.spec.Approval))

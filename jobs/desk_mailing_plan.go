@@ -160,7 +160,7 @@ func (l *planner) about(ctx context.Context) {
 		name := runName(l.place, r.ID)
 		switch {
 		case r.Scheduled.Equal(l.reply.For) && r.State == db.RunSkipped:
-			l.warn("%s says that this time was left out (%s). To have it run after all: outboxd mailing start --job %s --at %q.", name, r.Note, jobName(l.place, l.job.name), onClocks(l.reply.For))
+			l.warn("%s says that this time was left out (%s). To have it run after all: outboxd mailing start --job %s --at %q.", name, r.Note, jobName(l.place, l.job.name), OnClocks(l.reply.For))
 		case r.Scheduled.Equal(l.reply.For):
 			l.warn("%s is the run of this time already, and is %s: a time has one run.", name, r.State)
 		case r.State.Open() && strings.HasPrefix(r.Job, audienceJob):

@@ -74,7 +74,7 @@ func (d *Desk) MailingStart(ctx context.Context, q MailingStartRequest) (Mailing
 		return reply, beginError(p, err)
 	}
 	if begun == nil {
-		return reply, &AskError{Text: fmt.Sprintf("%s has a run for %s already", jobName(p, run.Job), onClocks(run.Scheduled)),
+		return reply, &AskError{Text: fmt.Sprintf("%s has a run for %s already", jobName(p, run.Job), OnClocks(run.Scheduled)),
 			Hint: "a time has one run: outboxd mailing list --job " + jobName(p, run.Job) + " shows what became of it"}
 	}
 	if begun.Kind == kindSQL { // whoever begins one has it
@@ -86,8 +86,8 @@ func (d *Desk) MailingStart(ctx context.Context, q MailingStartRequest) (Mailing
 	return reply, err
 }
 
-// onClocks is a time as clocks show it in the company's zone.
-func onClocks(t time.Time) string {
+// OnClocks is a time as clocks show it in the company's zone.
+func OnClocks(t time.Time) string {
 	if t.Second() != 0 {
 		return t.Format("2006-01-02 15:04:05")
 	}
@@ -95,7 +95,7 @@ func onClocks(t time.Time) string {
 }
 
 func startDetail(q MailingStartRequest, run db.NewRun, who *jobfile.Person) string {
-	detail := fmt.Sprintf("as %s, for %s", who.Name, onClocks(run.Scheduled))
+	detail := fmt.Sprintf("as %s, for %s", who.Name, OnClocks(run.Scheduled))
 	for _, part := range []struct{ name, value string }{{"subject", q.Subject}, {"template", q.Template}} {
 		if part.value != "" {
 			detail += fmt.Sprintf(", %s %q", part.name, part.value)
@@ -174,7 +174,7 @@ func (d *Desk) jobToStart(q MailingStartRequest) (*Place, db.NewRun, error) {
 		return nil, db.NewRun{}, err
 	}
 	if at.After(now) {
-		return nil, db.NewRun{}, &AskError{Text: fmt.Sprintf("%s has not come yet", onClocks(at)), Usage: true,
+		return nil, db.NewRun{}, &AskError{Text: fmt.Sprintf("%s has not come yet", OnClocks(at)), Usage: true,
 			Hint: "a run begins now; --at names a time that was missed. What is to run later is scheduled in jobs.yaml"}
 	}
 	if job.spec == nil {

@@ -16,7 +16,7 @@ func (w *why) heldByRun(ctx context.Context) {
 		return
 	}
 	i := w.desk.runInfo(ctx, w.place, r)
-	w.say("It is held by its run %s (%s for %s), which is %s.", name, r.Job, onClocks(r.Scheduled), r.State)
+	w.say("It is held by its run %s (%s for %s), which is %s.", name, r.Job, OnClocks(r.Scheduled), r.State)
 	switch {
 	case i.Waits != "":
 		w.say("%s", i.Waits)

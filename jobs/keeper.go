@@ -172,7 +172,7 @@ func (k *keeper) take(r db.Run) *kept {
 func (k *keeper) step(stop context.Context, r db.Run, one *kept) {
 	pulse := k.c.e.pulses.add("run " + runName(k.c.place, r.ID))
 	defer pulse.end()
-	log := k.log.With(zap.String("job", r.Job), zap.Uint64("run", r.ID), zap.String("scheduled", onClocks(r.Scheduled)))
+	log := k.log.With(zap.String("job", r.Job), zap.Uint64("run", r.ID), zap.String("scheduled", OnClocks(r.Scheduled)))
 	h := &hand{k: k, run: r, one: one, log: log, pulse: pulse}
 	err := k.fit(stop)
 	if err == nil {

@@ -214,14 +214,14 @@ func (h *hand) name() string { return runName(h.k.c.place, h.run.ID) }
 
 // news tells a person, once, what has become of the run, and what to do.
 func (h *hand) news(what, text, next string) {
-	h.k.c.e.alerts.Tell(fmt.Sprintf("company %s: the run of %s for %s %s", h.k.c.name, h.run.Job, onClocks(h.run.Scheduled), what),
-		fmt.Sprintf("The run %s of job %s of company %s, for %s, %s:\n\n%s\n\nWhat to do: %s", h.name(), h.run.Job, h.k.c.name, onClocks(h.run.Scheduled), what, text, next))
+	h.k.c.e.alerts.Tell(fmt.Sprintf("company %s: the run of %s for %s %s", h.k.c.name, h.run.Job, OnClocks(h.run.Scheduled), what),
+		fmt.Sprintf("The run %s of job %s of company %s, for %s, %s:\n\n%s\n\nWhat to do: %s", h.name(), h.run.Job, h.k.c.name, OnClocks(h.run.Scheduled), what, text, next))
 }
 
 // tellAsked tells a person that a run waits for a word, and returns the key of that alert.
 func (k *keeper) tellAsked(r db.Run) string {
 	key, name := "asked "+runName(k.c.place, r.ID), runName(k.c.place, r.ID)
-	k.c.e.alerts.Start(key, fmt.Sprintf("company %s: is the run of %s for %s to be made up for?", k.c.name, r.Job, onClocks(r.Scheduled)),
+	k.c.e.alerts.Start(key, fmt.Sprintf("company %s: is the run of %s for %s to be made up for?", k.c.name, r.Job, OnClocks(r.Scheduled)),
 		fmt.Sprintf("%s.\n\nIf it is to run now:  outboxd mailing resume %s\nIf it is left out:    outboxd mailing stop --cancel %s", r.Note, name, name))
 	return key
 }

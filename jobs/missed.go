@@ -75,15 +75,15 @@ func (s *scheduler) due(ctx context.Context, last time.Time) (d due, err error) 
 // older tells which times there are beside the latest.
 func (d due) older() string {
 	if d.times == 2 {
-		return onClocks(d.first)
+		return OnClocks(d.first)
 	}
-	return fmt.Sprintf("%d times from %s to %s", d.times-1, onClocks(d.first), onClocks(d.before))
+	return fmt.Sprintf("%d times from %s to %s", d.times-1, OnClocks(d.first), OnClocks(d.before))
 }
 
 // decide tells how the run of the latest time begins, and why it does not simply run.
 func (m missed) decide(now time.Time, d due, zone *time.Location) (db.RunState, string) {
 	late := now.Sub(jobfile.At(d.latest, zone))
-	since := fmt.Sprintf("it was to begin at %s, %s ago", onClocks(d.latest), span(late))
+	since := fmt.Sprintf("it was to begin at %s, %s ago", OnClocks(d.latest), span(late))
 	switch {
 	case m.policy == "":
 		return db.RunRunning, ""

@@ -75,7 +75,7 @@ type proofApproval struct{ Who, Until, Name, Link, Command, SQL, Database string
 func (p *proof) letter() proofLetter {
 	c, name := p.place.Company, p.name()
 	l := proofLetter{
-		Title: fmt.Sprintf("Proof of %s for %s: %s", p.run.Job, onClocks(p.run.Scheduled), mailCount(p.figures.Sendable)),
+		Title: fmt.Sprintf("Proof of %s for %s: %s", p.run.Job, OnClocks(p.run.Scheduled), mailCount(p.figures.Sendable)),
 		Lead:  fmt.Sprintf("This is what %s of %s would send. Its run is %s%s.", p.run.Job, c.Name, name, p.starter()),
 		Stop:  "Its mails go now. This stops what has not gone yet:", StopCommand: "outboxd mailing stop " + name,
 		Figures: p.lines(), Troubles: p.figures.Troubles,

@@ -205,7 +205,7 @@ func (s *scheduler) leaveOlder(ctx context.Context, due due) error {
 	if s.missed.policy == "" || due.times < 2 {
 		return nil
 	}
-	note := fmt.Sprintf("missed: %s; only the latest time that was missed, %s, counts", due.older(), onClocks(due.latest))
+	note := fmt.Sprintf("missed: %s; only the latest time that was missed, %s, counts", due.older(), OnClocks(due.latest))
 	run, err := s.store.BeginRun(ctx, s.newRun(due.before, db.RunSkipped, note), s.instance)
 	if err == nil && run != nil {
 		s.logOf(*run).Warn(eventRunLeftOut, zap.String("note", note))
@@ -250,7 +250,7 @@ func (s *scheduler) await(stop context.Context, until time.Time) bool {
 }
 
 func (s *scheduler) logOf(run db.Run) *zap.Logger {
-	return s.log.With(zap.Uint64("run", run.ID), zap.String("scheduled", onClocks(run.Scheduled)))
+	return s.log.With(zap.Uint64("run", run.ID), zap.String("scheduled", OnClocks(run.Scheduled)))
 }
 
 // fire makes one run. An end that cannot be written is no matter: the lease runs out, and whoever takes the run then
@@ -274,7 +274,7 @@ func (s *scheduler) fire(stop context.Context, run db.Run) {
 		err = s.store.LayDownRun(ctx, run)
 	case err != nil:
 		log.Error(eventRunFailed, zap.Error(err))
-		s.trouble(fmt.Errorf("the run of %s failed: %w", onClocks(run.Scheduled), err))
+		s.trouble(fmt.Errorf("the run of %s failed: %w", OnClocks(run.Scheduled), err))
 		err = s.store.EndRun(ctx, run, db.RunFailed, err.Error())
 	default:
 		if err = s.store.EndRun(ctx, run, db.RunDone, ""); err == nil {

@@ -104,7 +104,7 @@ func (s *summary) letter() summaryLetter {
 		audience = *r.Audience
 	}
 	l := summaryLetter{
-		Title:  fmt.Sprintf("%s for %s%s: %s of %s sent", r.Job, onClocks(r.Scheduled), endText(r), Grouped(r.Sent), mailCount(audience)) + s.back(", %s came back"),
+		Title:  fmt.Sprintf("%s for %s%s: %s of %s sent", r.Job, OnClocks(r.Scheduled), endText(r), Grouped(r.Sent), mailCount(audience)) + s.back(", %s came back"),
 		Lead:   s.lead(audience) + s.back(" Of these %s came back."),
 		Sum:    sumText(r, audience),
 		Note:   r.Note,

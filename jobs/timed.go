@@ -83,14 +83,14 @@ func (j *timed) late(open *db.Run, due time.Time) {
 		return
 	}
 	name := runName(j.c.place, open.ID)
-	j.c.e.alerts.Start(key, fmt.Sprintf("company %s: the run of %s for %s waits for the one before it", j.c.name, j.job, onClocks(due)),
+	j.c.e.alerts.Start(key, fmt.Sprintf("company %s: the run of %s for %s waits for the one before it", j.c.name, j.job, OnClocks(due)),
 		fmt.Sprintf("The job %s of company %s was to begin a run at %s. It waits until its run %s, of %s, has ended: that one is %s.\n%s\n\nWhat to do: outboxd mailing list shows it; outboxd mailing approve %s, resume %s or stop %s takes it on; stop --cancel ends it.",
-			j.job, j.c.name, onClocks(due), name, onClocks(open.Scheduled), open.State, open.Note, name, name, name))
+			j.job, j.c.name, OnClocks(due), name, OnClocks(open.Scheduled), open.State, open.Note, name, name, name))
 }
 
 // leftOut tells a person that a time was left out.
 func (j *timed) leftOut(scheduled time.Time, note string) {
-	next := fmt.Sprintf("if it is to run after all: outboxd mailing start --job %s --at %q", jobName(j.c.place, j.job), onClocks(scheduled))
-	j.c.e.alerts.Tell(fmt.Sprintf("company %s: the run of %s for %s is left out", j.c.name, j.job, onClocks(scheduled)),
-		fmt.Sprintf("The job %s of company %s does not run for %s. It was %s.\n\nWhat to do: %s.", j.job, j.c.name, onClocks(scheduled), note, next))
+	next := fmt.Sprintf("if it is to run after all: outboxd mailing start --job %s --at %q", jobName(j.c.place, j.job), OnClocks(scheduled))
+	j.c.e.alerts.Tell(fmt.Sprintf("company %s: the run of %s for %s is left out", j.c.name, j.job, OnClocks(scheduled)),
+		fmt.Sprintf("The job %s of company %s does not run for %s. It was %s.\n\nWhat to do: %s.", j.job, j.c.name, OnClocks(scheduled), note, next))
 }

@@ -83,17 +83,9 @@ func printRuns(to io.Writer, r jobs.MailingListReply) error {
 func runTable(w io.Writer, runs []jobs.RunInfo) error {
 	t := newTable(w, "RUN", "JOB", "FOR", "STATE", "BY", "AUDIENCE", "SENT", "NOT SENT", "LEFT", "RATE", "EXPECTED END")
 	for _, r := range runs {
-		t.row(r.RunName, r.Job, wall(r.Scheduled), r.State, r.StartedBy, audienceOf(r), jobs.Grouped(r.Sent), jobs.Grouped(r.Sum()-r.Sent), jobs.Grouped(r.Left), rateText(r), expectedEnd(r))
+		t.row(r.RunName, r.Job, jobs.OnClocks(r.Scheduled), r.State, r.StartedBy, audienceOf(r), jobs.Grouped(r.Sent), jobs.Grouped(r.Sum()-r.Sent), jobs.Grouped(r.Left), rateText(r), expectedEnd(r))
 	}
 	return t.end()
-}
-
-// wall is what clocks show in the company's zone.
-func wall(t time.Time) string {
-	if t.Second() != 0 {
-		return t.Format("2006-01-02 15:04:05")
-	}
-	return t.Format("2006-01-02 15:04")
 }
 
 // companyClock is a time as clocks of a company show it, for its runs are named by such; "-" for none.

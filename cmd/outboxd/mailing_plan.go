@@ -89,7 +89,7 @@ func writeSamples(dir string, r jobs.MailingPlanReply) (files []string, err erro
 // print writes the plan as a person reads it.
 func (p plan) print(to io.Writer) error {
 	w := &errorWriter{w: to}
-	fmt.Fprintf(w, "%s/%s, for %s (%s). Nothing is changed by a plan.\n\n", clean(p.Company), clean(p.Job), wall(p.For), clean(p.Timezone))
+	fmt.Fprintf(w, "%s/%s, for %s (%s). Nothing is changed by a plan.\n\n", clean(p.Company), clean(p.Job), jobs.OnClocks(p.For), clean(p.Timezone))
 	t := newTable(w)
 	if len(p.Next) > 0 {
 		t.row("schedule", p.Schedule)
@@ -124,7 +124,7 @@ func (p plan) print(to io.Writer) error {
 func walls(all []time.Time) string {
 	var texts []string
 	for _, t := range all {
-		texts = append(texts, t.Format("Mon ")+wall(t))
+		texts = append(texts, t.Format("Mon ")+jobs.OnClocks(t))
 	}
 	return strings.Join(texts, ", ")
 }

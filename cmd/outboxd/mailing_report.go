@@ -140,7 +140,7 @@ func (c mailingReportCommand) save(i *invocation, path string, pages *reportPage
 func printReport(to io.Writer, pages *reportPages) error {
 	w := &errorWriter{w: to}
 	info := pages.reply.Info
-	fmt.Fprintf(w, "%s, %s for %s, is %s: %s\n", clean(info.RunName), clean(info.Job), wall(info.Scheduled), info.State, countsText(info))
+	fmt.Fprintf(w, "%s, %s for %s, is %s: %s\n", clean(info.RunName), clean(info.Job), jobs.OnClocks(info.Scheduled), info.State, countsText(info))
 	if info.Waits != "" {
 		fmt.Fprintln(w, clean(info.Waits))
 	}
