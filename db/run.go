@@ -35,7 +35,7 @@ var openStates = []RunState{RunAsked, RunRunning, RunHeld, RunSending, RunStoppe
 // Open tells whether the run has not ended.
 func (s RunState) Open() bool { return slices.Contains(openStates, s) }
 
-// The kinds of runs that the store tells apart.
+// The kinds of runs that the store tells apart from others.
 const (
 	purgeKind = "purge"
 	sqlKind   = "sql"
@@ -69,30 +69,30 @@ type Run struct {
 	Scheduled time.Time  `db:"scheduled_at" json:"scheduled_at"` // what clocks show in the company's zone, as a time in UTC
 	State     RunState   `db:"state" json:"state"`
 	Token     string     `db:"lease_token" json:"-"`
-	Contents  int64      `db:"contents" json:"contents"` // removed by a purge
-	Removed   int64      `db:"removed" json:"removed"`   // rows removed by a purge
+	Contents  int64      `db:"contents" json:"contents"` // mails whose content a purge has removed
+	Removed   int64      `db:"removed" json:"removed"`   // rows that a purge has removed
 	LastError string     `db:"last_error" json:"last_error,omitempty"`
 	StartedAt time.Time  `db:"started_at" json:"started_at"`
 	EndedAt   *time.Time `db:"finished_at" json:"finished_at,omitempty"`
 	Free      bool       `db:"free" json:"-"` // it is running, and nobody has it
 
-	Spec       string     `db:"spec" json:"-"` // the job as it was when the run began: mailing.Spec
-	Period     string     `db:"period" json:"period,omitempty"`
+	Spec       string     `db:"spec" json:"-"`                  // the job as it was when the run began: mailing.Spec
+	Period     string     `db:"period" json:"period,omitempty"` // in which a key is mailed once; "" for a key that counts in this run alone
 	StartedBy  string     `db:"started_by" json:"started_by,omitempty"`
 	Audience   *int64     `db:"audience" json:"audience,omitempty"` // rows; nil until they were read to the end
-	Enqueued   int64      `db:"enqueued" json:"enqueued"`
-	Templates  string     `db:"templates" json:"-"` // what Pin returned
-	Allowed    *int64     `db:"allowed" json:"allowed,omitempty"`
-	Released   int64      `db:"released" json:"released"`
+	Enqueued   int64      `db:"enqueued" json:"enqueued"`           // mails that are there
+	Templates  string     `db:"templates" json:"-"`                 // what Pin returned
+	Allowed    *int64     `db:"allowed" json:"allowed,omitempty"`   // mails that may go; nil for all
+	Released   int64      `db:"released" json:"released"`           // mails that were let go and are not held again
 	ReleasedAt *time.Time `db:"released_at" json:"released_at,omitempty"`
 	RunCounts
-	DecideUntil *time.Time `db:"decide_until" json:"decide_until,omitempty"`
-	ApprovedBy  string     `db:"approved_by" json:"approved_by,omitempty"` // counts once ApprovedAt is there
+	DecideUntil *time.Time `db:"decide_until" json:"decide_until,omitempty"` // a held run waits for its approval until then; nil: for ever
+	ApprovedBy  string     `db:"approved_by" json:"approved_by,omitempty"`   // counts once ApprovedAt is there
 	ApprovedAt  *time.Time `db:"approved_at" json:"approved_at,omitempty"`
 	ChangedAt   *time.Time `db:"changed_at" json:"changed_at,omitempty"`
-	EndsAs      RunState   `db:"ends_as" json:"ends_as,omitempty"`
+	EndsAs      RunState   `db:"ends_as" json:"ends_as,omitempty"` // of a run that is being cancelled
 	Note        string     `db:"note" json:"note,omitempty"`
-	LinkKey     []byte     `db:"link_key" json:"-"`
+	LinkKey     []byte     `db:"link_key" json:"-"` // what personal links are signed with
 }
 
 // runSpec is what the store reads of Run.Spec.
