@@ -110,7 +110,7 @@ func (p *proof) lines() []figure {
 		note string
 	}{
 		{"No address", f.NoAddress, "skipped"}, {"Bad address", f.BadAddress, "skipped"}, {"Unusable", f.Unusable, "skipped"},
-		{"Suppressed", f.Suppressed, "the address takes no mail"}, {"Duplicate key", f.Duplicate, "the first one is mailed"},
+		{"Suppressed", f.Suppressed, "on the company's list of those who get no mail"}, {"Duplicate key", f.Duplicate, "the first one is mailed"},
 		{"Mailed before", f.Already, "in " + cmp.Or(p.run.Period, "this run") + ", and not again"},
 	} {
 		if one.n > 0 {

@@ -189,7 +189,7 @@ func endings(c db.RunCounts) []figure {
 		{"Sent in part", c.Partial, "some of the recipients have not got it"},
 		{"Failed", c.Failed, "refused for good, or given up"},
 		{"Skipped", c.Skipped, "not to be sent: no address, twice, mailed before, or paid meanwhile"},
-		{"Suppressed", c.Suppressed, "the address takes no mail"},
+		{"Suppressed", c.Suppressed, "on the company's list of those who get no mail"},
 		{"Cancelled", c.Cancelled, ""},
 		{"Expired", c.Expired, "not sent in time"},
 		{"Gone", c.Gone, "deleted from the outbox before they ended"},

@@ -354,3 +354,16 @@ func TestP10_SuppressedRowSaysWhatHelps(t *testing.T) {
 		t.Errorf("%+v, %v", shown, err)
 	}
 }
+
+// Whom the list leaves out of a mail was not refused: the canary goes on.
+func TestSuppressedRecipientIsNoRefusalToTheCanary(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.customers(20)
+	s.db.Exec(t, `UPDATE {db}.customer SET email = CONCAT(email, ', archive@acme.example')`)
+	s.suppress("archive@acme.example", "c3@kunde.example")
+	text := s.mailingFile("canary: {first: 10, wait: 1s, stop_above: 5%}")
+	s.begin(text)
+	s.start(text, "one")
+	s.await("done 20 0 19 0 0 1", runSuppressed)
+}

@@ -194,11 +194,12 @@ WHERE outbox_id IN ({ids}) AND marked_at IS NOT NULL AND COALESCE(verdict, 'unce
 
 -- name: run-first
 -- The mails up to where the run has come in letting them go. One that was never let go, as it could not be sent, says nothing about the
--- others. A bounce is no new end, so that the time since the last one goes on. Where all of them
+-- others, and whom the list leaves out of a mail was not refused. A bounce is no new end, so that the time since the last one goes on. Where all of them
 -- were deleted, it counts since they were let go. Value: run.
 SELECT COALESCE(CAST(SUM(IF(o.state IN ('queued', 'sending', 'uncertain'), 1, 0)) AS SIGNED), 0) AS open,
        COALESCE(CAST(SUM(IF(o.state IN ('sent', 'partial', 'failed', 'expired'), 1, 0)) AS SIGNED), 0) AS ended,
-       COALESCE(CAST(SUM(IF(o.state IN ('partial', 'failed', 'expired'), 1, 0)) AS SIGNED), 0) AS refused,
+       COALESCE(CAST(SUM(IF(o.state IN ('failed', 'expired') OR o.state = 'partial'
+         AND EXISTS (SELECT 1 FROM {db}.outbox_recipient c WHERE c.outbox_id = o.id AND c.state = 'failed'), 1, 0)) AS SIGNED), 0) AS refused,
        COALESCE(CAST(SUM(IF(o.state = 'sent' AND o.bounced_at IS NOT NULL, 1, 0)) AS SIGNED), 0) AS bounced,
        COALESCE(TIMESTAMPDIFF(MICROSECOND, COALESCE(MAX(IF(o.bounced_at IS NULL, o.updated_at, COALESCE(o.sent_at, o.updated_at))), MAX(r.released_at)), UTC_TIMESTAMP(6)), 0) AS rest
 FROM {db}.outbox_run r LEFT JOIN {db}.outbox_run_mail m ON m.run_id = r.id AND m.outbox_id <= r.released_id

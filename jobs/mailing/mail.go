@@ -67,9 +67,9 @@ func (l *layout) mail(values []any, h hash, r repeat) *made {
 	switch {
 	case m.State != db.Queued:
 	case r.times > 0 && len(l.key) == 0:
-		m.skip(duplicate, fmt.Sprintf("duplicate: line %d of the audience is the same; that one is mailed", r.first))
+		m.skip(duplicate, fmt.Sprintf("duplicate: line %d of the audience is the same; that one counts", r.first))
 	case r.times > 0:
-		m.skip(duplicate, fmt.Sprintf("duplicate of line %d of the audience, which has the same key: that one is mailed", r.first))
+		m.skip(duplicate, fmt.Sprintf("duplicate of line %d of the audience, which has the same key: that one counts", r.first))
 	case len(l.key) > 0 && !known:
 		m.skip(unusable, fmt.Sprintf("the key (%s) is NULL in part, so nobody can tell whether it was mailed before: let the query return a value, as by COALESCE", strings.Join(s.Key, ", ")))
 	case wrong != "":
