@@ -124,6 +124,9 @@ INSERT INTO customer (id, name, email, language, enabled, terms) VALUES
   (1012, 'Školská jedáleň',           'jedalen@skola.example',         'sk', TRUE,  'terms.pdf'),
   (1013, 'O''Brien & Sons',           'accounts@obrien.example',       'en', TRUE,  'terms.pdf');
 
+-- The bookshop wants no more mail. It owes nothing; if it did, it would get no statement either.
+INSERT INTO outbox_suppression (address, reason) VALUES ('Objednavky@pramen.example', 'wants no more mail, as they said on the phone');
+
 INSERT INTO customer_tag (customer_id, tag) VALUES
   (1001, 'vip'), (1003, 'vip'), (1003, 'hotel'), (1004, 'hotel'), (1011, 'vip'), (1013, 'wholesale');
 
