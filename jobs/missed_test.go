@@ -176,6 +176,22 @@ func (s *scheduling) byHand(t *testing.T, times ...string) {
 	}
 }
 
+// P7: where the jump of the clocks brings several times of a job to one moment, one run stands for them, and none is told as missed.
+func TestP7_TimesAtOneMomentAreOneRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScheduling(t, "0 * * * *", "Europe/Rome")
+		s.mailings(jobfile.Skip, 0, end)
+		s.at("2026-03-29 00:30:00")
+		s.live(3 * time.Hour)
+		if got := s.table.text(); got != "03-29 00:30 skipped, 03-29 01:00 done, 03-29 02:00 skipped, 03-29 03:00 done, 03-29 04:00 done" {
+			t.Errorf("runs %s", got)
+		}
+		if n := s.table.runs[2].Note; n != "clocks were put forward over 2026-03-29 02:00: at that moment the run of 2026-03-29 03:00 begins, which stands for it too" {
+			t.Errorf("note %q", n)
+		}
+	})
+}
+
 // P7: while a run of the job has not ended the next one waits, and a person is told when that takes long; late_by counts meanwhile.
 func TestP7_RunsOfAJobDoNotOverlap(t *testing.T) {
 	for _, c := range []struct {

@@ -206,6 +206,9 @@ func (s *scheduler) leaveOlder(ctx context.Context, due due) error {
 		return nil
 	}
 	note := fmt.Sprintf("missed: %s; only the latest time that was missed, %s, counts", due.older(), OnClocks(due.latest))
+	if jobfile.At(due.first, s.zone).Equal(jobfile.At(due.latest, s.zone)) { // nobody was late
+		note = fmt.Sprintf("clocks were put forward over %s: at that moment the run of %s begins, which stands for it too", due.older(), OnClocks(due.latest))
+	}
 	run, err := s.store.BeginRun(ctx, s.newRun(due.before, db.RunSkipped, note), s.instance)
 	if err == nil && run != nil {
 		s.logOf(*run).Warn(eventRunLeftOut, zap.String("note", note))
