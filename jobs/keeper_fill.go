@@ -62,7 +62,8 @@ func (h *hand) make(stop context.Context) error {
 	f := &filler{hand: h, resumed: h.run.Enqueued > 0, world: h.k.c.e.currentWorld()}
 	ctx, cancel := context.WithCancelCause(stop)
 	var beats sync.WaitGroup
-	beats.Go(func() { f.beat(ctx, cancel) })
+	run := h.run // the work goes on to change its own
+	beats.Go(func() { f.beat(ctx, run, cancel) })
 	err := f.work(ctx)
 	if lost := context.Cause(ctx); err != nil && stop.Err() == nil && lost != nil {
 		err = lost
@@ -104,8 +105,8 @@ type filler struct {
 	got db.Enqueued
 }
 
-// beat prolongs the lease. A lease that was lost ends the work.
-func (f *filler) beat(ctx context.Context, cancel context.CancelCauseFunc) {
+// beat prolongs the run's lease. A lease that was lost ends the work.
+func (f *filler) beat(ctx context.Context, run db.Run, cancel context.CancelCauseFunc) {
 	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()
 	for {
@@ -115,7 +116,7 @@ func (f *filler) beat(ctx context.Context, cancel context.CancelCauseFunc) {
 			return
 		}
 		f.pulse.beat()
-		err := f.k.store.BeatRun(ctx, f.run)
+		err := f.k.store.BeatRun(ctx, run)
 		var lost *db.RunLostError
 		if errors.As(err, &lost) {
 			cancel(err)
