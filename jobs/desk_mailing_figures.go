@@ -41,7 +41,7 @@ func (l *planner) count(ctx context.Context, spool *mailing.Spool) error {
 		return audienceAskError(err)
 	}
 	if figures.Audience == 0 {
-		l.warn("%s.", l.spec.Nobody())
+		l.warn("The audience %s has no rows at this time: there is nobody to mail.", l.spec.Audience)
 	}
 	l.reply.Figures = &figures
 	if l.spec.Template == "" && strings.TrimSpace(l.spec.Text+l.spec.HTML) == "" {

@@ -3,7 +3,6 @@ package mailing
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"time"
 
@@ -117,9 +116,4 @@ func (s Spec) explain(err error) error {
 		}
 	}
 	return e
-}
-
-// Nobody is what a run says that ends at once because its audience has no rows.
-func (s Spec) Nobody() string {
-	return fmt.Sprintf("the audience %s has no rows at this time: there was nobody to mail", s.Audience)
 }
