@@ -59,14 +59,11 @@ type codeRow struct {
 func (s *Store) PutCode(ctx context.Context, c Code, brings NewMail) error {
 	err := s.pool.tx(ctx, func(tx *sqlx.Tx) error {
 		before, err := s.code(ctx, tx, c)
-		age := time.Duration(before.Age.Int64) * time.Second
-		switch {
-		case err != nil:
+		if err == nil {
+			err = before.tooOften()
+		}
+		if err != nil {
 			return err
-		case before.Sent >= codesSent:
-			return &CodeError{Problem: CodeTooMany}
-		case before.Sent > 0 && age < codeEvery:
-			return &CodeError{Problem: CodeTooSoon, Wait: codeEvery - age}
 		}
 		if _, err := tx.ExecContext(ctx, s.sql.text("code-put"), c.Run, c.Person, c.Hash, int(codeLife/time.Second)); err != nil {
 			return err
@@ -75,6 +72,30 @@ func (s *Store) PutCode(ctx context.Context, c Code, brings NewMail) error {
 		return err
 	})
 	return wrap(err, fmt.Sprintf("keep a code for the run %d of %s", c.Run, s.database))
+}
+
+// CodeMayCome is nil when a person may have another code for a run now, and else the *CodeError that PutCode would return.
+func (s *Store) CodeMayCome(ctx context.Context, c Code) error {
+	err := s.pool.tx(ctx, func(tx *sqlx.Tx) error {
+		before, err := s.code(ctx, tx, c)
+		if err == nil {
+			err = before.tooOften()
+		}
+		return err
+	})
+	return wrap(err, fmt.Sprintf("look for a code for the run %d of %s", c.Run, s.database))
+}
+
+// tooOften is a *CodeError when no other code may follow yet, or at all.
+func (r codeRow) tooOften() error {
+	age := time.Duration(r.Age.Int64) * time.Second
+	switch {
+	case r.Sent >= codesSent:
+		return &CodeError{Problem: CodeTooMany}
+	case r.Sent > 0 && age < codeEvery:
+		return &CodeError{Problem: CodeTooSoon, Wait: codeEvery - age}
+	}
+	return nil
 }
 
 // TakeCode uses a code up. A *CodeError says why it does not count.

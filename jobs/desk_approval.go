@@ -219,6 +219,10 @@ func (d *Desk) MailCode(ctx context.Context, q ApprovalLink) error {
 	if err := d.linkApproves(ctx, l); err != nil {
 		return err
 	}
+	c := db.Code{Run: l.run.ID, Person: l.person.Name}
+	if err := l.place.Store.CodeMayCome(ctx, c); err != nil { // before the audit: whoever has the link may ask as often as he likes
+		return codeAsk(err)
+	}
 	n, err := rand.Int(rand.Reader, big.NewInt(100_000_000))
 	if err != nil {
 		return err
@@ -229,7 +233,8 @@ func (d *Desk) MailCode(ctx context.Context, q ApprovalLink) error {
 		return err
 	}
 	until := d.now().Add(codeMail)
-	err = l.place.Store.PutCode(ctx, db.Code{Run: l.run.ID, Person: l.person.Name, Hash: codeHash(l.run, l.person, code)}, db.NewMail{
+	c.Hash = codeHash(l.run, l.person, code)
+	err = l.place.Store.PutCode(ctx, c, db.NewMail{
 		Recipients: l.person.Email, Account: jobfile.GeneralAccount, Priority: 1, ExpiresAt: &until, Reference: "run:" + strconv.FormatUint(l.run.ID, 10),
 		Subject: fmt.Sprintf("Code to approve %s of %s", l.run.Job, l.place.Company.Name),
 		Text: fmt.Sprintf("The code to approve the mailing %s (run %s) is\n\n    %s %s\n\nIt holds for 15 minutes, and for one approval. Enter it on the page that asked for it.\n\n"+
