@@ -256,16 +256,16 @@ const ErrExpired = "expires_at passed before the mail could be sent"
 // ExpireRest gives the recipients that are still open their end, and tells how the row ends: expired when nobody has it,
 // else as those say that have, or may have it.
 func ExpireRest(known []Recipient) (rest []Recipient, end State, reason string) {
-	rest, end = endRest(known, Expired, ErrExpired)
+	rest, end = EndRest(known, Expired, ErrExpired)
 	if end == Expired {
 		return nil, Expired, ErrExpired
 	}
 	return rest, end, fmt.Sprintf("expires_at passed before %d of %d recipients could be reached; outbox_recipient says who", len(rest), len(known))
 }
 
-// endRest gives the recipients that are still open their end, with the reason, and tells how the row ends: as alone when nobody
-// has it.
-func endRest(known []Recipient, alone State, why string) (rest []Recipient, end State) {
+// EndRest gives the recipients that are still open their end, as failed with the reason, and tells how the row ends: as alone when
+// nobody has it, and then no recipient is changed; else as those say that have, or may have it.
+func EndRest(known []Recipient, alone State, why string) (rest []Recipient, end State) {
 	all := slices.Clone(known)
 	had := 0
 	for i := range all {

@@ -185,7 +185,7 @@ func (s *Store) cancelMails(ctx context.Context, tx *sqlx.Tx, ids []uint64, why 
 	}
 	for _, id := range some {
 		err := s.endSome(ctx, tx, id, s.sql.text("run-cancel-some"), func(known []Recipient) (rest []Recipient, end State, reason string) {
-			if rest, end = endRest(known, Cancelled, why); end == Cancelled {
+			if rest, end = EndRest(known, Cancelled, why); end == Cancelled {
 				return nil, end, why
 			}
 			return rest, end, fmt.Sprintf("%s: %d of %d recipients were not reached; outbox_recipient says who", why, len(rest), len(known))

@@ -41,6 +41,22 @@ func TestPartialRefusalRetriesTheRest(t *testing.T) {
 	}
 }
 
+// What cannot be made any more when it is tried again has been sent to those who have it.
+func TestMailThatSomeHaveFailsForTheRest(t *testing.T) {
+	s := newSite(t)
+	s.smtp.On(rcpt("b@kunde.example", "450 4.2.0 greylisted"))
+	s.mail("a@kunde.example, b@kunde.example")
+	s.mail("b@kunde.example")
+	s.start(s.file("  main: "+s.account(unlimited), ""), "one")
+	s.awaitRows("1 queued 1", "2 queued 1")
+	s.db.Exec(t, `INSERT INTO {db}.outbox_attachment (outbox_id, name, hash) SELECT id, 'terms.pdf', REPEAT('0', 64) FROM {db}.outbox`)
+	s.db.Exec(t, `UPDATE {db}.outbox SET available_at = UTC_TIMESTAMP(6)`)
+	s.awaitRows("1 partial 2", "2 failed 2")
+	if got := s.db.Read(t, `SELECT GROUP_CONCAT(CONCAT_WS(' ', r.address, r.state, r.last_error = o.last_error) ORDER BY position) FROM {db}.outbox_recipient r JOIN {db}.outbox o ON o.id = r.outbox_id`); got != "a@kunde.example accepted,b@kunde.example failed 1" {
+		t.Errorf("recipients are %s", got)
+	}
+}
+
 func TestAllRecipientsRefused(t *testing.T) {
 	s := newSite(t)
 	s.smtp.On(smtptest.Rule{Step: smtptest.StepRcpt, Do: smtptest.Reply("550 5.1.1 no such user")})

@@ -97,9 +97,9 @@ func (f *feeder) unpacked(row db.Row, err error) db.Settlement {
 	case f.r.stop.Err() != nil, errors.As(err, &gone), errors.As(err, &lost):
 		return givenBack(row, "", 0)
 	case errors.As(err, &wrong):
-		return db.Settlement{Lease: row.Lease, Change: db.Change{State: db.Failed, Verdict: true, LastError: err.Error()}}
+		return unmade(row, db.Failed, err)
 	case errors.As(err, &skip):
-		return db.Settlement{Lease: row.Lease, Change: db.Change{State: db.Skipped, Verdict: true, LastError: err.Error()}}
+		return unmade(row, db.Skipped, err)
 	case errors.As(err, &nobody): // no verdict: nothing was tried
 		return db.Settlement{Lease: row.Lease, Change: db.Change{State: nobody.state, LastError: nobody.text}, Recipients: nobody.each}
 	case errors.As(err, &wait):
@@ -107,6 +107,12 @@ func (f *feeder) unpacked(row db.Row, err error) db.Settlement {
 	}
 	f.r.c.report(err)
 	return givenBack(row, "", notReady)
+}
+
+// unmade ends a row of which no message is made any more. Some of its recipients may have it since an earlier try.
+func unmade(row db.Row, alone db.State, why error) db.Settlement {
+	rest, end := db.EndRest(row.Known, alone, why.Error())
+	return db.Settlement{Lease: row.Lease, Change: db.Change{State: end, Verdict: true, LastError: why.Error()}, Recipients: rest}
 }
 
 // name writes the Message-ID of a finished message into its row, before anything is sent.
