@@ -70,6 +70,7 @@ func Handle[Q, R any](s *Server, name string, f func(context.Context, Q) (R, err
 		var q Q
 		d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
 		d.DisallowUnknownFields()
+		d.UseNumber() // a number of any size stays what the person wrote
 		if err := decodeOne(d, &q); err != nil {
 			s.fail(w, http.StatusBadRequest, failure{Error: "request not understood: " + err.Error(),
 				Hint: "program and daemon may be of different versions: restart the daemon"})

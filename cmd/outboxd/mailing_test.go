@@ -320,7 +320,10 @@ func TestMailingFromStartToReport(t *testing.T) {
 	if err := os.WriteFile(body, []byte("Dear {{.name}}, it is off."), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	begun, _, _ := strings.Cut(s.must(exitDone, "mailing start customers --with min=11 --subject Off --body "+body, " is held: ", "not ended, of 3"), ":")
+	begun, _, _ := strings.Cut(s.must(exitDone, "mailing start customers --with min=11.000000000000000001 --subject Off --body "+body, " is held: ", "not ended, of 3"), ":")
+	if got := s.db.Read(t, `SELECT JSON_EXTRACT(spec, '$.with.min') FROM {db}.outbox_run ORDER BY id DESC LIMIT 1`); got != "11.000000000000000001" {
+		t.Errorf("the daemon was given %s", got)
+	}
 	s.must(exitDone, "mailing stop "+begun+" --cancel", begun+": cancelled")
 	d.log.await(t, `"event":"run_`, 1)
 	s.must(exitDone, "audit", "mailing start", "mailing approve", "mailing cancel", "test")
