@@ -14,8 +14,11 @@ func (c *checker) people(e entry) {
 		if !e.src.has(path) {
 			continue
 		}
-		if p.Name == Starter {
+		switch p.Name {
+		case Starter:
 			e.src.wrong(path, "", "starter stands for whoever started a run", "give the person another name")
+		case "schedule": // db.BySchedule
+			e.src.wrong(path, "", "schedule stands for runs that nobody has started", "give the person another name")
 		}
 		if addr, ok := checkBareAddress(e.src, path+".email", p.Email); ok {
 			p.Email = addr
