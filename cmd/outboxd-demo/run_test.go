@@ -140,3 +140,33 @@ func (r *runOf) ended() {
 		t.Errorf("%+v, %v", open, err)
 	}
 }
+
+// What people do about times and mails that are missing runs on the embedded engine too.
+func TestTimesOfAMailingOnTheEmbeddedEngine(t *testing.T) {
+	r := enqueued(t)
+	ctx, store := t.Context(), r.store
+	at, me := r.run.Scheduled.AddDate(0, 1, 0), db.Instance{ID: "aaaaaaaa", Host: "here"}
+	if last, err := store.LastScheduled(ctx, "statements"); err != nil || last != nil {
+		t.Errorf("%+v, %v", last, err)
+	}
+	if taken, err := store.TakenTimes(ctx, at.AddDate(-1, 0, 0), "statements", "letters"); err != nil || len(taken) != 1 || !taken[0].Equal(r.run.Scheduled) {
+		t.Errorf("%v, %v", taken, err)
+	}
+	must(t, r.pool.Exec(ctx, `DELETE FROM acme.outbox_run_mail WHERE outbox_id = 2`))
+	for _, want := range []int{1, 0} {
+		if next, found, err := store.RefindMails(ctx, r.run.ID, 0, 100); next != 0 || found != want || err != nil {
+			t.Errorf("%d, %d, %v", next, found, err)
+		}
+	}
+	if itself, err := store.RecordsApprover(ctx); err != nil || itself {
+		t.Errorf("%v, %v", itself, err)
+	}
+	must(t, r.pool.Exec(ctx, `UPDATE acme.outbox_run SET state = 'done'`))
+	left, err := store.BeginRun(ctx, db.NewRun{Job: "statements", Kind: "mailing", Scheduled: at, State: db.RunSkipped, StartedBy: db.BySchedule}, me)
+	must(t, err)
+	begun, err := store.BeginRun(ctx, db.NewRun{Job: "statements", Kind: "mailing", Scheduled: at, State: db.RunRunning, Spec: "{}", StartedBy: "eva", Was: []string{"letters"}}, me)
+	must(t, err)
+	if begun == nil || begun.ID != left.ID || begun.State != db.RunRunning {
+		t.Errorf("%+v", begun)
+	}
+}
