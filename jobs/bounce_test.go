@@ -99,5 +99,5 @@ func TestP10_AMailThatCameBackSaysWhatToDo(t *testing.T) {
 		t.Fatal(mails, err)
 	}
 	wantParts(t, mails[0].Subject+"\n"+mails[0].Text, "2 of 3 mails sent, 1 came back", "has taken 2. Of these 1 came back.", "Of those sent came back", "2 sent + 1 failed = 3",
-		"c1@kunde.example: sent, came back", "came back: smtp; 552 5.2.2 mailbox full", "The recipient's mailbox is full", "What came back was sent, and does not go again")
+		"c1@kunde.example: sent, came back", "came back: smtp; 552 5.2.2 mailbox full", "The recipient's mailbox is full", "What came back counts as sent.")
 }

@@ -118,9 +118,7 @@ func (s *summary) letter() summaryLetter {
 			l.More = fmt.Sprintf("These are the first %d of more than %s.", summaryShown, Grouped(summaryMost))
 		}
 	}
-	if l.Again = s.again(); r.Period != "" {
-		l.Again += fmt.Sprintf(" Who was not mailed in %s may be mailed by another run of the job; nobody else is mailed twice.", r.Period)
-	}
+	l.Again = s.again()
 	return l
 }
 
@@ -141,11 +139,17 @@ func (s *summary) back(format string) string {
 	return fmt.Sprintf(format, Grouped(n))
 }
 
-// again says how what was not sent, or came back, is sent again.
+// again says how those are mailed who have not got it.
 func (s *summary) again() string {
-	text := "A mail that has failed goes again when what stood in its way is mended: outboxd queue retry, with its number."
+	text := "Where a server or a full mailbox was in the way, outboxd queue retry with the mail's number sends it again, to the same address. " +
+		"Where the address is wrong, correct it where it is kept"
+	if s.run.Period == "" {
+		text += ", for the next mailing."
+	} else {
+		text += fmt.Sprintf("; another run of the job within the same period (%s) mails those who were not mailed, and nobody twice.", s.run.Period)
+	}
 	if s.back("%s") != "" {
-		text += " What came back was sent, and does not go again: correct the address where it is kept, for the next mailing."
+		text += " What came back counts as sent."
 	}
 	return text
 }

@@ -140,9 +140,10 @@ func TestWorkedExample(t *testing.T) {
 	d.arrived(2) // the proofs, to Eva and Jan
 	shown.WriteString(s.must(exitDone, "mailing list"))
 	s.db.Exec(t, "INSERT INTO {db}.payment SELECT 7799, invoice_id, CURRENT_DATE, amount FROM {db}.v_open_invoices WHERE customer_id = 1005")
-	shown.WriteString(s.must(exitDone, "mailing approve acme/1"))
+	run := "acme/" + s.db.Read(t, `SELECT id FROM {db}.outbox_run WHERE job = 'statements'`)
+	shown.WriteString(s.must(exitDone, "mailing approve "+run))
 	d.arrived(2 + 6 + 1) // the statements and the summary
-	for _, command := range []string{"mailing list", "mailing report acme/1", "mailing report acme/1 --failed"} {
+	for _, command := range []string{"mailing list", "mailing report " + run, "mailing report " + run + " --failed"} {
 		shown.WriteString(s.must(exitDone, command))
 	}
 	if n := s.db.Read(t, "SELECT COUNT(*) FROM {db}.customer WHERE mailed_at IS NOT NULL AND id IN (1001, 1002, 1003, 1004, 1012, 1013) OR mail_error IS NOT NULL AND id = 1008"); n != "7" {

@@ -101,12 +101,12 @@ func reportRow(m jobs.MailReport) []any {
 	return []any{m.Row, m.Recipients, m.Key, m.Reference, m.Subject, jobs.StateText(m.State, m.Held), timeOf(m.SentAt), timeOf(m.BouncedAt), m.SentVia, m.Reply, m.Cause, m.Remedy, m.WriteBack}
 }
 
-// timeOf is a time for a cell, which is empty where there is none.
+// timeOf is a time for a cell, to the second, which is empty where there is none.
 func timeOf(t *time.Time) any {
 	if t == nil {
 		return nil
 	}
-	return *t
+	return t.Truncate(time.Second)
 }
 
 // save writes a report into a file that nobody else may read, or to standard output.
