@@ -34,7 +34,6 @@ func (s *site) sharers(accounts string, weights ...int) *sharers {
 		fmt.Fprintf(&companies, "  c%d: {server: main, database: %s, weight: %d, jobs: {send: {kind: deliver, poll: 100ms}}}\n", i, d.Name, weight)
 	}
 	all.text = s.servers("") + fmt.Sprintf("control: {server: main, database: %s}\naccounts:\n  %s\ncompanies:\n%s", s.db.Name, accounts, companies.String())
-	s.t.Cleanup(s.end) // before their databases go
 	return all
 }
 

@@ -41,6 +41,7 @@ type site struct {
 	packTime time.Duration    // of the next engine; 0 for its own
 	now      func() time.Time // of the next engine, for sending windows; nil for its own
 	pauses   float64          // factor of the next engine's pauses of accounts; 0 for 1
+	gates    []func()         // open what the SMTP server holds
 	slowed   time.Duration    // until the next engine tells that an account is slowed; 0 for its own
 }
 
@@ -66,7 +67,6 @@ func newSite(t *testing.T, opts ...smtptest.Option) *site {
 			}
 		}
 	})
-	t.Cleanup(s.end)
 	return s
 }
 
@@ -148,7 +148,8 @@ func (s *site) write(text string) *jobfile.File {
 	return file
 }
 
-// start runs an engine until the test ends it.
+// start runs an engine until the test ends it: before the databases go that were made until then, for outcomes are written to the
+// last.
 func (s *site) start(text, name string) *daemon {
 	s.t.Helper()
 	e, err := jobs.New(s.write(text), jobs.Options{Log: s.log, Name: name, Host: "here", State: s.state})
@@ -178,6 +179,7 @@ func (s *site) start(text, name string) *daemon {
 	go func() { ended <- e.Run(stop, kill) }()
 	s.engine = e
 	s.daemons = append(s.daemons, d)
+	s.t.Cleanup(s.finish)
 	s.awaitEvent("started", before+1)
 	return d
 }
@@ -209,12 +211,21 @@ func (s *site) end() {
 	s.daemons = nil
 }
 
+// finish ends the engines with the test, whatever the SMTP server still holds.
+func (s *site) finish() {
+	for _, open := range s.gates {
+		open()
+	}
+	s.end()
+}
+
 // reload lets the engine read another jobs.yaml.
 func (s *site) reload(text string) {
 	s.t.Helper()
 	if err := s.engine.Reload(s.write(text)); err != nil {
 		s.t.Fatal(err)
 	}
+	s.t.Cleanup(s.finish) // with databases that are new since the start
 }
 
 // await returns when the query's value is what is wanted.
@@ -328,7 +339,7 @@ func (s *site) secret(password string) string {
 func (s *site) gate() (hold chan struct{}, open func()) {
 	hold = make(chan struct{})
 	open = sync.OnceFunc(func() { close(hold) })
-	s.t.Cleanup(open)
+	s.gates = append(s.gates, open)
 	return hold, open
 }
 
