@@ -46,11 +46,16 @@ type Database struct {
 // New makes a schema on the shared server, with the tables of a company, of the buckets and of the control database.
 func New(t testing.TB) *Database {
 	t.Helper()
-	return On(t, login(t))
+	return on(t, login(t), copyTables)
 }
 
-// On is New on a given server.
+// On is New on a given server, by the migration.
 func On(t testing.TB, server db.Server) *Database {
+	t.Helper()
+	return on(t, server, migrate)
+}
+
+func on(t testing.TB, server db.Server, makeTables func(context.Context, *db.Pool, db.Server, string) error) *Database {
 	t.Helper()
 	d := &Database{Server: server, Name: fmt.Sprintf("outboxd_%d_%d", os.Getpid(), number.Add(1))}
 	pool, err := db.Open(d.Server)
@@ -70,7 +75,7 @@ func On(t testing.TB, server db.Server) *Database {
 			t.Error(err)
 		}
 	})
-	if _, err := pool.Migrate(ctx, d.Name, db.CompanyPart, db.BucketPart, db.ControlPart); err != nil {
+	if err := makeTables(ctx, pool, d.Server, d.Name); err != nil {
 		t.Fatal(err)
 	}
 	if d.Store, err = pool.Store(d.Name); err != nil {

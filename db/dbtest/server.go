@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -91,18 +92,19 @@ func (s *Server) command(program string, args ...string) *exec.Cmd {
 }
 
 func (s *Server) launch(daemon string) error {
-	flush := "2"
+	// Nothing waits for the disk, which a process that is killed does not lose; tables are made in half the time.
+	flush := []string{"--innodb-flush-log-at-trx-commit=2", "--loose-innodb-flush-method=nosync", "--debug-no-sync"}
 	if s.options.Durable {
-		flush = "1"
+		flush = []string{"--innodb-flush-log-at-trx-commit=1"}
 	}
 	logFile, err := os.Create(filepath.Join(s.dir, "log"))
 	if err != nil {
 		return err
 	}
 	defer logFile.Close()
-	args := append([]string{"--no-defaults", "--datadir=" + s.data(), "--socket=" + s.Socket, "--port=" + strconv.Itoa(s.Port),
-		"--bind-address=127.0.0.1", "--user=" + userName(), "--innodb-flush-log-at-trx-commit=" + flush, "--skip-log-bin", "--skip-name-resolve",
-		"--innodb-buffer-pool-size=512M", "--innodb-log-file-size=256M", "--max-connections=200", "--pid-file=" + filepath.Join(s.dir, "pid")}, s.options.Flags...)
+	args := slices.Concat([]string{"--no-defaults", "--datadir=" + s.data(), "--socket=" + s.Socket, "--port=" + strconv.Itoa(s.Port),
+		"--bind-address=127.0.0.1", "--user=" + userName(), "--skip-log-bin", "--skip-name-resolve",
+		"--innodb-buffer-pool-size=512M", "--innodb-log-file-size=256M", "--max-connections=200", "--pid-file=" + filepath.Join(s.dir, "pid")}, flush, s.options.Flags)
 	s.cmd = s.command(daemon, args...)
 	s.cmd.Stdout, s.cmd.Stderr = logFile, logFile
 	EndWithParent(s.cmd)
