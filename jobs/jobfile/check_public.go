@@ -37,8 +37,8 @@ func (c *checker) publicURL(at string) {
 	switch {
 	case err != nil || u.Hostname() == "" || u.Opaque != "":
 		c.main.wrong(at, c.Public.URL, "is no URL", hint)
-	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		c.main.wrong(at, "", "is more than scheme, host and path", hint)
+	case u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		c.main.wrong(at, "", "is more than scheme and host: the pages stand at /approve/ of it", hint)
 	case u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(strings.ToLower(u.Hostname()))):
 		c.main.wrong(at, c.Public.URL, "is without encryption, and its links approve mailings", "https; http only for this computer itself, http://localhost:8426")
 	default:
