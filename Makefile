@@ -49,7 +49,7 @@ simulate: mariadb ## let 30 days pass for accounts with all kinds of limits, and
 
 bench: mariadb ## measure throughput, claims, latency, many companies and memory; an hour and 20 GB of disk (docs/performance.md)
 	go test -run '^$$' -bench 'Throughput|Latency|Waiting' -benchtime 1x -timeout 60m ./jobs
-	go test -run '^$$' -bench 'Claim|Purge|Enqueue|Run$$' -benchtime 1x -timeout 2h ./db
+	go test -run '^$$' -bench 'Claim|Purge|Enqueue|Suppressed|Run$$' -benchtime 1x -timeout 2h ./db
 	go test -run '^$$' -bench Audience -benchtime 1x -timeout 30m ./jobs/mailing
 	go test -run '^$$' -bench 'Memory|Companies' -benchtime 1x -timeout 30m ./cmd/outboxd
 	go test -run '^$$' -bench . ./mail/...
