@@ -18,7 +18,8 @@ func packed(row db.Row, conf jobfile.Account) (*parcel, error) {
 	if row.MessageID == "" {
 		row.MessageID = "<1@acme.example>"
 	}
-	k := newPacker(&Place{Company: &jobfile.Company{Timezone: time.UTC}}, &conf, &jobfile.Deliver{})
+	nobody := &suppressions{fetch: func(context.Context, []string) (map[string]db.Suppression, error) { return nil, nil }}
+	k := newPacker(&Place{Company: &jobfile.Company{Timezone: time.UTC}, list: nobody}, &conf, &jobfile.Deliver{})
 	k.maxSize = 1000
 	row.Ready = time.Unix(0, 0)
 	w, err := (&resolver{accounts: []*jobfile.Account{&conf}}).resolve(row.Account, row.From)
