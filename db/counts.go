@@ -107,3 +107,10 @@ func (s *Store) CountUncertain(ctx context.Context) (int, error) {
 	err := s.pool.db.GetContext(ctx, &n, s.sql.text("count-trouble"), troubleNumber[Uncertain], CountLimit+1)
 	return n, wrap(err, "count uncertain rows of "+s.database)
 }
+
+// CountRunUncertain counts the mails of a run that only a person can settle, up to CountLimit + 1.
+func (s *Store) CountRunUncertain(ctx context.Context, run uint64) (int, error) {
+	var n int
+	err := s.pool.db.GetContext(ctx, &n, s.sql.text("count-uncertain-of-run"), run, CountLimit+1)
+	return n, wrap(err, fmt.Sprintf("count uncertain mails of run %d of %s", run, s.database))
+}

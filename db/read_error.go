@@ -90,7 +90,7 @@ var readRemedies = map[uint16]string{
 	1143: "GRANT SELECT on it to the user that reads",
 	1370: "GRANT EXECUTE on it to the user that reads",
 	1227: "the user that reads has no such right, and should not",
-	1356: "the view's definer needs the right to read its tables",
+	1356: "what the view reads must be there, and its definer (with SQL SECURITY INVOKER: the user that reads) needs the right to read it",
 	1449: "create the view again as a user that there is",
 }
 

@@ -41,6 +41,7 @@ type RunInfo struct {
 	Finish     *time.Time `json:"finish,omitempty"`    // when the last mail may have gone
 	Waits      string     `json:"waits_for,omitempty"` // in a sentence; "" where nothing is to be said
 	Next       string     `json:"next,omitempty"`      // what a person can do about it
+	Uncertain  int        `json:"uncertain,omitempty"` // mails of which nobody knows whether they went: the run ends when somebody has said
 	WriteBacks int64      `json:"write_backs"`         // that are still tried
 	WriteError string     `json:"write_back_error,omitempty"`
 }
@@ -155,6 +156,9 @@ func (d *Desk) runWith(ctx context.Context, p *Place, r db.Run, writeBacks map[u
 	if r.State == db.RunSending {
 		i.Rate = rateOf(r, d.now())
 		i.Account, i.Finish = d.finish(ctx, p, spec, i)
+	}
+	if i.Left > 0 && (r.State == db.RunSending || r.State == db.RunCancelling) {
+		i.Uncertain, _ = p.Store.CountRunUncertain(ctx, r.ID)
 	}
 	i.Waits, i.Next = runWaits(p, i, spec)
 	return i

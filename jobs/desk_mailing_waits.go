@@ -29,12 +29,14 @@ func runWaits(p *Place, i RunInfo, spec mailing.Spec) (waits, next string) {
 		if strings.Contains(i.Note, doesNotAddUp) {
 			return "It cannot end" + because(i.Note) + ".", fmt.Sprintf("outboxd mailing report %s shows the mails that are there; to end the run: outboxd mailing stop %s --cancel", name, name)
 		}
-		return canaryText(i, spec), ""
+		text, next := uncertainText(i)
+		return strings.TrimSpace(canaryText(i, spec) + " " + text), next
 	case db.RunStopped:
 		return "It is stopped" + because(i.Note) + ".",
 			fmt.Sprintf("to have it go on: outboxd mailing resume %s; to end it: outboxd mailing stop %s --cancel", name, name)
 	case db.RunCancelling:
-		return "What has not gone is being cancelled" + because(i.Note) + ".", ""
+		text, next := uncertainText(i)
+		return strings.TrimSpace("What has not gone is being cancelled" + because(i.Note) + ". " + text), next
 	}
 	if i.WriteBacks > 0 {
 		return fmt.Sprintf("%s into the company's tables %s tried again by itself%s.", countOf(int(i.WriteBacks), "write-back"), isOrAre(i.WriteBacks), because(i.WriteError)),
@@ -63,6 +65,15 @@ func approvalText(p *Place, i RunInfo, spec mailing.Spec) string {
 		}
 	}
 	return text + "."
+}
+
+// uncertainText says of a run that it does not end by itself, and what ends it.
+func uncertainText(i RunInfo) (waits, next string) {
+	if i.Uncertain == 0 {
+		return "", ""
+	}
+	return fmt.Sprintf("Nobody knows of %s whether it went (uncertain): until somebody has said so the run does not end.", countOf(i.Uncertain, "mail")),
+		fmt.Sprintf("outboxd mailing report %s --failed shows which, and how to find out; then: outboxd queue settle ROW --as sent (or failed) --reason TEXT", i.RunName)
 }
 
 // canaryText says on what the others of a run wait of which the first mails go alone.

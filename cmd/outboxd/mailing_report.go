@@ -167,7 +167,11 @@ func printReport(to io.Writer, pages *reportPages) error {
 		return err
 	}
 	if n == 0 {
-		fmt.Fprintln(w, "No mails.")
+		text := "No mails."
+		if info.Sum() > 0 && !pages.q.Failed {
+			text = "Its mails are gone from the outbox, by a purge or by hand: the counts are what is left."
+		}
+		fmt.Fprintln(w, text)
 	}
 	if pages.back > 0 {
 		fmt.Fprintf(w, "\n%s\n", pages.backText())

@@ -113,6 +113,17 @@ func TestMailingListAndStatus(t *testing.T) {
 	s.must(exitDone, "status --json", `"mailings"`, `"write_backs": 1`)
 }
 
+// TestRunThatWaitsForAPersonsWord: a run with uncertain mails says that it does not end by itself; one whose mails were purged, that they are gone.
+func TestRunThatWaitsForAPersonsWord(t *testing.T) {
+	s := mailingSite(t, "eva")
+	run := s.seedRun(t, "sending", `sent = 2, allowed = 2`)
+	s.db.Exec(t, `INSERT INTO {db}.outbox (recipients, state, run_id) VALUES ('a@kunde.example', 'uncertain', 1), ('b@kunde.example', 'uncertain', 9), ('c@kunde.example', 'queued', 1)`)
+	s.must(exitDone, "mailing list", "The first 2 go", "Nobody knows of 1 mail whether it went (uncertain)", "outboxd mailing report "+run+" --failed", "outboxd queue settle ROW")
+	purged := s.seedRun(t, "done", `sent = 4`)
+	s.must(exitDone, "mailing report "+purged, "4 sent", "Its mails are gone from the outbox")
+	s.must(exitDone, "mailing report --failed "+purged, "No mails.")
+}
+
 // TestRowsThatWaitForTheirRun: a row says which run it is of, what that waits for, and the next step.
 func TestRowsThatWaitForTheirRun(t *testing.T) {
 	s := mailingSite(t, "eva")

@@ -104,6 +104,10 @@ SELECT COUNT(*) AS held, CAST(COALESCE(SUM(c.held = 2), 0) AS SIGNED) AS by_runs
 -- name: count-trouble
 SELECT COUNT(*) FROM (SELECT 1 FROM {db}.outbox WHERE trouble = ? LIMIT ?) c
 
+-- name: count-uncertain-of-run
+-- Values: run, limit.
+SELECT COUNT(*) FROM (SELECT 1 FROM {db}.outbox WHERE trouble = 1 AND run_id = ? LIMIT ?) c
+
 -- name: count-due
 -- How many, and for how many seconds the oldest of them has been due. Values: lane, route, priority, limit.
 SELECT COUNT(*) AS due, COALESCE(TIMESTAMPDIFF(SECOND, MIN(available_at), UTC_TIMESTAMP(6)), 0) AS oldest
