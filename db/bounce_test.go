@@ -17,6 +17,7 @@ func TestBouncesOfARun(t *testing.T) {
 	r := mailing(t, d, 7, db.RunSending)
 	release(t, d.Store, r.ID)
 	d.Exec(t, `UPDATE {db}.outbox SET state = ELT(id, 'sent', 'sent', 'partial', 'failed', 'expired', 'sent', 'skipped'), sent_at = IF(id IN (1, 2, 3, 6), NOW(6) - INTERVAL 1 HOUR, NULL), updated_at = NOW(6) - INTERVAL 1 HOUR`)
+	reached(t, d, 3, "accepted", "failed")
 	want := func(what string, ended, refused, bounced int64) {
 		t.Helper()
 		first, err := d.Store.RunFirst(ctx, r.ID)
