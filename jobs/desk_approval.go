@@ -148,6 +148,9 @@ func (d *Desk) Approval(ctx context.Context, q ApprovalLink) (Approval, error) {
 	default:
 		a.Standing = l.standing()
 	}
+	if !a.Open { // addresses are for whoever decides, while they do
+		return a, nil
+	}
 	mails, err := l.place.Store.RunMails(ctx, l.run.ID, db.RunMailFilter{Failed: true, Limit: troublesShown})
 	if err != nil {
 		return a, &AskError{Text: err.Error(), Hint: DatabaseHint(err), Err: err}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"outboxd/db"
 	"outboxd/jobs"
 	"outboxd/jobs/jobfile"
 	"outboxd/jobs/mailing"
@@ -163,5 +164,19 @@ func TestP8_NoLinkApprovesInACopy(t *testing.T) {
 	}
 	if got := s.db.Read(t, `SELECT COUNT(*) FROM {db}.outbox`); got != "0" {
 		t.Errorf("%s mails with a code", got)
+	}
+}
+
+// TestALinkShowsAddressesOnlyToDecide: who gets nothing is shown as long as the run waits; a link that lies about says no more than how the run stands.
+func TestALinkShowsAddressesOnlyToDecide(t *testing.T) {
+	s := newSite(t)
+	desk, run, link := approvalSite(t, s, nil)
+	s.runMail(db.Run{ID: run}, "no address", "", "{}", "state, last_error|'skipped', 'there is no @'")
+	for state, want := range map[string]int{"held": 1, "sending": 0, "done": 0, "cancelled": 0} {
+		s.db.Exec(t, `UPDATE {db}.outbox_run SET state = ?`, state)
+		a, err := desk.Approval(t.Context(), link("jan"))
+		if err != nil || len(a.Troubles) != want {
+			t.Errorf("%s: %+v %v", state, a, err)
+		}
 	}
 }
