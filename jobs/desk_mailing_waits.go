@@ -21,7 +21,7 @@ func runWaits(p *Place, i RunInfo, spec mailing.Spec) (waits, next string) {
 		if i.Kind == kindSQL {
 			return "Its statement runs" + because(i.LastError) + ".", ""
 		}
-		return fmt.Sprintf("Its mails are being made: %s so far%s.", countOf(int(i.Enqueued), "row"), because(i.LastError)), ""
+		return fmt.Sprintf("Its mails are being made: %s so far%s.", countOf(int(i.Enqueued), "row"), because(whyNotMade(i))), ""
 	case db.RunHeld:
 		return approvalText(p, i, spec),
 			fmt.Sprintf("look at the proof, then: outboxd mailing approve %s; or end it: outboxd mailing stop %s --cancel", name, name)
@@ -65,6 +65,14 @@ func approvalText(p *Place, i RunInfo, spec mailing.Spec) string {
 		}
 	}
 	return text + "."
+}
+
+// whyNotMade is what keeps the rows of a run from being made at the moment; "" when nothing is known.
+func whyNotMade(i RunInfo) string {
+	if why, waits := strings.CutPrefix(i.Note, waitsNote); waits {
+		return why
+	}
+	return i.LastError
 }
 
 // uncertainText says of a run that it does not end by itself, and what ends it.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"outboxd/db/dbtest"
+	"outboxd/jobs"
 )
 
 // While the user that reads audiences cannot be used a run waits, a person is told, and it goes on by itself.
@@ -17,14 +18,21 @@ func TestRunWaitsForItsReader(t *testing.T) {
 	user := "r" + s.db.Name[len(s.db.Name)-12:]
 	text := strings.Replace(s.mailingFile(""), "    people:", "    reader: {username: "+user+"}\n    people:", 1)
 	s.begin(text)
-	s.start(text, "one")
+	d := s.start(text, "one")
 	s.awaitEvent("reader_down", 1)
-	s.await("running", runState)
+	s.await("running 1", `SELECT CONCAT(state, ' ', note LIKE 'waits: %Access denied%') FROM {db}.outbox_run`)
+	list, err := d.engine.Desk().MailingList(t.Context(), jobs.MailingListRequest{})
+	if err != nil || len(list.Runs) != 1 || !strings.Contains(list.Runs[0].Waits, "0 rows so far: ") || !strings.Contains(list.Runs[0].Waits, "Access denied") {
+		t.Errorf("a person is told %+v %v", list.Runs, err)
+	}
 	s.db.Exec(t, "CREATE USER "+user)
 	t.Cleanup(func() { s.db.Exec(t, "DROP USER "+user) })
 	s.db.Exec(t, "GRANT SELECT ON {db}.customer TO "+user)
 	s.awaitIn(time.Minute, "done 3 3 0 0 0", runSum)
 	s.awaitEvent("reader_up", 1)
+	if note := s.db.Read(t, runNote); strings.Contains(note, "Access denied") {
+		t.Errorf("afterwards: %q", note)
+	}
 }
 
 // A database that dies while rows are made is waited for: the run goes on, and nobody is enqueued twice.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -54,7 +55,19 @@ func (h *hand) fill(stop context.Context) error {
 		return failed // the lease is what lets it fail
 	}
 	h.log.Info(eventRunLaidDown)
+	h.noteWait(stop, err)
 	return errors.Join(err, h.k.store.LayDownRun(kept, h.run))
+}
+
+// waitsNote begins the note of a run whose rows cannot be made at the moment.
+const waitsNote = "waits: "
+
+// noteWait notes in the run why its rows cannot be made at the moment, for whoever looks at it. It is only words: they may fail.
+func (h *hand) noteWait(stop context.Context, err error) {
+	if err == nil || stop.Err() != nil || ofDatabase(err) || h.run.Note == waitsNote+err.Error() {
+		return
+	}
+	_, _ = h.change(stop, db.RunChange{From: []db.RunState{db.RunRunning}, Token: h.run.Token, Note: waitsNote + err.Error()})
 }
 
 // make makes the rows of the run that was taken, as long as its lease stands.
@@ -340,6 +353,9 @@ func (f *filler) ready(ctx context.Context, rows int64) error {
 	}
 	change := db.RunChange{State: db.RunSending, From: []db.RunState{db.RunRunning}, Token: f.run.Token, Audience: f.run.Audience, LinkKey: f.link}
 	note := ""
+	if strings.HasPrefix(f.run.Note, waitsNote) {
+		note = "its mails are made" // what it waited for is over
+	}
 	if rows < now.Enqueued {
 		note = audienceAgain + fmt.Sprintf(" and has %d rows by now; of those before, %d are not among them and are mailed all the same", rows, now.Enqueued-rows)
 	}
