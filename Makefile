@@ -20,7 +20,7 @@ test: mariadb verifiers ## run every test with the race detector; installs what 
 
 test-mysql: ## run the tests of store, engine and program against a given server: make test-mysql DSN='root:secret@tcp(127.0.0.1:3306)/'
 	@test -n "$(DSN)" || { echo "say which server: make test-mysql DSN='user:password@tcp(host:port)/'"; exit 2; }
-	OUTBOXD_TEST_DSN='$(DSN)' go test -count=1 ./db/... ./jobs ./cmd/outboxd
+	OUTBOXD_TEST_DSN='$(DSN)' go test -count=1 -timeout 40m ./db/... ./jobs/... ./cmd/outboxd
 
 SEED    := $(shell date +%s)
 KILLS   := 200
