@@ -24,7 +24,7 @@ func (s *site) copyTables(from, to string, tables ...string) {
 	s.t.Helper()
 	for _, table := range tables {
 		columns := s.db.Read(s.t, `SELECT GROUP_CONCAT('`+"`', COLUMN_NAME, '`"+`' ORDER BY ORDINAL_POSITION) FROM information_schema.COLUMNS
-			WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND EXTRA NOT LIKE '%GENERATED%'`, from, table)
+			WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND COALESCE(GENERATION_EXPRESSION, '') = ''`, from, table)
 		s.db.Exec(s.t, fmt.Sprintf("CREATE TABLE %s.restored LIKE %s.%s", to, from, table))
 		s.db.Exec(s.t, fmt.Sprintf("INSERT INTO %s.restored (%s) SELECT %s FROM %s.%s", to, columns, columns, from, table))
 		s.db.Exec(s.t, fmt.Sprintf("DROP TABLE IF EXISTS %s.%s", to, table))
