@@ -196,6 +196,7 @@ var probes = map[db.Part][]probe{
 		{"outbox_beat", "UPDATE", "UPDATE {t} SET beat = beat WHERE 1 = 0"},
 		{"outbox_beat", "DELETE", "DELETE FROM {t} WHERE 1 = 0"},
 		{"outbox_key", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
+		{"outbox_suppression", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
 		{"outbox_purged", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
 		{"outbox_status", "SELECT", "SELECT 1 FROM {t} WHERE 1 = 0"},
 	},
