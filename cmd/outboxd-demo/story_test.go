@@ -16,7 +16,7 @@ func testStory(t *testing.T) (*story, *strings.Builder) {
 	pool := testDatabase(t)
 	run(t, pool, "CREATE DATABASE acme", "CREATE TABLE acme.outbox_tag (tag VARCHAR(63), address VARCHAR(255), name VARCHAR(255), language VARCHAR(35))",
 		`CREATE TABLE acme.outbox_run (id BIGINT UNSIGNED PRIMARY KEY, job VARCHAR(63), state VARCHAR(16), note TEXT, audience BIGINT, sent BIGINT, failed BIGINT, skipped BIGINT, approved_by VARCHAR(255))`,
-		"CREATE TABLE acme.outbox_writeback (run_id BIGINT UNSIGNED)")
+		"CREATE TABLE acme.outbox_writeback (run_id BIGINT UNSIGNED)", "CREATE TABLE acme.outbox_suppression (address VARCHAR(320), reason TEXT)")
 	must(t, insertBooks(t.Context(), pool))
 	out := new(strings.Builder)
 	return &story{pool: pool, eva: pool, say: func(format string, args ...any) { fmt.Fprintf(out, format+"\n", args...) }}, out
