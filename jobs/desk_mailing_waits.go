@@ -70,7 +70,7 @@ func approvalText(p *Place, i RunInfo, spec mailing.Spec) string {
 // whyNotMade is what keeps the rows of a run from being made at the moment; "" when nothing is known.
 func whyNotMade(i RunInfo) string {
 	if why, waits := strings.CutPrefix(i.Note, waitsNote); waits {
-		return why
+		return strings.TrimRight(why, ".?")
 	}
 	return i.LastError
 }
