@@ -196,9 +196,17 @@ func takesOnTwoNodes(t *testing.T, d, e *dbtest.Database) {
 	}
 }
 
+// withoutRuns leaves nothing of the runs before, nor of their mails.
+func withoutRuns(t *testing.T, d *dbtest.Database) {
+	t.Helper()
+	for _, table := range []string{"outbox", "outbox_run", "outbox_run_mail", "outbox_key"} {
+		d.Exec(t, "DELETE FROM {db}."+table)
+	}
+}
+
 // P7: two nodes enqueue the same mails of a run at the same time: each mail is there once, with its own number.
 func enqueueOnTwoNodes(t *testing.T, d, e *dbtest.Database) {
-	d.Exec(t, "DELETE FROM {db}.outbox")
+	withoutRuns(t, d)
 	r := running(t, d, "statements", "ever")
 	const many = 2000
 	var wait sync.WaitGroup
@@ -222,7 +230,7 @@ func enqueueOnTwoNodes(t *testing.T, d, e *dbtest.Database) {
 
 // What is left to be written back is retried on two nodes at once, and happens once.
 func writeBackOnTwoNodes(t *testing.T, d, e *dbtest.Database) {
-	d.Exec(t, "DELETE FROM {db}.outbox")
+	withoutRuns(t, d)
 	d.Exec(t, "DELETE FROM {db}.outbox_run_mail")
 	const many = 60
 	r, rows := ledger(t, d, many)
@@ -304,9 +312,7 @@ func statesOfNodes(t *testing.T, c *dbtest.Cluster) {
 // P7: keepers, senders and people on two nodes at one run: every mail ends, and is counted once.
 func runOnTwoNodes(t *testing.T, d, e *dbtest.Database) {
 	for range 5 {
-		for _, table := range []string{"outbox", "outbox_run", "outbox_run_mail", "outbox_key"} {
-			d.Exec(t, "DELETE FROM {db}."+table)
-		}
+		withoutRuns(t, d)
 		manyAtOneRun(t, d, []*db.Store{e.Store, d.Store, e.Store}, func(int, *rand.Rand) {})
 	}
 }

@@ -92,7 +92,11 @@ func Galera(t testing.TB) *Cluster {
 			t.Error(err)
 		}
 	})
-	if err := errors.Join(c.configure(3), c.bootstrap()); err != nil {
+	err = c.configure(3)
+	if err == nil {
+		err = c.bootstrap()
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	return c
