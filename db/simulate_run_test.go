@@ -165,7 +165,7 @@ func TestP3_SimulatedDays(t *testing.T) {
 	simulate(t, []scenario{
 		{windows: hourly(100), lasts: 4 * day, seed: 1},
 		{windows: hourly(1200, mailsIn(30, time.Minute), recipientsIn(5000, day)), recipients: upTo(3), lasts: 2 * day, seed: 2},
-		{windows: hourly(3000, mailsIn(20, time.Minute)), lasts: day / 2, seed: 3},
+		{windows: hourly(3000, mailsIn(20, time.Minute)), lasts: day / 4, seed: 3},
 	})
 }
 

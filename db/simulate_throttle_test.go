@@ -108,12 +108,11 @@ func (p *provider) recovered(perHour int) time.Duration {
 // simulate, more accounts are tried.
 func TestThrottledAccountSettlesAndRecovers(t *testing.T) {
 	all := []throttledAccount{
-		{1000, provider{limit: 300, per: time.Hour}},
+		{500, provider{limit: 150, per: time.Hour, atMail: true}},
 		{300, provider{limit: 240, per: time.Hour, fixed: true}},
 		{300, provider{limit: 30, per: time.Hour, quota: true}},
-		{300, provider{limit: 150, per: time.Hour, atMail: true}},
 		{600, provider{limit: 5, per: time.Minute}},
-		{0, provider{limit: 400, per: time.Hour}},
+		{0, provider{limit: 100, per: time.Hour}},
 	}
 	if os.Getenv("OUTBOXD_SIMULATE") != "" {
 		all = everyThrottledAccount()
