@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 )
 
@@ -55,6 +56,9 @@ func (r *reader) read(caller context.Context, text string, args []any, l ReadLim
 			err = rows.Close()
 		}
 	}
+	if err == nil {
+		err = r.whole(ctx)
+	}
 	if err != nil {
 		failure := r.failure(caller, ctx, err, l)
 		cancel() // before the rows are closed: what is left of them is not read
@@ -64,6 +68,22 @@ func (r *reader) read(caller context.Context, text string, args []any, l ReadLim
 		return failure
 	}
 	return nil
+}
+
+// whole looks whether the server has cut the result short: it does not call that an error.
+func (r *reader) whole(ctx context.Context) error {
+	rows, err := r.conn.QueryContext(ctx, "SHOW WARNINGS")
+	if err != nil {
+		return err
+	}
+	for rows.Next() && err == nil {
+		var level, text string
+		var number uint16
+		if err = rows.Scan(&level, &number, &text); err == nil {
+			err = cutShort(number, text)
+		}
+	}
+	return errors.Join(err, rows.Err(), rows.Close())
 }
 
 // handOver reads the rows, up to the limits.

@@ -94,6 +94,22 @@ var readRemedies = map[uint16]string{
 	1449: "create the view again as a user that there is",
 }
 
+// Warnings of a server that has left something out of a result.
+var cutRemedies = map[uint16]string{
+	1260: "let GROUP_CONCAT join less, or raise group_concat_max_len",
+	1301: "let it return less at once, or raise max_allowed_packet",
+	1931: "let it read less, or raise the limit that the message names",
+}
+
+// cutShort is the error that a warning of the server stands for: what is left of the result is not what was asked for.
+func cutShort(number uint16, text string) error {
+	remedy, cut := cutRemedies[number]
+	if !cut {
+		return nil
+	}
+	return &ReadError{Reason: ReadFailed, Number: number, Text: fmt.Sprintf("warning %d: %s", number, text), Remedy: remedy}
+}
+
 // readFailure says what an error of the statement itself means.
 func readFailure(err error, limit time.Duration) *ReadError {
 	var my *mysql.MySQLError
