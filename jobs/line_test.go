@@ -90,7 +90,8 @@ func (m *mailers) end() {
 
 func count(order string, company string) int { return strings.Count(order, company) }
 
-// TestP4_SharesFollowWeights: on a limited account, on an unlimited one with one connection, and with several.
+// TestP4_SharesFollowWeights: on a limited account, on an unlimited one with one connection, and with several. Who does not stand in line at
+// the moment in which twelve senders come free loses a turn, so that shares are not exact.
 func TestP4_SharesFollowWeights(t *testing.T) {
 	hourly := jobfile.Rate{N: 3000, Per: time.Hour}
 	for name, a := range map[string]func() *account{
@@ -107,11 +108,11 @@ func TestP4_SharesFollowWeights(t *testing.T) {
 						sum += weight
 						m.start(asker{company: string(rune('a' + i)), weight: weight}, 1e6)
 					}
-					const mails = 800
+					const mails, off = 800, 24
 					order := m.next(mails)
 					for i, weight := range weights {
 						company := string(rune('a' + i))
-						if got, want := count(order, company), mails*weight/sum; got < want-12 || got > want+12 {
+						if got, want := count(order, company), mails*weight/sum; got < want-off || got > want+off {
 							t.Errorf("weights %v: %s sent %d of %d mails, want about %d", weights, company, got, mails, want)
 						}
 					}
