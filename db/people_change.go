@@ -63,11 +63,6 @@ func (s *Store) Release(ctx context.Context, id uint64) error {
 	return s.change(ctx, id, "only a held row can be released", s.releaseOfRun, edit{statement: "release", args: []any{id}, held: true})
 }
 
-// Cancel ends a queued row, held or not.
-func (s *Store) Cancel(ctx context.Context, id uint64, reason string) error {
-	return s.change(ctx, id, "only a queued row can be cancelled", nil, edit{statement: "cancel", args: []any{cut(reason, maxError), id}})
-}
-
 type edit struct {
 	statement string
 	args      []any

@@ -159,7 +159,7 @@ func (s *Store) CancelRun(ctx context.Context, id uint64, why string, limit int)
 		if _, err := s.changeMails(ctx, tx, "run-hold-mails", idsOf(p.mails, func(m runMail) bool { return m.State != Queued && m.Held == 0 && !m.ended() })); err != nil {
 			return 0, err
 		}
-		n, err := s.cancelMails(ctx, tx, idsOf(p.mails, func(m runMail) bool { return m.State == Queued }), why)
+		n, err := s.cancel(ctx, tx, idsOf(p.mails, func(m runMail) bool { return m.State == Queued }), why)
 		if err != nil {
 			return n, err
 		}
@@ -175,25 +175,4 @@ func (s *Store) CancelRun(ctx context.Context, id uint64, why string, limit int)
 		}
 		return n, err
 	})
-}
-
-// cancelMails ends mails that wait.
-func (s *Store) cancelMails(ctx context.Context, tx *sqlx.Tx, ids []uint64, why string) (n int, err error) {
-	some, err := s.someHave(ctx, tx, ids)
-	if err != nil {
-		return 0, err
-	}
-	for _, id := range some {
-		err := s.endSome(ctx, tx, id, s.sql.text("run-cancel-some"), func(known []Recipient) (rest []Recipient, end State, reason string) {
-			if rest, end = EndRest(known, Cancelled, why); end == Cancelled {
-				return nil, end, why
-			}
-			return rest, end, fmt.Sprintf("%s: %d of %d recipients were not reached; outbox_recipient says who", why, len(rest), len(known))
-		})
-		if err != nil {
-			return 0, err
-		}
-	}
-	n, err = s.changeMails(ctx, tx, "run-cancel-mails", without(ids, some), cut(why, maxError))
-	return n + len(some), err
 }

@@ -177,24 +177,14 @@ func (s *Store) ReleaseHeld(ctx context.Context, h HeldRows) (last uint64, chang
 			changed++
 		}
 	}
-	n, err := s.changeHeld(ctx, h, "release", s.sql.list("release-rows", h.Limit), ids)
-	return rows[len(rows)-1].ID, changed + n, err
-}
-
-// CancelHeld ends the held rows of a step, as ReleaseHeld lets them go.
-func (s *Store) CancelHeld(ctx context.Context, h HeldRows, reason string) (last uint64, changed int, err error) {
-	rows, err := s.heldRows(ctx, h)
-	if err != nil || len(rows) == 0 {
-		return 0, 0, wrap(err, "cancel held rows of "+s.database)
-	}
-	var ids []uint64
-	for _, r := range rows {
-		if r.Held == heldByHand {
-			ids = append(ids, r.ID)
+	if len(ids) > 0 {
+		n, err := s.pool.write(ctx, s.sql.list("release-rows", len(ids)), idArgs(ids)...)
+		if err != nil {
+			return 0, changed, fmt.Errorf("release held rows of %s: %w", s.database, err)
 		}
+		changed += int(n)
 	}
-	changed, err = s.changeHeld(ctx, h, "cancel", s.sql.list("cancel-rows", h.Limit), ids, cut(reason, maxError))
-	return rows[len(rows)-1].ID, changed, err
+	return rows[len(rows)-1].ID, changed, nil
 }
 
 func (s *Store) heldRows(ctx context.Context, h HeldRows) ([]heldRow, error) {
@@ -206,15 +196,4 @@ func (s *Store) heldRows(ctx context.Context, h HeldRows) ([]heldRow, error) {
 		find = s.sql.text("surplus-rows")
 	}
 	return selectAll[heldRow](ctx, s.pool.db, find, troubleHeld, h.After, h.Limit)
-}
-
-func (s *Store) changeHeld(ctx context.Context, h HeldRows, what, statement string, ids []uint64, args ...any) (int, error) {
-	if len(ids) == 0 {
-		return 0, nil
-	}
-	for len(ids) < h.Limit { // the statement has room for so many
-		ids = append(ids, ids[0])
-	}
-	n, err := s.pool.write(ctx, statement, append(args, idArgs(ids)...)...)
-	return int(n), wrap(err, what+" held rows of "+s.database)
 }

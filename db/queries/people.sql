@@ -89,7 +89,12 @@ UPDATE {db}.outbox SET held = 1, last_error = ? WHERE id = ? AND state = 'queued
 UPDATE {db}.outbox SET held = ?, lane = 0, claims = attempts, last_error = NULL WHERE id = ? AND state = 'queued' AND held <> 0
 
 -- name: cancel
-UPDATE {db}.outbox SET state = 'cancelled', last_error = ? WHERE id = ? AND state = 'queued'
+-- Values: why, ids.
+UPDATE {db}.outbox SET state = 'cancelled', held = 0, last_error = ? WHERE id IN ({ids}) AND state = 'queued'
+
+-- name: cancel-some
+-- Values: state, why, id.
+UPDATE {db}.outbox SET state = ?, held = 0, last_error = ? WHERE id = ? AND state = 'queued'
 
 -- name: count-waiting
 SELECT COUNT(*) FROM (SELECT 1 FROM {db}.outbox WHERE qlane < 4294967295 LIMIT ?) c

@@ -124,14 +124,6 @@ WHERE id IN ({ids}) AND held = 2 AND state IN ('queued', 'sending', 'uncertain')
 -- name: run-hold-mails
 UPDATE {db}.outbox SET held = 2 WHERE id IN ({ids}) AND held = 0 AND state IN ('queued', 'sending', 'uncertain')
 
--- name: run-cancel-mails
--- Values: why, ids.
-UPDATE {db}.outbox SET state = 'cancelled', held = 0, last_error = ? WHERE id IN ({ids}) AND state = 'queued'
-
--- name: run-cancel-some
--- Values: state, why, id.
-UPDATE {db}.outbox SET state = ?, held = 0, last_error = ? WHERE id = ? AND state = 'queued'
-
 -- name: run-mails
 -- What became of the mails of a run: what stands in the row, else what was counted. Values: run, id.
 SELECT m.outbox_id AS id, COALESCE(m.business_key, '') AS business_key, o.state, COALESCE(m.state, 'gone') AS counted,

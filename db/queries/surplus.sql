@@ -37,7 +37,3 @@ SELECT o.id, o.held FROM {db}.outbox o JOIN {db}.outbox_surplus s ON s.outbox_id
 
 -- name: release-rows
 UPDATE {db}.outbox SET held = 0, lane = 0, claims = attempts, last_error = NULL WHERE id IN ({ids}) AND state = 'queued' AND held = 1
-
--- name: cancel-rows
--- Values: why, ids.
-UPDATE {db}.outbox SET state = 'cancelled', last_error = ? WHERE id IN ({ids}) AND state = 'queued' AND held = 1
