@@ -48,7 +48,12 @@ func TestBouncesAreShownWhateverTheySay(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &all); err != nil || all.Bounced != 2 || all.Mails[0].State != "sent" || !strings.HasPrefix(all.Mails[1].Bounce, "=cmd") {
 		t.Errorf("%v, %+v", err, all.Bounced)
 	}
+	bouncesInFiles(t, s, run)
+}
 
+// bouncesInFiles looks at the report's CSV and workbook.
+func bouncesInFiles(t *testing.T, s *site, run string) {
+	t.Helper()
 	out := s.must(exitDone, "mailing report "+run+" --csv -")
 	rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(out, "\uFEFF"))).ReadAll()
 	if err != nil || len(rows) != 4 {

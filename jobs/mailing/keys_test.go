@@ -150,39 +150,7 @@ func TestACountSaysWhoWouldGetWhat(t *testing.T) {
 	rows[7][0] = "r7@kunde.example, R1@kunde.example"
 	sp := spoolOf(t, s, rows...)
 	asked := 0
-	f, lines, err := mailing.Count(deadline(t), sp, mailing.Counting{Samples: 3,
-		Nobody: func(_ context.Context, mails [][]string) (map[int]string, error) {
-			nobody := map[int]string{}
-			for i, to := range mails {
-				switch strings.Join(to, " ") {
-				case "r2400@kunde.example", "r7@kunde.example R1@kunde.example": // the key of the first one was mailed before
-					nobody[i] = "suppressed"
-				case "nobody", "r19@kunde.example r20@kunde.example":
-					t.Errorf("asked about %q", to)
-				}
-			}
-			return nobody, nil
-		},
-		Used: func(_ context.Context, keys []string) (map[string]uint64, error) {
-			asked++
-			used := map[string]uint64{}
-			for _, key := range keys {
-				if key == "1" || key == "2400" {
-					used[key] = 4711
-				}
-			}
-			return used, nil
-		},
-		Account: func(m db.NewMail) (string, error) {
-			switch m.Key {
-			case "5":
-				return "", errors.New("no account may send as that")
-			case "6":
-				return "eva", nil
-			}
-			return "invoices", nil
-		},
-	})
+	f, lines, err := mailing.Count(deadline(t), sp, others(t, &asked))
 	must(t, err)
 	if got, want := fmt.Sprint(f.Audience, f.Sendable, f.NoAddress, f.BadAddress, f.Unusable, f.Duplicate, f.Already, f.Suppressed, f.Accounts), "2500 2490 2 2 2 1 1 2 [{invoices 2489} {eva 1}]"; got != want {
 		t.Errorf("%s, not %s", got, want)
@@ -206,6 +174,43 @@ func TestACountSaysWhoWouldGetWhat(t *testing.T) {
 	chosen, err := sp.Lines(deadline(t), lines)
 	if err != nil || len(chosen) != 3 || chosen[0].Recipients != "r2@kunde.example" || chosen[2].Recipients != "r2498@kunde.example" {
 		t.Error(chosen, err)
+	}
+}
+
+// others are what a count asks others for: two are suppressed, two keys were mailed, one is sent by an account of its own and one by none.
+func others(t *testing.T, asked *int) mailing.Counting {
+	return mailing.Counting{Samples: 3,
+		Nobody: func(_ context.Context, mails [][]string) (map[int]string, error) {
+			nobody := map[int]string{}
+			for i, to := range mails {
+				switch strings.Join(to, " ") {
+				case "r2400@kunde.example", "r7@kunde.example R1@kunde.example": // the key of the first one was mailed before
+					nobody[i] = "suppressed"
+				case "nobody", "r19@kunde.example r20@kunde.example":
+					t.Errorf("asked about %q", to)
+				}
+			}
+			return nobody, nil
+		},
+		Used: func(_ context.Context, keys []string) (map[string]uint64, error) {
+			*asked++
+			used := map[string]uint64{}
+			for _, key := range keys {
+				if key == "1" || key == "2400" {
+					used[key] = 4711
+				}
+			}
+			return used, nil
+		},
+		Account: func(m db.NewMail) (string, error) {
+			switch m.Key {
+			case "5":
+				return "", errors.New("no account may send as that")
+			case "6":
+				return "eva", nil
+			}
+			return "invoices", nil
+		},
 	}
 }
 
