@@ -46,7 +46,7 @@ func TestLoadQueriesRefuses(t *testing.T) {
 }
 
 // usedName finds the statements that the code asks for by name.
-var usedName = regexp.MustCompile(`(?:\.text\(|\.list\(|\.rows\(|edit\{statement: )"([a-z-]+)"|"((?:count|purge|archive|part|piece|run)-[a-z-]+)"`)
+var usedName = regexp.MustCompile(`(?:\.text\(|\.list\(|\.rows\(|changeMails\(ctx, tx, |edit\{statement: )"([a-z-]+)"|"((?:count|purge|archive|part|piece|run)-[a-z-]+)"`)
 
 func TestCodeAndQueriesNameTheSameStatements(t *testing.T) {
 	q, err := loadQueries(queryFiles)
