@@ -32,7 +32,11 @@ func runWaits(p *Place, i RunInfo, spec mailing.Spec) (waits, next string) {
 		text, next := uncertainText(i)
 		return strings.TrimSpace(canaryText(i, spec) + " " + text), next
 	case db.RunStopped:
-		return "It is stopped" + because(i.Note) + ".",
+		why, says := strings.CutPrefix(strings.TrimRight(i.Note, "."), "stopped") // by whom, or by its canary
+		if !says {
+			why = because(i.Note)
+		}
+		return "It is stopped" + why + ".",
 			fmt.Sprintf("to have it go on: outboxd mailing resume %s; to end it: outboxd mailing stop %s --cancel", name, name)
 	case db.RunCancelling:
 		text, next := uncertainText(i)

@@ -135,7 +135,7 @@ func TestRowsThatWaitForTheirRun(t *testing.T) {
 	s.must(exitDone, "queue why 1", "acme/1 is held.", "It is held by its run "+held+" (statements for 2026-01-01 08:00), which is held.", "It waits for approval by jan.",
 		"outboxd mailing approve "+held, "or end this mail alone: outboxd queue cancel acme/1")
 	s.must(exitDone, "queue why 2", "It is held by its run "+sending, "The first 2 go; the others follow")
-	s.must(exitDone, "queue why 3", "It is stopped: stopped by eva: typo.", "outboxd mailing resume "+stopped)
+	s.must(exitDone, "queue why 3", "It is stopped by eva: typo.", "outboxd mailing resume "+stopped)
 	s.must(exitFailed, "queue release 1 --reason x", "acme/1 is held: its run 1 waits for approval: outboxd mailing approve 1", "it goes with its run; what that waits for: outboxd queue why acme/1")
 	s.must(exitFailed, "queue retry 3", "its run 3 was stopped", "outboxd queue why acme/3")
 	s.must(exitDone, "queue why 4", "its run acme/99, which cannot be read")
