@@ -3,7 +3,6 @@ package jobs_test
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"outboxd/mail/smtptest"
 )
@@ -48,7 +47,7 @@ func TestP2_ServerClockSetForward(t *testing.T) {
 	late := s.mail("late@kunde.example")
 	s.await("sent", `SELECT state FROM {db}.outbox WHERE id = ?`, late)
 	open()
-	s.awaitIn(40*time.Second, "5", `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sent'`)
+	s.await("5", `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sent'`)
 	for id, e := range s.smtp.Ledger() {
 		if len(e.Accepted) != 1 {
 			t.Errorf("%s was accepted %d times", id, len(e.Accepted))

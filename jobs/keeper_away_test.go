@@ -28,7 +28,7 @@ func TestRunWaitsForItsReader(t *testing.T) {
 	s.db.Exec(t, "CREATE USER "+user)
 	t.Cleanup(func() { s.db.Exec(t, "DROP USER "+user) })
 	s.db.Exec(t, "GRANT SELECT ON {db}.customer TO "+user)
-	s.awaitIn(time.Minute, "done 3 3 0 0 0", runSum)
+	s.await("done 3 3 0 0 0", runSum)
 	s.awaitEvent("reader_up", 1)
 	if note := s.db.Read(t, runNote); strings.Contains(note, "Access denied") {
 		t.Errorf("afterwards: %q", note)
@@ -54,7 +54,7 @@ func TestRunOutlivesItsDatabase(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s.awaitIn(time.Minute, "held", runState)
+	s.await("held", runState)
 	s.await("4000 4000 4000", `SELECT CONCAT_WS(' ', COUNT(*), COUNT(DISTINCT identity), (SELECT enqueued FROM {db}.outbox_run)) FROM {db}.outbox_run_mail`)
 	s.await("4000", `SELECT COUNT(DISTINCT recipients) FROM {db}.outbox WHERE run_id IS NOT NULL AND state = 'queued' AND held = 2`)
 }

@@ -43,7 +43,7 @@ func TestP6_HangingDatabaseDoesNotKeepTheAccount(t *testing.T) {
 		t.Errorf("stuck: %v", stuck)
 	}
 	unlock()
-	beta.awaitIn(40*time.Second, "5", `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sent'`)
+	beta.await("5", `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'sent'`)
 	s.onceEach(10)
 }
 

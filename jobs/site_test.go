@@ -73,7 +73,7 @@ func newSite(t *testing.T, opts ...smtptest.Option) *site {
 const unlimited = "rate: unlimited, own_relay: true"
 
 // waitMost is how long a test waits for what has to come. It is no claim about speed: the computer may have other work.
-const waitMost = time.Minute
+const waitMost = 3 * time.Minute
 
 // account is the YAML of an account on the site's server; more are further keys.
 func (s *site) account(more string) string { return accountOn("127.0.0.1", s.smtp, more) }

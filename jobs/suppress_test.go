@@ -191,8 +191,8 @@ func TestP10_ListThatCannotBeReadLetsNothingGo(t *testing.T) {
 		t.Fatalf("%d mails went", n)
 	}
 	s.db.Exec(t, `RENAME TABLE {db}.away TO {db}.outbox_suppression`)
-	s.awaitIn(time.Minute, "200 1", `SELECT CONCAT_WS(' ', SUM(state = 'sent'), SUM(state = 'suppressed')) FROM {db}.outbox`)
-	s.awaitIn(time.Minute, "0", `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'queued'`)
+	s.await("200 1", `SELECT CONCAT_WS(' ', SUM(state = 'sent'), SUM(state = 'suppressed')) FROM {db}.outbox`)
+	s.await("0", `SELECT COUNT(*) FROM {db}.outbox WHERE state = 'queued'`)
 	s.onceEach(200)
 }
 
@@ -275,7 +275,7 @@ func TestP10_RunWaitsForTheList(t *testing.T) {
 	s.awaitEvent("company_down", 1)
 	s.await("running 0", `SELECT CONCAT_WS(' ', state, enqueued) FROM {db}.outbox_run`)
 	s.db.Exec(t, `RENAME TABLE {db}.away TO {db}.outbox_suppression`)
-	s.awaitIn(time.Minute, "done 3 2 0 0 0 1", runSuppressed)
+	s.await("done 3 2 0 0 0 1", runSuppressed)
 }
 
 // What a plan counts is what a run does, whatever falls together.
@@ -304,7 +304,7 @@ func TestPlanCountsTheSuppressedAsTheRunDoes(t *testing.T) {
 	}
 	s.begin(text)
 	s.start(text, "one")
-	s.awaitIn(time.Minute, "done 2200 1596 0 0 4 600", runSuppressed)
+	s.await("done 2200 1596 0 0 4 600", runSuppressed)
 }
 
 // What outboxd itself writes to people is mail like any other.

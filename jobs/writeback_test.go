@@ -106,6 +106,6 @@ func TestAWriteBackThatCannotBeMadeKeepsNoOtherBack(t *testing.T) {
 	s.db.Exec(t, `INSERT INTO {db}.outbox_writeback (outbox_id, run_id, event, next_at) VALUES (?, ?, 'sent', '2026-01-01'), (?, ?, 'sent', '2026-01-02')`, purged, run.ID, fine, run.ID)
 	s.db.Exec(t, `UPDATE {db}.outbox_run_mail SET written = 1`)
 	s.start(text, "one")
-	s.awaitIn(40*time.Second, "1", `SELECT COUNT(*) FROM {db}.invoice WHERE id = 2 AND mailed_at IS NOT NULL`)
-	s.awaitIn(40*time.Second, "1", `SELECT COUNT(*) FROM {db}.outbox_writeback WHERE tries > 0 AND next_at > UTC_TIMESTAMP(6) AND last_error LIKE '%purged%'`)
+	s.await("1", `SELECT COUNT(*) FROM {db}.invoice WHERE id = 2 AND mailed_at IS NOT NULL`)
+	s.await("1", `SELECT COUNT(*) FROM {db}.outbox_writeback WHERE tries > 0 AND next_at > UTC_TIMESTAMP(6) AND last_error LIKE '%purged%'`)
 }
